@@ -1,1 +1,2 @@
-fn main(){}
+#![doc = "The command line of snnc."]
+fn main() {}

@@ -1,0 +1,130 @@
+//! Diagnostics: the only error currency of the front end. A diagnostic carries facts and spans; `render` alone knows how
+//! it looks on a terminal.
+
+pub mod codes;
+pub mod render;
+
+pub use codes::{Code, Severity};
+
+use crate::source::Span;
+
+/// A place in the source with a remark.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// The remark; may be empty for a bare underline.
+    pub text: String,
+}
+
+/// An edit that would mend the fault.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fix {
+    /// What is replaced (empty for an insertion).
+    pub span: Span,
+    /// The new text.
+    pub replacement: String,
+}
+
+/// One message to the user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    /// The code, such as `E0201`.
+    pub code: Code,
+    /// Error, warning or note.
+    pub severity: Severity,
+    /// What is wrong in one line: lower case, no full stop, no pass names.
+    pub message: String,
+    /// The place that is wrong. `None` only for faults without a source, such as an unreadable file.
+    pub primary: Option<Label>,
+    /// Other places that explain it.
+    pub secondary: Vec<Label>,
+    /// Facts that explain why (rendered as `note: …`).
+    pub notes: Vec<String>,
+    /// Edits that work (rendered as `help: …`).
+    pub helps: Vec<String>,
+    /// Machine-applicable edits.
+    pub fixes: Vec<Fix>,
+}
+
+impl Diagnostic {
+    /// A diagnostic at a place, with the severity of its code.
+    #[must_use]
+    pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
+        let mut d = Self::without_span(code, message);
+        d.primary = Some(Label { span, text: String::new() });
+        d
+    }
+
+    /// A diagnostic about something that stands in no source file.
+    #[must_use]
+    pub fn without_span(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: code.severity(),
+            message: message.into(),
+            primary: None,
+            secondary: Vec::new(),
+            notes: Vec::new(),
+            helps: Vec::new(),
+            fixes: Vec::new(),
+        }
+    }
+
+    /// Sets the remark at the primary place.
+    #[must_use]
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        if let Some(primary) = &mut self.primary {
+            primary.text = text.into();
+        }
+        self
+    }
+
+    /// Adds another place with a remark.
+    #[must_use]
+    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.secondary.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Adds a fact.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    /// Adds an edit that works, in words.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.helps.push(text.into());
+        self
+    }
+
+    /// Adds a machine-applicable edit.
+    #[must_use]
+    pub fn fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
+        self.fixes.push(Fix { span, replacement: replacement.into() });
+        self
+    }
+}
+
+/// Collects diagnostics; passes never stop at the first.
+#[derive(Debug, Clone, Default)]
+pub struct Sink {
+    /// What was reported, in order.
+    pub items: Vec<Diagnostic>,
+}
+
+impl Sink {
+    /// Reports one diagnostic.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.items.push(diagnostic);
+    }
+
+    /// Whether an error was reported.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.items.iter().any(|d| d.severity == Severity::Error)
+    }
+}
