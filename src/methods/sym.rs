@@ -651,3 +651,11 @@ pub fn apply(op: Bin, x: f64, y: f64) -> f64 {
         Bin::Or => f64::from(x != 0.0 || y != 0.0),
     }
 }
+
+impl Graph {
+    /// The symbol of a node, if the graph has it.
+    #[must_use]
+    pub fn find(&self, node: &Node) -> Option<Sym> {
+        self.index.get(node).copied()
+    }
+}
