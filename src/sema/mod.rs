@@ -1,1 +1,3 @@
-//! (to come)
+//! From the syntax tree to the typed model.
+
+pub mod scope;
