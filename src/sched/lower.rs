@@ -226,7 +226,9 @@ impl<'a, 'g> Lowering<'a, 'g> {
     }
 }
 
-fn bin(op: BinaryOp) -> Bin {
+/// The symbolic operation of a written one.
+#[must_use]
+pub fn bin(op: BinaryOp) -> Bin {
     match op {
         BinaryOp::Add => Bin::Add,
         BinaryOp::Sub => Bin::Sub,
