@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `exp` | 2 ulp | `exp(-inf)` is 0, results below the smallest normal are `+0`, overflow gives `inf` |
 //! | `expm1` | 2 ulp, relative also near 0 | `-1` at `-inf`, `±0` stays, overflow gives `inf` |
-//! | `exprel` | 3 ulp | 1 at 0, 0 at `-inf`, `inf` where the result overflows (later than `exp` does) |
+//! | `exprel` | 3 ulp (a quotient of roundings) | 1 at 0, 0 at `-inf`, `inf` where the result overflows (later than `exp` does) |
 //! | `log` | 2 ulp, subnormal arguments too | `log(±0)` is `-inf`, of negatives NaN, of `inf` `inf` |
 //! | `log1p` | 2 ulp, relative also near 0 | `-inf` at -1, NaN below, `±0` stays |
 //!
@@ -573,18 +573,18 @@ mod tests {
         x.extend([708.39, 708.396_418_532_264_1, 709.78, 709.782_712_893_384, 709.79, 716.0, 719.9, 720.1, 745.0, 746.0]);
         x.extend([f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e-310, f64::from(f32::MAX), f64::from(f32::MIN_POSITIVE), 1e-40]);
         x.extend([1.4e-45, 1e-45, 2.98e-8, 5.55e-17, 1.0 - 1e-7, 1.0 + 1e-7, 1.0 - 1e-16, 1.0 + 1e-15, 0.707, 1.4142, 1e300]);
-        for k in 0..40_000 {
-            x.push(f64::from(k) * 0.003);
+        for k in 0..13_000 {
+            x.push(f64::from(k) * 0.009);
         }
-        for k in 0..20_000 {
-            x.push(f64::from(k) * 0.037);
+        for k in 0..8_000 {
+            x.push(f64::from(k) * 0.0925);
         }
-        let (span, points) = if single { (45.0, 20_000) } else { (320.0, 20_000) };
+        let (span, points) = if single { (45.0, 5_000) } else { (320.0, 5_000) };
         for k in -points..points {
             x.push(libm::pow(10.0, f64::from(k) * span / f64::from(points)));
         }
-        for k in 0..30_000 {
-            x.push(0.6 + f64::from(k) * 3e-5);
+        for k in 0..9_000 {
+            x.push(0.6 + f64::from(k) * 1e-4);
         }
         let mut all = Vec::new();
         for x in x {
