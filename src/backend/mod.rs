@@ -3,7 +3,8 @@
 
 #[cfg(feature = "jit")]
 pub mod cranelift;
-mod mathfn;
+pub mod interp;
+pub(crate) mod mathfn;
 
 use crate::lir::{FuncId, Program, Scalar};
 

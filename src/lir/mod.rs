@@ -26,6 +26,11 @@
 //! * Every index is inside its buffer in every execution. The interpreter checks it; compiled code relies on it.
 
 pub mod build;
+pub(crate) mod eval;
+pub mod expand;
+pub mod lanes;
+pub mod verify;
+mod walk;
 
 use std::fmt;
 
