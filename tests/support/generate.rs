@@ -467,12 +467,12 @@ impl Generator<'_> {
                 self.w.select(mask, a, b)
             }
             5 => self.cast(ty),
-            6 if ty.lanes > 1 => match self.below(4) {
+            6 if ty.lanes > 1 => match self.below(5) {
                 0 => {
                     let lanes = (0..ty.lanes).map(|_| self.pick(Ty::one(ty.scalar))).collect();
                     self.w.def(ty, Op::Pack(lanes))
                 }
-                1 if !float => self.w.def(ty, Op::Iota(ty.lanes)),
+                1 | 2 if !float => self.w.def(ty, Op::Iota(ty.lanes)),
                 _ => {
                     let a = self.pick(Ty::one(ty.scalar));
                     self.w.splat(a, ty.lanes)
