@@ -8,7 +8,10 @@
 //! Invariants: an [`EventList`] is ordered by (step, element); a source fires at most once a step; a rate that is zero,
 //! negative or NaN never fires, an infinite one fires in every step.
 
-use super::{Stream, math::ln};
+use super::{
+    Stream,
+    math::{ln, ln_of_normal},
+};
 
 /// Events by step: those of step `k` are `elements[offsets[k]..offsets[k + 1]]`, ascending. Kept from call to call, so
 /// that no memory is asked for in steady state.
@@ -84,21 +87,35 @@ pub fn draw_gaps(stream: Stream, rates_per_step: &[f64], steps: u32, out: &mut E
     debug_assert!((rates_per_step.len() as u64).saturating_mul(u64::from(steps)) <= u64::from(u32::MAX));
     out.begin(steps);
     for (element, &rate) in rates_per_step.iter().enumerate() {
-        if rate > 0.0 {
-            let mut seq = stream.uniforms(element as u64);
-            let mut left = steps;
-            while left > 0 {
-                let gap = ln(seq.uniform()) / -rate;
-                // Also ends at the NaN that 0/0 would give; it cannot occur, as ln(u) < 0.
-                if !(gap <= f64::from(left)) {
-                    break;
-                }
-                left -= ceil(gap).max(1).min(u64::from(left)) as u32;
-                out.push(steps - 1 - left, element as u32);
-            }
+        if rate > 0.0 && steps > 0 {
+            draw_element(stream, element as u32, rate, steps, out);
         }
     }
     out.finish();
+}
+
+/// The spikes of one element, a batch of draws at a time.
+#[inline]
+fn draw_element(stream: Stream, element: u32, rate: f64, steps: u32, out: &mut EventList) {
+    let mut left = steps;
+    for batch in 0.. {
+        // A uniform is never subnormal, so the logarithm without a branch applies.
+        let mut gaps = stream.uniform_batch(u64::from(element), batch);
+        for gap in &mut gaps {
+            *gap = ln_of_normal(*gap) / -rate;
+        }
+        for gap in gaps {
+            if gap > f64::from(left) {
+                return;
+            }
+            // A gap is at least one step: an infinite rate gives the quotient 0.
+            left -= ceil(gap).max(1) as u32;
+            out.push(steps - 1 - left, element);
+            if left == 0 {
+                return;
+            }
+        }
+    }
 }
 
 /// `gap` rounded up, for 0 <= gap < 2^63.

@@ -25,17 +25,19 @@ const LN: [f64; 8] = [
 #[inline]
 #[must_use]
 pub fn ln(x: f64) -> f64 {
-    if x >= f64::MIN_POSITIVE && x < f64::INFINITY { ln_normal(x.to_bits(), 0) } else { ln_special(x) }
+    if x >= f64::MIN_POSITIVE && x < f64::INFINITY { ln_normal(x.to_bits(), 0.0) } else { ln_special(x) }
 }
 
 /// The logarithm of a positive normal number given by its bits, times 2^`shift`.
 ///
 /// x = 2^k m with m in [sqrt(1/2), sqrt(2)); with f = m - 1 and s = f/(2 + f), ln m = 2 atanh(s) = f - s (f - s^2 P(s^2)).
 #[inline]
-fn ln_normal(bits: u64, shift: i64) -> f64 {
+fn ln_normal(bits: u64, shift: f64) -> f64 {
     // Adding the distance from sqrt(1/2) to 1 carries into the exponent exactly when the mantissa lies above sqrt(2).
     let offset = bits.wrapping_add(0x3ff0_0000_0000_0000 - SQRT_HALF_BITS);
-    let k = (offset >> 52) as i64 - 1023 + shift;
+    // The biased exponent as the last bits of a number in [2^52, 2^53): a conversion that vector units can do.
+    const TWO_52: u64 = 0x4330_0000_0000_0000;
+    let k = f64::from_bits(offset >> 52 | TWO_52) - (f64::from_bits(TWO_52) + 1023.0) + shift;
     let f = f64::from_bits((offset & 0x000f_ffff_ffff_ffff) + SQRT_HALF_BITS) - 1.0;
     let s = f / (2.0 + f);
     let z = s * s;
@@ -44,9 +46,14 @@ fn ln_normal(bits: u64, shift: i64) -> f64 {
     let odd = w * (LN[1] + w * (LN[3] + w * (LN[5] + w * LN[7])));
     let p = even + odd;
     let half = 0.5 * f * f;
-    let k = k as f64;
     // f - half + s (half + p) is 2 atanh(s); the terms are added from the smallest to the largest.
     ((s * (half + p) + k * LN2_LO) - half + f) + k * LN2_HI
+}
+
+/// [`ln`] of a positive normal number, without a branch: the same bits, and loops over it become vector code.
+#[inline]
+pub(super) fn ln_of_normal(x: f64) -> f64 {
+    ln_normal(x.to_bits(), 0.0)
 }
 
 #[cold]
@@ -55,7 +62,7 @@ fn ln_special(x: f64) -> f64 {
         f64::NEG_INFINITY
     } else if x > 0.0 && x < f64::INFINITY {
         // A subnormal: scaled by 2^54 it is normal.
-        ln_normal((x * 18_014_398_509_481_984.0).to_bits(), -54)
+        ln_normal((x * 18_014_398_509_481_984.0).to_bits(), -54.0)
     } else if x == f64::INFINITY {
         x
     } else {
