@@ -39,3 +39,11 @@ pub enum Dist {
     Randint,
     Bernoulli,
 }
+
+impl Builtin {
+    /// The value at a point.
+    #[must_use]
+    pub fn eval(self, _args: &[f64]) -> f64 {
+        f64::NAN // replaced by the table
+    }
+}
