@@ -9,7 +9,7 @@ mod projection;
 pub use layout::Layout;
 
 use crate::lir::build::FuncBuilder;
-use crate::lir::{BinOp, BufId, FuncId, Op, Program, Scalar, Stmt, Val, expand, lanes, simplify, verify};
+use crate::lir::{BinOp, BufId, FuncId, Op, Program, Scalar, Stmt, Val, expand, lanes, verify};
 use crate::sched::Plan;
 
 /// The function `run`: local step of the first step, number of steps, step within the current `run`.
@@ -79,7 +79,7 @@ pub fn program(plan: &Plan, layout: &Layout) -> Result<Program, String> {
     verify::verify(&program, verify::Level::Element).map_err(|e| e.join("; "))?;
     expand::expand(&mut program);
     lanes::lanes(&mut program)?;
-    simplify::simplify(&mut program);
+
     verify::verify(&program, verify::Level::Lane).map_err(|e| e.join("; "))?;
     Ok(program)
 }

@@ -115,7 +115,7 @@ impl UniformSeq {
     /// transformed rejection with two uniforms a trial (Hörmann 1993, "The transformed rejection method for generating
     /// Poisson random variables", algorithm PTRS). 0 unless the mean is positive; means are cut at 2^53.
     pub fn poisson(&mut self, mean: f64) -> u64 {
-        if !(mean > 0.0) {
+        if mean.is_nan() || mean <= 0.0 {
             return 0;
         }
         if mean < 10.0 {
@@ -157,7 +157,7 @@ impl UniformSeq {
 
 /// Largest integer not above `x`, for |x| < 2^62; larger magnitudes are returned unchanged.
 fn floor(x: f64) -> f64 {
-    if !(x.abs() < 4e18) {
+    if x.is_nan() || x.abs() >= 4e18 {
         return x;
     }
     let whole = x as i64 as f64;
@@ -191,7 +191,7 @@ pub fn normal_quantile(p: f64) -> f64 {
         return q * ratio(0.180_625 - q * q, &CENTRE);
     }
     let tail = if q < 0.0 { p } else { 1.0 - p };
-    if !(tail > 0.0) {
+    if tail.is_nan() || tail <= 0.0 {
         return if tail == 0.0 { q * f64::INFINITY } else { f64::NAN };
     }
     let r = (-ln(tail)).sqrt();

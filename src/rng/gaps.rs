@@ -209,7 +209,7 @@ mod tests {
         for draw in 0.. {
             let gap = (ln(stream.uniform(element, draw)) / -rate).ceil().max(1.0);
             at += gap;
-            if !(at < f64::from(steps)) {
+            if at >= f64::from(steps) {
                 break;
             }
             fired.push(at as u32);

@@ -25,7 +25,7 @@ const LN: [f64; 8] = [
 #[inline]
 #[must_use]
 pub fn ln(x: f64) -> f64 {
-    if x >= f64::MIN_POSITIVE && x < f64::INFINITY { ln_normal(x.to_bits(), 0.0) } else { ln_special(x) }
+    if (f64::MIN_POSITIVE..f64::INFINITY).contains(&x) { ln_normal(x.to_bits(), 0.0) } else { ln_special(x) }
 }
 
 /// The logarithm of a positive normal number given by its bits, times 2^`shift`.
@@ -90,7 +90,7 @@ const EXP: [f64; 12] = [
     2.505_210_838_544_172e-8,
     2.755_731_922_398_589e-7,
     2.755_731_922_398_589_3e-6,
-    2.480_158_730_158_730_2e-5,
+    2.480_158_730_158_73e-5,
     1.984_126_984_126_984e-4,
     1.388_888_888_888_889e-3,
     8.333_333_333_333_333e-3,

@@ -205,7 +205,7 @@ impl UniformSeq {
     /// 0 if `n` is 0.
     #[inline]
     pub fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.next_bits()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.next_bits()) * u128::from(n)) >> 64) as u64
     }
 }
 

@@ -319,9 +319,7 @@ impl Set<'_> {
                 Diagnostic::new(Code::E0802, e.span, format!("`{path}` has no array `{key}`"))
                     .note(format!("it holds {}", names.join(", ")))
             })?;
-            let values = super::wiring::reals(&array).ok_or_else(|| {
-                Diagnostic::new(Code::E0802, e.span, format!("`{key}` of `{path}` does not hold numbers"))
-            })?;
+            let values = super::wiring::reals(&array);
             if values.len() != 1 && values.len() as u64 != self.count {
                 return Err(Diagnostic::new(
                     Code::E0405,

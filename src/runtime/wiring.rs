@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::eval::{Env, eval};
 use crate::connect::{self, Adjacency, Arguments, Candidates, ConnectError, EdgeList, PostIndex, Value};
-use crate::data::npz::{NpyArray, NpyData, read_npz};
+use crate::data::{NpyArray, NpyData, read_npz};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, Projection, Rule, Select, Side, View};
 use crate::rng::Stream;
@@ -213,7 +213,7 @@ fn one(model: &Model, projection: &Projection, columns: bool, files: &Files) -> 
     let n = rows.len();
     let mut columns_of_file = BTreeMap::new();
     for (key, array) in table {
-        let Some(values) = reals(&array) else { continue };
+        let values = reals(&array);
         let ordered: Option<Vec<f64>> = match &rows.origin {
             Some(origin) => origin.iter().map(|k| values.get(*k as usize).copied()).collect(),
             None => (values.len() == n).then_some(values),
@@ -231,12 +231,12 @@ fn one(model: &Model, projection: &Projection, columns: bool, files: &Files) -> 
 fn integers(array: &NpyArray) -> Option<Vec<i64>> {
     match &array.data {
         NpyData::F64(_) | NpyData::F32(_) | NpyData::Bool(_) => None,
-        _ => reals(array).map(|v| v.into_iter().map(|x| x as i64).collect()),
+        other => other.to_i64(),
     }
 }
 
 /// An array as reals.
 #[must_use]
-pub fn reals(array: &NpyArray) -> Option<Vec<f64>> {
-    array.to_f64()
+pub fn reals(array: &NpyArray) -> Vec<f64> {
+    array.data.to_f64()
 }
