@@ -27,3 +27,4 @@ pub mod sema;
 pub mod source;
 pub mod syntax;
 pub mod units;
+pub mod codegen;

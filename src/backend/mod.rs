@@ -1,6 +1,11 @@
 //! Executing loop-IR programs: one trait, two executions. The reference interpreter (`interp`) is slow and obvious and
 //! defines every operation; the Cranelift back end (`cranelift`) compiles to machine code and must agree with it bit for bit.
 
+#[cfg(feature = "jit")]
+pub mod cranelift;
+pub mod interp;
+pub(crate) mod mathfn;
+
 use crate::lir::{FuncId, Program, Scalar};
 
 /// The storage of one buffer.

@@ -13,15 +13,24 @@
 //! * Floating point is exactly IEEE 754 with round to nearest even: nothing is contracted, reassociated or flushed
 //!   unless an operation says so. `fma` rounds once. All NaNs compare equal for the purpose of "the same result": their
 //!   payloads and signs are not defined.
-//! * Integer arithmetic wraps. Shifts take the amount modulo the width.
+//! * Integer arithmetic wraps. Shifts take the amount modulo the width, lane by lane; in what [`expand`] and [`lanes`] make, the amount of a vector
+//!   shift is nearly always a splatted constant, which back ends should recognise.
 //! * Two levels. *Element level*: no vectors, except that a [`Stmt::For`] may be marked `vector`: its iterations are
 //!   independent and may run several at a time; [`Stmt::Append`] may occur; [`UnOp::Exp`] and friends may occur.
-//!   *Lane level* (after [`expand`] and [`lanes`]): no marked loops, no `Append`, no transcendental [`UnOp`]s; this is what back ends take.
+//!   *Lane level* (after [`expand`] and [`lanes`]): no marked loops, no `Append`, no transcendental [`UnOp`]s (and no [`UnOp::Flush`]);
+//!   this is what back ends take.
 //! * Every buffer that a marked loop touches with the loop variable as index has room for the trip count rounded up to a
 //!   multiple of [`PAD`] elements, counted from the loop's first index: rounding the trip count up is always allowed.
+//!   In the iterations past the end, accesses at the loop variable plus an invariant happen; at other varying indices loads read element 0 instead, stores
+//!   and appends do nothing.
 //! * Every index is inside its buffer in every execution. The interpreter checks it; compiled code relies on it.
 
 pub mod build;
+pub(crate) mod eval;
+pub mod expand;
+pub mod lanes;
+pub mod verify;
+mod walk;
 
 use std::fmt;
 
@@ -197,7 +206,8 @@ pub enum Stmt {
         /// What; its scalar is the buffer's.
         value: Val,
     },
-    /// `buf[index[lane]] = value[lane]`, lanes in ascending order (the last wins). `index` is `i32` of the value's lanes (also for 2 lanes).
+    /// `buf[index[lane]] = value[lane]`, lanes in ascending order (the last wins). `value` is a vector; `index` is `i32` of 4 lanes, or `i64` of 2 lanes, as
+    /// for [`Op::Gather`].
     Scatter {
         /// Where.
         buf: BufId,
@@ -234,8 +244,8 @@ pub struct For {
     pub to: Val,
     /// The increment, at least 1.
     pub step: u32,
-    /// The iterations are independent: they may run several lanes at a time, and past `to` up to a multiple of [`PAD`]. Element level only; such a loop has no
-    /// carried values, no inner `For` or `If`, and loads what it stores only at the same index.
+    /// The iterations are independent: they may run several lanes at a time, and past `to` up to a multiple of [`PAD`]. Element level only; such a loop has
+    /// step 1, no carried values, no inner `For` or `If`, stores only at varying indices, and loads what it stores only at the same index.
     pub vector: bool,
     /// Values carried from one iteration to the next, visible in the body.
     pub params: Vec<Val>,
@@ -325,18 +335,19 @@ pub enum Op {
     Bin(BinOp, Val, Val),
     /// `a*b + c` rounded once, on equal float types.
     Fma(Val, Val, Val),
-    /// A comparison of equal types, lane by lane; gives `bool` of the same lanes. Every comparison with NaN is false except `Ne`.
+    /// A comparison of equal types (not `bool`), lane by lane; gives `bool` of the same lanes. Every comparison with NaN is false except `Ne`.
     Cmp(CmpOp, Val, Val),
-    /// `mask ? a : b`, lane by lane.
+    /// `mask ? a : b`, lane by lane; the arms may be `bool` too.
     Select(Val, Val, Val),
     /// Conversion to the named scalar, lane by lane, lanes unchanged: between floats rounds to nearest even; int to float rounds to nearest even; float to int
-    /// truncates towards zero and saturates, NaN gives 0; `i64` to `i32` wraps; `bool` to int gives 0 or 1. Vector conversions only between kinds of one width.
+    /// truncates towards zero and saturates, NaN gives 0; `i64` to `i32` wraps; `bool` to int gives 0 or 1; to its own scalar changes nothing. There is no
+    /// conversion to `bool` and none from `bool` to float. Vector conversions only between kinds of one width (a mask of 4 lanes to `i32`, of 2 to `i64`).
     Cast(Val, Scalar),
     /// The same bits as another scalar of one width.
     Bitcast(Val, Scalar),
-    /// One lane copied to `lanes` lanes.
+    /// One lane (a `bool` too, giving a mask) copied to `lanes` lanes.
     Splat(Val, u8),
-    /// Lane `n` of a vector.
+    /// Lane `n` of a vector or mask.
     Lane(Val, u8),
     /// `[0, 1, …]` of `lanes` lanes: `i32` for 4 lanes, `i64` for 2.
     Iota(u8),
@@ -344,7 +355,7 @@ pub enum Op {
     Any(Val),
     /// Whether all lanes of a mask are true.
     All(Val),
-    /// The lanes summed by the fixed tree `(l0 + l2) + (l1 + l3)`, or `l0 + l1`: the last step of every reduction.
+    /// The lanes summed by the fixed tree `(l0 + l2) + (l1 + l3)`, or `l0 + l1`: the last step of every reduction. Not of masks.
     Sum(Val),
     /// `lanes` consecutive elements from `index` (one `i32` or `i64`).
     Load {
@@ -362,6 +373,8 @@ pub enum Op {
         /// The elements.
         index: Val,
     },
+    /// A vector from its lanes, lane 0 first: 4 scalars of `f32` or `i32`, or 2 of `f64` or `i64`.
+    Pack(Vec<Val>),
     /// A library function on scalars, the same Rust function in both executions.
     Call(MathFn, Vec<Val>),
 }

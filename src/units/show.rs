@@ -82,13 +82,11 @@ pub fn show(dim: Dim) -> ShownUnit {
     ShownUnit { name: bases(dim), factor: 1.0 }
 }
 
-/// The dimension in words for a message: `mV/ms`, or `a number without unit`. Rates read `1/ms`, which is what equations are written in.
+/// The dimension in words for a message: `mV/ms`, or `a number without unit`.
 #[must_use]
 pub fn describe(dim: Dim) -> String {
     if dim.is_none() {
         "a number without unit".to_owned()
-    } else if dim == Dim::frequency() {
-        "1/ms".to_owned()
     } else {
         show(dim).name
     }
