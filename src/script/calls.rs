@@ -3,13 +3,11 @@
 use crate::builtins::Dist;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::ReadoutId;
-use crate::script::operators::{Operand, convert, fits_any, kind_of, to_real};
 use crate::script::index;
-use crate::script::ir::{
-    Axis, AxisName, Expr, ExprKind, Kind, Metric, Neurons, NumTy, Over, Reduction, Samples, Ty,
-};
+use crate::script::ir::{Axis, AxisName, Expr, ExprKind, Kind, Metric, Neurons, NumTy, Over, Reduction, Samples, Ty};
 use crate::script::lower::{Bound, Lower, poisoned};
 use crate::script::names::Thing;
+use crate::script::operators::{Operand, convert, fits_any, kind_of, to_real};
 use crate::script::{quantity, shape, table};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
@@ -97,11 +95,9 @@ impl Lower<'_, '_> {
                     return self.arity(name, name_span, "one readout", args);
                 };
                 match self.readout(&arg.value) {
-                    Some(r) => Thing::Value(Expr {
-                        kind: ExprKind::Accuracy(r),
-                        ty: Ty::scalar(Kind::Real(Dim::NONE)),
-                        span,
-                    }),
+                    Some(r) => {
+                        Thing::Value(Expr { kind: ExprKind::Accuracy(r), ty: Ty::scalar(Kind::Real(Dim::NONE)), span })
+                    }
                     None => Thing::Poisoned,
                 }
             }
@@ -197,14 +193,14 @@ impl Lower<'_, '_> {
 
     pub(crate) fn arity(&mut self, name: &str, span: Span, takes: &str, args: &[ast::Arg]) -> Thing {
         self.check_args(args);
-        self.err(
-            Diagnostic::new(Code::E0105, span, format!("`{name}` takes {takes}"))
-                .label(format!("{} given", match args.len() {
-                    0 => "nothing is".to_owned(),
-                    1 => "1 argument is".to_owned(),
-                    n => format!("{n} arguments are"),
-                })),
-        );
+        self.err(Diagnostic::new(Code::E0105, span, format!("`{name}` takes {takes}")).label(format!(
+            "{} given",
+            match args.len() {
+                0 => "nothing is".to_owned(),
+                1 => "1 argument is".to_owned(),
+                n => format!("{n} arguments are"),
+            }
+        )));
         Thing::Poisoned
     }
 
@@ -237,9 +233,13 @@ impl Lower<'_, '_> {
                 let at = arg.name.as_ref().map_or(arg.span, |n| n.span);
                 let message = match &arg.name {
                     Some(n) => format!("`{name}` has no argument `{}`", n.node),
-                    None => format!("`{name}` takes {} argument{}", params.len(), if params.len() == 1 { "" } else { "s" }),
+                    None => {
+                        format!("`{name}` takes {} argument{}", params.len(), if params.len() == 1 { "" } else { "s" })
+                    }
                 };
-                let mut d = Diagnostic::new(Code::E0105, at, message).label("not expected").note(format!("it is `{signature}`"));
+                let mut d = Diagnostic::new(Code::E0105, at, message)
+                    .label("not expected")
+                    .note(format!("it is `{signature}`"));
                 if let Some(near) = arg.name.as_ref().and_then(|n| nearest(&n.node, params.iter().copied())) {
                     d = d.help(format!("did you mean `{near}`?")).fix(at, near);
                 }
@@ -360,8 +360,12 @@ impl Lower<'_, '_> {
 
     fn draw(&mut self, name: &str, dist: Dist, values: Vec<Operand>, span: Span) -> Expr {
         if let Some(v) = values.iter().find(|v| !v.value.ty.axes().is_empty()) {
-            let d = Diagnostic::new(Code::E0901, v.ast.span, "draws with a parameter for each element are not supported yet")
-                .label("a single number is needed");
+            let d = Diagnostic::new(
+                Code::E0901,
+                v.ast.span,
+                "draws with a parameter for each element are not supported yet",
+            )
+            .label("a single number is needed");
             return self.fault(d, span);
         }
         let what = format!("`{name}`");
@@ -398,7 +402,8 @@ impl Lower<'_, '_> {
             Dist::Randint => {
                 let all: Vec<Operand> = values.collect();
                 if let Some(v) = all.iter().find(|v| kind_of(&v.value) != Kind::Int) {
-                    let d = Diagnostic::new(Code::E0205, v.ast.span, "`randint` needs whole numbers").label("not a whole number");
+                    let d = Diagnostic::new(Code::E0205, v.ast.span, "`randint` needs whole numbers")
+                        .label("not a whole number");
                     return self.fault(d, span);
                 }
                 (all.into_iter().map(|v| v.value).collect(), Kind::Int)
@@ -442,7 +447,9 @@ impl Lower<'_, '_> {
             );
         };
         let kind = match (op, num.kind) {
-            (Reduction::Count, Kind::Bool) | (Reduction::Argmax | Reduction::Argmin, Kind::Int | Kind::Real(_)) => Kind::Int,
+            (Reduction::Count, Kind::Bool) | (Reduction::Argmax | Reduction::Argmin, Kind::Int | Kind::Real(_)) => {
+                Kind::Int
+            }
             (Reduction::Count, _) => {
                 let what = self.describe(&value.ty);
                 return self.fault(
@@ -498,8 +505,12 @@ impl Lower<'_, '_> {
             let post = Axis { name: AxisName::Post(*p), len: Some(shape::view_len(self.cx.model, &proj.post)) };
             if matches!(op, Reduction::Argmax | Reduction::Argmin) && matches!(over.node.as_str(), "pre" | "post") {
                 self.err(
-                    Diagnostic::new(Code::E0901, arg.span, format!("`{}` over synapses is not supported yet", op.name()))
-                        .label("not built yet"),
+                    Diagnostic::new(
+                        Code::E0901,
+                        arg.span,
+                        format!("`{}` over synapses is not supported yet", op.name()),
+                    )
+                    .label("not built yet"),
                 );
                 return None;
             }
@@ -527,7 +538,11 @@ impl Lower<'_, '_> {
                     AxisName::Unnamed => "one without a name",
                 })
                 .collect();
-            let label = if has.is_empty() { "a single number has no axes".to_owned() } else { format!("its axes: {}", has.join(", ")) };
+            let label = if has.is_empty() {
+                "a single number has no axes".to_owned()
+            } else {
+                format!("its axes: {}", has.join(", "))
+            };
             self.err(
                 Diagnostic::new(Code::E0502, over.span, format!("there is no axis `{}` to reduce", over.node))
                     .label("no such axis")
@@ -537,8 +552,12 @@ impl Lower<'_, '_> {
         }
         if hits.len() > 1 && matches!(op, Reduction::Argmax | Reduction::Argmin) && hits.len() != axes.len() {
             self.err(
-                Diagnostic::new(Code::E0901, arg.span, format!("`{}` over several axes is not supported yet", op.name()))
-                    .label("not built yet"),
+                Diagnostic::new(
+                    Code::E0901,
+                    arg.span,
+                    format!("`{}` over several axes is not supported yet", op.name()),
+                )
+                .label("not built yet"),
             );
             return None;
         }
@@ -552,7 +571,8 @@ impl Lower<'_, '_> {
         let Some(slots) = self.matched(name, span, &["neurons", "from", "to"], 1, args) else { return poisoned(span) };
         let mut slots = slots.into_iter();
         let Some(Some(of_arg)) = slots.next() else { return poisoned(span) };
-        let times: Vec<Option<Expr>> = slots.map(|s| s.map(|a| self.time(&a.value, &format!("an end of `{name}`")))).collect();
+        let times: Vec<Option<Expr>> =
+            slots.map(|s| s.map(|a| self.time(&a.value, &format!("an end of `{name}`")))).collect();
         let of = match self.resolve(&of_arg.value) {
             Thing::Neurons(n) | Thing::Spikes(n) => n,
             Thing::Poisoned => return poisoned(span),
@@ -585,7 +605,9 @@ impl Lower<'_, '_> {
         match &value.ty {
             Ty::Poisoned => value,
             Ty::Num(n) if n.axes.is_empty() && n.kind.dim() == Dim::TIME => value,
-            Ty::Num(n) if n.axes.is_empty() && n.kind != Kind::Bool && fits_any(e) => convert(value, Kind::Real(Dim::TIME)),
+            Ty::Num(n) if n.axes.is_empty() && n.kind != Kind::Bool && fits_any(e) => {
+                convert(value, Kind::Real(Dim::TIME))
+            }
             Ty::Num(n) if n.axes.is_empty() && n.kind.dim().is_none() && super::operators::is_literal(e) => {
                 let d = self.bare_number(e, "ms", None);
                 self.fault(d, e.span)
@@ -653,9 +675,13 @@ impl Lower<'_, '_> {
             }
             if repeats_effect(&value) {
                 return self.fault(
-                    Diagnostic::new(Code::E0901, arg.span, "a draw or procedure inside a function's argument is not supported yet")
-                        .label("would be evaluated wherever the function uses it")
-                        .help("put it in a variable first: `let x = …`"),
+                    Diagnostic::new(
+                        Code::E0901,
+                        arg.span,
+                        "a draw or procedure inside a function's argument is not supported yet",
+                    )
+                    .label("would be evaluated wherever the function uses it")
+                    .help("put it in a variable first: `let x = …`"),
                     span,
                 );
             }
@@ -669,7 +695,6 @@ impl Lower<'_, '_> {
         self.scopes = outside;
         value
     }
-
 }
 
 fn wrap(value: Expr, kind: Kind, node: fn(Box<Expr>) -> ExprKind) -> Expr {

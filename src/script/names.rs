@@ -19,7 +19,11 @@ use crate::units::nearest::nearest;
 pub(crate) enum Thing {
     Value(Expr),
     Neurons(Neurons),
-    Synapses { proj: ProjId, select: Select, span: Span },
+    Synapses {
+        proj: ProjId,
+        select: Select,
+        span: Span,
+    },
     Spikes(Neurons),
     Readout(ReadoutId),
     Data(DataId),
@@ -222,9 +226,10 @@ impl Lower<'_, '_> {
                     "label" => (Field::Label, Kind::Int, Vec::new()),
                     "index" => (Field::Index, Kind::Int, Vec::new()),
                     other => {
-                        let mut d = Diagnostic::new(Code::E0504, member.span, format!("a sample has no field `{other}`"))
-                            .label("no such field")
-                            .help("the fields of these samples are `image`, `label` and `index`");
+                        let mut d =
+                            Diagnostic::new(Code::E0504, member.span, format!("a sample has no field `{other}`"))
+                                .label("no such field")
+                                .help("the fields of these samples are `image`, `label` and `index`");
                         if let Some(near) = nearest(other, ["image", "label", "index"].into_iter()) {
                             d = d.fix(member.span, near);
                         }
@@ -237,10 +242,9 @@ impl Lower<'_, '_> {
             Thing::Poisoned => Thing::Poisoned,
             Thing::Value(e) if e.ty == Ty::Poisoned => Thing::Poisoned,
             other => {
-                let mut d =
-                    Diagnostic::new(Code::E0104, member.span, format!("there is no `.{}` here", member.node))
-                        .label("no such member")
-                        .also(base_span, format!("this is {}", other.describe()));
+                let mut d = Diagnostic::new(Code::E0104, member.span, format!("there is no `.{}` here", member.node))
+                    .label("no such member")
+                    .also(base_span, format!("this is {}", other.describe()));
                 if let Thing::Samples(_) = other {
                     d = d.help("take the samples one by one: `for s in … { … s.image … }`");
                 }

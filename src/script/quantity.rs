@@ -20,7 +20,8 @@ pub(crate) fn is_long_unit(name: &str) -> bool {
 /// The unit of a literal, with its exponent.
 pub(crate) fn of_literal(unit: &ast::Unit) -> Result<UnitDef, Box<Diagnostic>> {
     units::lookup_power(&unit.name, unit.exponent.as_deref()).ok_or_else(|| {
-        let mut d = Diagnostic::new(Code::E0102, unit.span, format!("there is no unit `{}`", unit.name)).label("unknown unit");
+        let mut d =
+            Diagnostic::new(Code::E0102, unit.span, format!("there is no unit `{}`", unit.name)).label("unknown unit");
         if units::lookup(&unit.name).is_some() {
             d = Diagnostic::new(Code::E0102, unit.span, "this power of a unit is not supported")
                 .label("the exponent is no small fraction");
