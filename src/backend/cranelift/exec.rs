@@ -1,0 +1,144 @@
+//! Owning compiled code and calling it.
+//!
+//! This is the only file with `unsafe`. Invariants that make it sound:
+//! * [`Code`] owns the module and frees its memory in `Drop`; function pointers live in [`CompiledKernels`], which owns the
+//!   [`Code`], and never leave this file.
+//! * Code is entered only through [`JitSession::call`], with a table of base pointers of buffers that are borrowed mutably
+//!   for as long as the session lives and whose kinds and lengths have been compared with the program.
+//! * The program was verified, and it keeps the contract of the loop IR that every index lies inside its buffer's declared
+//!   length. Whoever builds programs is responsible for that; the interpreter checks it, and tests run both.
+//! * Compiled code embeds no buffer address and has no state of its own, so any number of threads may run it at once.
+#![allow(unsafe_code, reason = "calls machine code and frees its memory; each block says why it is sound")]
+
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::sync::Mutex;
+
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::FuncId as ModuleFuncId;
+
+use crate::backend::{BackendError, Buf, Buffers, Kernels, Session};
+use crate::lir::{Buffer, FuncId, Program};
+
+/// A compiled function: the table of buffers, the arguments.
+type Entry = unsafe extern "C" fn(*const *mut u8, *const i32);
+
+/// The memory of compiled code, freed when dropped.
+pub(super) struct Code {
+    module: ManuallyDrop<JITModule>,
+}
+
+impl Code {
+    /// No code yet.
+    pub(super) fn new(builder: JITBuilder) -> Self {
+        Self { module: ManuallyDrop::new(JITModule::new(builder)) }
+    }
+
+    /// For declaring and defining functions.
+    pub(super) fn module(&mut self) -> &mut JITModule {
+        &mut self.module
+    }
+
+    /// Links the functions of `program`, which were all defined as `ids` with the signature of [`Entry`].
+    pub(super) fn finish(mut self, program: &Program, ids: &[ModuleFuncId]) -> Result<CompiledKernels, BackendError> {
+        if ids.len() != program.functions.len() {
+            return Err(BackendError::Codegen("a function was not compiled".to_owned()));
+        }
+        self.module.finalize_definitions().map_err(|error| BackendError::Codegen(error.to_string()))?;
+        let functions = ids
+            .iter()
+            .zip(&program.functions)
+            .map(|(id, function)| {
+                let address = self.module.get_finalized_function(*id);
+                // SAFETY: the address is that of a finalized function which `emit::emit` built with `emit::signature`:
+                // two pointers, no result, the host's C calling convention, as `Entry` says.
+                let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
+                CompiledFunction { name: function.name.clone(), arguments: function.params.len(), entry }
+            })
+            .collect();
+        Ok(CompiledKernels { functions, buffers: program.buffers.clone(), _code: Mutex::new(self) })
+    }
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        // SAFETY: `module` is taken once, here, and not touched afterwards.
+        let module = unsafe { ManuallyDrop::take(&mut self.module) };
+        // SAFETY: pointers into this memory are only kept in the `CompiledKernels` that owns this value, and sessions
+        // borrow that, so nothing runs the code now or later.
+        unsafe { module.free_memory() };
+    }
+}
+
+struct CompiledFunction {
+    name: String,
+    arguments: usize,
+    entry: Entry,
+}
+
+/// A compiled program with its code.
+pub(super) struct CompiledKernels {
+    functions: Vec<CompiledFunction>,
+    buffers: Vec<Buffer>,
+    /// Only kept alive, never locked; the mutex makes the whole `Sync`.
+    _code: Mutex<Code>,
+}
+
+impl Kernels for CompiledKernels {
+    fn session<'a>(&'a self, buffers: &'a mut Buffers) -> Result<Box<dyn Session + 'a>, BackendError> {
+        if buffers.len() < self.buffers.len() {
+            let missing = self.buffers.get(buffers.len()).map_or_else(String::new, |b| b.name.clone());
+            return Err(BackendError::Buffer(missing));
+        }
+        let mut table = Vec::with_capacity(self.buffers.len());
+        for (declared, buffer) in self.buffers.iter().zip(buffers.iter_mut()) {
+            if buffer.scalar() != declared.scalar || (buffer.len() as u64) < declared.len {
+                return Err(BackendError::Buffer(declared.name.clone()));
+            }
+            table.push(match buffer {
+                Buf::F32(v) => v.as_mut_ptr().cast::<u8>(),
+                Buf::F64(v) => v.as_mut_ptr().cast::<u8>(),
+                Buf::I32(v) => v.as_mut_ptr().cast::<u8>(),
+                Buf::I64(v) => v.as_mut_ptr().cast::<u8>(),
+            });
+        }
+        Ok(Box::new(JitSession { kernels: self, table, _buffers: PhantomData }))
+    }
+}
+
+/// Compiled functions on borrowed buffers.
+struct JitSession<'a> {
+    kernels: &'a CompiledKernels,
+    /// The base pointer of each buffer, by number.
+    table: Vec<*mut u8>,
+    _buffers: PhantomData<&'a mut Buffers>,
+}
+
+impl Session for JitSession<'_> {
+    fn call(&mut self, function: FuncId, args: &[i32]) -> Result<(), BackendError> {
+        let Some(compiled) = self.kernels.functions.get(function.0 as usize) else {
+            return Err(BackendError::Call(format!("there is no function {}", function.0)));
+        };
+        if args.len() != compiled.arguments {
+            let (name, wanted, given) = (&compiled.name, compiled.arguments, args.len());
+            return Err(BackendError::Call(format!("{name} takes {wanted} arguments and was given {given}")));
+        }
+        // SAFETY: `entry` is code of this signature that `kernels` keeps alive. The table holds one pointer for each
+        // buffer of the program; `session` has checked kinds and lengths, and the buffers stay borrowed mutably, so the
+        // pointers are valid and nobody else reads or writes behind them. The code reads exactly `arguments` arguments.
+        // It stays inside the buffers by the contract of the loop IR (see the top of this file), and never unwinds.
+        unsafe { (compiled.entry)(self.table.as_ptr(), args.as_ptr()) };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compiled_code_may_be_shared_by_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<CompiledKernels>();
+    }
+}

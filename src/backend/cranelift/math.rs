@@ -1,0 +1,89 @@
+//! The functions that compiled code calls: library functions, and stand-ins for instructions that the machine lacks. They
+//! are pure and never unwind (an `extern "C"` function that panicked would abort).
+//!
+//! Invariant: each is the very Rust function that the interpreter calls; nothing comes from the host's C library.
+
+use crate::backend::mathfn::math_f64;
+use crate::lir::MathFn;
+
+/// The symbol of a library function, for `f32` or (`double`) `f64`.
+pub(super) fn symbol(function: MathFn, double: bool) -> &'static str {
+    match (function, double) {
+        (MathFn::Sin, false) => "snnc_sin_f32",
+        (MathFn::Sin, true) => "snnc_sin_f64",
+        (MathFn::Cos, false) => "snnc_cos_f32",
+        (MathFn::Cos, true) => "snnc_cos_f64",
+        (MathFn::Tan, false) => "snnc_tan_f32",
+        (MathFn::Tan, true) => "snnc_tan_f64",
+        (MathFn::Tanh, false) => "snnc_tanh_f32",
+        (MathFn::Tanh, true) => "snnc_tanh_f64",
+        (MathFn::Pow, false) => "snnc_pow_f32",
+        (MathFn::Pow, true) => "snnc_pow_f64",
+        (MathFn::Fmod, false) => "snnc_fmod_f32",
+        (MathFn::Fmod, true) => "snnc_fmod_f64",
+    }
+}
+
+macro_rules! helpers {
+    ($($function:ident($($arg:ident),+): $single:ident, $double:ident;)*) => {
+        $(
+            extern "C" fn $single($($arg: f32),+) -> f32 {
+                helpers!(@call $function $(f64::from($arg)),+) as f32
+            }
+
+            extern "C" fn $double($($arg: f64),+) -> f64 {
+                helpers!(@call $function $($arg),+)
+            }
+        )*
+
+        /// The library functions: symbol and address.
+        fn library() -> Vec<(&'static str, *const u8)> {
+            vec![$(
+                (symbol(MathFn::$function, false), $single as *const u8),
+                (symbol(MathFn::$function, true), $double as *const u8),
+            )*]
+        }
+    };
+    (@call $function:ident $a:expr) => { math_f64(MathFn::$function, $a, 0.0) };
+    (@call $function:ident $a:expr, $b:expr) => { math_f64(MathFn::$function, $a, $b) };
+}
+
+helpers! {
+    Sin(a): sin_f32, sin_f64;
+    Cos(a): cos_f32, cos_f64;
+    Tan(a): tan_f32, tan_f64;
+    Tanh(a): tanh_f32, tanh_f64;
+    Pow(a, b): pow_f32, pow_f64;
+    Fmod(a, b): fmod_f32, fmod_f64;
+}
+
+macro_rules! instructions {
+    ($($symbol:literal: fn $name:ident($($arg:ident),+) -> $ty:ty { $result:expr })*) => {
+        $(extern "C" fn $name($($arg: $ty),+) -> $ty { $result })*
+
+        /// Cranelift calls these by the names of its default table.
+        fn instructions() -> Vec<(&'static str, *const u8)> {
+            vec![$(($symbol, $name as *const u8)),*]
+        }
+    };
+}
+
+instructions! {
+    "fmaf": fn fma_f32(a, b, c) -> f32 { a.mul_add(b, c) }
+    "fma": fn fma_f64(a, b, c) -> f64 { a.mul_add(b, c) }
+    "floorf": fn floor_f32(a) -> f32 { a.floor() }
+    "floor": fn floor_f64(a) -> f64 { a.floor() }
+    "ceilf": fn ceil_f32(a) -> f32 { a.ceil() }
+    "ceil": fn ceil_f64(a) -> f64 { a.ceil() }
+    "truncf": fn trunc_f32(a) -> f32 { a.trunc() }
+    "trunc": fn trunc_f64(a) -> f64 { a.trunc() }
+    "nearbyintf": fn nearest_f32(a) -> f32 { a.round_ties_even() }
+    "nearbyint": fn nearest_f64(a) -> f64 { a.round_ties_even() }
+}
+
+/// Everything that compiled code may call: symbol and address.
+pub(super) fn symbols() -> Vec<(&'static str, *const u8)> {
+    let mut all = library();
+    all.extend(instructions());
+    all
+}

@@ -1,0 +1,1063 @@
+//! Turns every marked loop into one that works on vectors: 4 lanes where the data are 32 bits wide, 2 where they are 64.
+//!
+//! Each value of a marked loop is one of three things. *Uniform* values are the same in every iteration: they stay scalars, move before the loop
+//! where that is safe, and are splatted where a vector needs them. *Linear* values are the loop variable plus something uniform: they stay
+//! scalars too (of the first lane), so that accesses at them become contiguous. All others *vary* and become vectors.
+//!
+//! In a loop of 2 lanes, `i32` data are held in `i64` lanes, always sign-extended from 32 bits, so their meaning is exactly that of `i32`
+//! arithmetic; their loads and stores go lane by lane. A loop that mixes 32-bit and 64-bit floats, or 64-bit integers with 32-bit
+//! floats, has no lane count and is refused.
+//!
+//! The last vector may run past the loop's end. Contiguous accesses there stay in the padding; gathers there read element 0,
+//! scatters and appends there do nothing.
+
+use std::collections::BTreeMap;
+
+use super::{BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val};
+
+/// Bodies of fewer weighted operations than this run two vectors an iteration where the trip count is known.
+const UNROLL_BELOW: usize = 60;
+
+/// Rewrites every marked loop of a program at element level (expanded or not).
+///
+/// # Errors
+/// If a marked loop breaks the contract or mixes widths: a bug in what built it.
+pub fn lanes(program: &mut Program) -> Result<(), String> {
+    let kinds: Vec<Scalar> = program.buffers.iter().map(|b| b.scalar).collect();
+    for function in &mut program.functions {
+        let name = function.name.clone();
+        one(function, &kinds).map_err(|e| format!("function {name}: {e}"))?;
+    }
+    Ok(())
+}
+
+fn one(function: &mut Function, kinds: &[Scalar]) -> Result<(), String> {
+    let body = std::mem::take(&mut function.body);
+    let mut consts = BTreeMap::new();
+    let mut pass = Pass { kinds, types: &mut function.types, consts: &mut consts };
+    function.body = pass.block(body)?;
+    Ok(())
+}
+
+struct Pass<'a> {
+    kinds: &'a [Scalar],
+    types: &'a mut Vec<Ty>,
+    /// The integer constants that were defined so far.
+    consts: &'a mut BTreeMap<Val, i32>,
+}
+
+impl Pass<'_> {
+    fn block(&mut self, block: Block) -> Result<Block, String> {
+        let mut out = Vec::with_capacity(block.stmts.len());
+        for stmt in block.stmts {
+            match stmt {
+                Stmt::For(f) if f.vector => self.marked(*f, &mut out)?,
+                Stmt::For(mut f) => {
+                    f.body = self.block(f.body)?;
+                    out.push(Stmt::For(f));
+                }
+                Stmt::If(mut i) => {
+                    i.then = self.block(i.then)?;
+                    i.els = self.block(i.els)?;
+                    out.push(Stmt::If(i));
+                }
+                other => {
+                    if let Stmt::Def { val, op: Op::Const(Const::I32(x)) } = &other {
+                        self.consts.insert(*val, *x);
+                    }
+                    out.push(other);
+                }
+            }
+        }
+        Ok(Block { stmts: out })
+    }
+
+    fn ty(&self, val: Val) -> Result<Ty, String> {
+        self.types.get(val.0 as usize).copied().ok_or_else(|| format!("{val} has no type"))
+    }
+
+    fn kind(&self, buf: BufId) -> Result<Scalar, String> {
+        self.kinds.get(buf.0 as usize).copied().ok_or_else(|| format!("there is no buffer {buf}"))
+    }
+
+    fn marked(&mut self, f: For, out: &mut Vec<Stmt>) -> Result<(), String> {
+        let var = f.var;
+        let refused = |e: String| format!("the marked loop over {var}: {e}");
+        if f.step != 1 || !f.params.is_empty() {
+            return Err(refused("has a step or carried values".to_owned()));
+        }
+        let classes = self.classify(&f).map_err(refused)?;
+        let width = self.width(&f, &classes).map_err(refused)?;
+        let trips = match (self.consts.get(&f.from), self.consts.get(&f.to)) {
+            (Some(from), Some(to)) => Some(i64::from(*to) - i64::from(*from)),
+            _ => None,
+        };
+        let copies = match trips {
+            Some(n) if weight(&f.body) < UNROLL_BELOW && worth_unrolling(n, i64::from(width)) => 2,
+            _ => 1,
+        };
+        let step = u32::from(width) * copies;
+        let exact = trips.is_some_and(|n| n % i64::from(step) == 0);
+        let written: Vec<BufId> = f.body.stmts.iter().flat_map(writes).collect();
+        let groups = append_groups(&f.body);
+        let mut shape = Shape {
+            types: self.types,
+            kinds: self.kinds,
+            classes: &classes,
+            lanes: width,
+            guard: if exact { None } else { Some(f.to) },
+            hoist_loads: trips.is_some_and(|n| n > 0),
+            written: &written,
+            before: Vec::new(),
+            outside: BTreeMap::new(),
+            body: Vec::new(),
+            inside: BTreeMap::new(),
+            base: var,
+            consts: BTreeMap::new(),
+        };
+        for copy in 0..copies {
+            shape.inside.clear();
+            shape.base = var;
+            if copy > 0 {
+                let by = shape.int((copy * u32::from(width)) as i32);
+                shape.base = shape.put(Ty::I32, Op::Bin(BinOp::Add, var, by));
+            }
+            let base = shape.base;
+            shape.inside.insert(var, Forms { scalar: Some(base), vector: None });
+            for stmt in &f.body.stmts {
+                shape.stmt(stmt).map_err(refused)?;
+            }
+            // Nothing in the loop reads what it appends, so the appends can wait for its end.
+            for group in &groups {
+                shape.append(group).map_err(refused)?;
+            }
+        }
+        let Shape { before, body, .. } = shape;
+        out.extend(before);
+        out.push(Stmt::For(Box::new(For { step, vector: false, body: Block { stmts: body }, ..f })));
+        Ok(())
+    }
+
+    /// What each value of the body is.
+    fn classify(&self, f: &For) -> Result<BTreeMap<Val, Class>, String> {
+        let mut classes = BTreeMap::from([(f.var, Class::Linear)]);
+        for stmt in &f.body.stmts {
+            let (val, op) = match stmt {
+                Stmt::Def { val, op } => (*val, op),
+                Stmt::For(_) | Stmt::If(_) => return Err("has an inner loop or choice".to_owned()),
+                Stmt::Scatter { .. } => return Err("holds a lane operation".to_owned()),
+                _ => continue,
+            };
+            let class = |v: Val| classes.get(&v).copied().unwrap_or(Class::Uniform);
+            let mut all = Class::Uniform;
+            op.operands(|v| all = all.max(class(v)));
+            let got = match op {
+                _ if all == Class::Uniform => Class::Uniform,
+                Op::Bin(BinOp::Add, a, b) if class(*a).min(class(*b)) == Class::Uniform => all,
+                Op::Bin(BinOp::Sub, a, b) if class(*b) == Class::Uniform => class(*a),
+                Op::Cast(a, to) if to.is_int() && self.ty(*a)?.scalar == Scalar::I32 => all,
+                _ => Class::Varying,
+            };
+            // Only integers are linear: float sums are not what adding lane numbers would give.
+            classes.insert(val, got);
+        }
+        Ok(classes)
+    }
+
+    /// The number of lanes that the varying data ask for.
+    fn width(&self, f: &For, classes: &BTreeMap<Val, Class>) -> Result<u8, String> {
+        let class = |v: Val| classes.get(&v).copied().unwrap_or(Class::Uniform);
+        let (mut narrow, mut wide) = (None, None);
+        let mut note = |scalar: Scalar, what: String| match scalar {
+            Scalar::F32 => narrow = Some(what),
+            Scalar::F64 | Scalar::I64 => wide = Some(what),
+            Scalar::I32 | Scalar::Bool => {}
+        };
+        for stmt in &f.body.stmts {
+            match stmt {
+                Stmt::Def { val, op } => {
+                    if class(*val) == Class::Varying {
+                        note(self.ty(*val)?.scalar, format!("{val}"));
+                    }
+                    // A linear 64-bit integer is only an address, unless something computes with it.
+                    let mut operands = Vec::new();
+                    op.operands(|v| operands.push(v));
+                    let addresses = matches!(op, Op::Load { .. }) || class(*val) != Class::Varying;
+                    for v in operands {
+                        if !addresses && class(v) == Class::Linear {
+                            note(self.ty(v)?.scalar, format!("{v}"));
+                        }
+                    }
+                }
+                Stmt::Store { buf, value, .. } => {
+                    note(self.kind(*buf)?, format!("{buf}"));
+                    if class(*value) != Class::Uniform {
+                        note(self.ty(*value)?.scalar, format!("{value}"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        match (narrow, wide) {
+            (Some(n), Some(w)) => Err(format!("mixes 32-bit floats ({n}) with 64-bit data ({w})")),
+            (None, Some(_)) => Ok(2),
+            _ => Ok(4),
+        }
+    }
+}
+
+/// Whether pairs of vectors waste little: the last pair is full, or there are many.
+fn worth_unrolling(trips: i64, width: i64) -> bool {
+    let rest = trips % (2 * width);
+    trips > width && (rest == 0 || rest > width || trips >= 8 * width)
+}
+
+/// How much code a body is, roughly, in operations.
+fn weight(body: &Block) -> usize {
+    let of = |stmt: &Stmt| match stmt {
+        Stmt::Def { op: Op::Call(..), .. } => 12,
+        Stmt::Append { .. } => 20,
+        Stmt::Def { op: Op::Un(op, _), .. } if crate::lir::verify::is_expanded(*op) => 20,
+        _ => 1,
+    };
+    body.stmts.iter().map(of).sum()
+}
+
+fn writes(stmt: &Stmt) -> Vec<BufId> {
+    match stmt {
+        Stmt::Store { buf, .. } | Stmt::Scatter { buf, .. } => vec![*buf],
+        Stmt::Append { list, count, .. } => vec![*list, *count],
+        _ => Vec::new(),
+    }
+}
+
+/// A [`Stmt::Append`].
+#[derive(Debug, Clone, Copy)]
+struct Append {
+    cond: Val,
+    list: BufId,
+    count: BufId,
+    value: Val,
+}
+
+/// The appends of a body, those that share a list or a count together.
+fn append_groups(body: &Block) -> Vec<Vec<Append>> {
+    let mut groups: Vec<Vec<Append>> = Vec::new();
+    for stmt in &body.stmts {
+        let Stmt::Append { cond, list, count, value } = stmt else { continue };
+        let append = Append { cond: *cond, list: *list, count: *count, value: *value };
+        let shares = |other: &Append| other.list == append.list || other.count == append.count;
+        let (touching, mut apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|g| g.iter().any(shares));
+        apart.push(touching.into_iter().flatten().chain([append]).collect());
+        groups = apart;
+    }
+    groups
+}
+
+/// What a value of a marked loop is; see the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Uniform,
+    Linear,
+    Varying,
+}
+
+/// The new values that stand for an old one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Forms {
+    /// The value of a uniform one; the first lane of a linear one.
+    scalar: Option<Val>,
+    vector: Option<Val>,
+}
+
+/// A marked loop being rebuilt.
+struct Shape<'a> {
+    types: &'a mut Vec<Ty>,
+    kinds: &'a [Scalar],
+    classes: &'a BTreeMap<Val, Class>,
+    lanes: u8,
+    /// The loop's end, if the last vector may run past it.
+    guard: Option<Val>,
+    /// The loop runs at least once, so invariant loads may move before it.
+    hoist_loads: bool,
+    written: &'a [BufId],
+    /// Statements before the loop, and the forms that are visible there.
+    before: Vec<Stmt>,
+    outside: BTreeMap<Val, Forms>,
+    /// Statements of the new body, and the forms of the current copy.
+    body: Vec<Stmt>,
+    inside: BTreeMap<Val, Forms>,
+    /// The index of the first lane of the current copy.
+    base: Val,
+    /// Constants before the loop, by kind, bits and lanes.
+    consts: BTreeMap<(Scalar, u64, u8), Val>,
+}
+
+impl Shape<'_> {
+    // -- emitting ------------------------------------------------------------------------------------------------------
+
+    fn fresh(&mut self, ty: Ty) -> Val {
+        self.types.push(ty);
+        Val(self.types.len() as u32 - 1)
+    }
+
+    fn put(&mut self, ty: Ty, op: Op) -> Val {
+        let val = self.fresh(ty);
+        self.body.push(Stmt::Def { val, op });
+        val
+    }
+
+    fn put_before(&mut self, ty: Ty, op: Op) -> Val {
+        let val = self.fresh(ty);
+        self.before.push(Stmt::Def { val, op });
+        val
+    }
+
+    /// A constant of `lanes` lanes, defined before the loop.
+    fn constant(&mut self, value: Const, lanes: u8) -> Val {
+        let (scalar, bits) = value.key();
+        if let Some(val) = self.consts.get(&(scalar, bits, lanes)) {
+            return *val;
+        }
+        let op = if lanes == 1 { Op::Const(value) } else { Op::Splat(self.constant(value, 1), lanes) };
+        let val = self.put_before(Ty { scalar, lanes }, op);
+        self.consts.insert((scalar, bits, lanes), val);
+        val
+    }
+
+    fn int(&mut self, x: i32) -> Val {
+        self.constant(Const::I32(x), 1)
+    }
+
+    /// A vector integer constant of this loop's lanes.
+    fn ints(&mut self, x: i64) -> Val {
+        let value = if self.lanes == 4 { Const::I32(x as i32) } else { Const::I64(x) };
+        self.constant(value, self.lanes)
+    }
+
+    // -- types ---------------------------------------------------------------------------------------------------------
+
+    fn ty(&self, val: Val) -> Result<Ty, String> {
+        self.types.get(val.0 as usize).copied().ok_or_else(|| format!("{val} has no type"))
+    }
+
+    fn kind(&self, buf: BufId) -> Result<Scalar, String> {
+        self.kinds.get(buf.0 as usize).copied().ok_or_else(|| format!("there is no buffer {buf}"))
+    }
+
+    /// The kind of one lane of the vector that stands for an element of a kind.
+    fn lane_kind(&self, scalar: Scalar) -> Scalar {
+        if self.lanes == 2 && scalar == Scalar::I32 { Scalar::I64 } else { scalar }
+    }
+
+    fn vector_ty(&self, scalar: Scalar) -> Ty {
+        Ty { scalar: self.lane_kind(scalar), lanes: self.lanes }
+    }
+
+    /// Whether elements of a kind lie in memory as they lie in lanes.
+    fn fits(&self, scalar: Scalar) -> bool {
+        self.lane_kind(scalar) == scalar
+    }
+
+    fn class(&self, val: Val) -> Class {
+        self.classes.get(&val).copied().unwrap_or(Class::Uniform)
+    }
+
+    // -- forms ---------------------------------------------------------------------------------------------------------
+
+    /// The scalar of a uniform value, or the first lane of a linear one.
+    fn scalar(&self, val: Val) -> Result<Val, String> {
+        if !self.classes.contains_key(&val) {
+            return Ok(val);
+        }
+        let forms = self.inside.get(&val).or_else(|| self.outside.get(&val));
+        forms.and_then(|f| f.scalar).ok_or_else(|| format!("{val} varies where one value is needed"))
+    }
+
+    /// Whether a uniform value is known before the loop.
+    fn is_outside(&self, val: Val) -> bool {
+        !self.classes.contains_key(&val) || self.outside.contains_key(&val)
+    }
+
+    fn vector(&mut self, val: Val) -> Result<Val, String> {
+        let outside = self.class(val) == Class::Uniform && self.is_outside(val);
+        let known = if outside { self.outside.get(&val) } else { self.inside.get(&val) };
+        if let Some(vector) = known.and_then(|f| f.vector) {
+            return Ok(vector);
+        }
+        let scalar = self.scalar(val)?;
+        let from = self.ty(scalar)?;
+        let to = self.vector_ty(from.scalar);
+        let emit = |shape: &mut Self, ty: Ty, op: Op| {
+            if outside { shape.put_before(ty, op) } else { shape.put(ty, op) }
+        };
+        let wide =
+            if from.scalar == to.scalar { scalar } else { emit(self, Ty::one(to.scalar), Op::Cast(scalar, to.scalar)) };
+        let mut vector = emit(self, to, Op::Splat(wide, self.lanes));
+        if self.class(val) == Class::Linear {
+            let ramp = self.ramp(to);
+            vector = self.put(to, Op::Bin(BinOp::Add, vector, ramp));
+        }
+        let forms = if outside { self.outside.entry(val) } else { self.inside.entry(val) };
+        let forms = forms.or_default();
+        forms.scalar = Some(scalar);
+        forms.vector = Some(vector);
+        Ok(vector)
+    }
+
+    /// `[0, 1, …]`, made once before the loop; the key's lane count is one that no constant has.
+    fn ramp(&mut self, ty: Ty) -> Val {
+        let key = (ty.scalar, 0, 0);
+        if let Some(val) = self.consts.get(&key) {
+            return *val;
+        }
+        let val = self.put_before(ty, Op::Iota(self.lanes));
+        self.consts.insert(key, val);
+        val
+    }
+
+    /// Lane `n` of the vector of a value, as the element's own kind.
+    fn lane(&mut self, vector: Val, n: u8, scalar: Scalar) -> Result<Val, String> {
+        let held = self.ty(vector)?.scalar;
+        let lane = self.put(Ty::one(held), Op::Lane(vector, n));
+        Ok(if held == scalar { lane } else { self.put(Ty::one(scalar), Op::Cast(lane, scalar)) })
+    }
+
+    /// A vector from scalars of an element's kind.
+    fn pack(&mut self, parts: Vec<Val>, scalar: Scalar) -> Val {
+        let to = self.vector_ty(scalar);
+        let parts = if to.scalar == scalar {
+            parts
+        } else {
+            parts.into_iter().map(|p| self.put(Ty::one(to.scalar), Op::Cast(p, to.scalar))).collect()
+        };
+        self.put(to, Op::Pack(parts))
+    }
+
+    /// The index of lane `n` of the current vector.
+    fn at(&mut self, n: u8) -> Val {
+        self.offset(self.base, n)
+    }
+
+    /// A scalar integer plus a lane number.
+    fn offset(&mut self, scalar: Val, n: u8) -> Val {
+        if n == 0 {
+            return scalar;
+        }
+        let wide = self.types.get(scalar.0 as usize).is_some_and(|t| t.scalar == Scalar::I64);
+        let (by, ty) = if wide { (Const::I64(i64::from(n)), Ty::I64) } else { (Const::I32(i32::from(n)), Ty::I32) };
+        let by = self.constant(by, 1);
+        self.put(ty, Op::Bin(BinOp::Add, scalar, by))
+    }
+
+    /// Which lanes are iterations of the loop, if not all of them are known to be.
+    fn within(&mut self) -> Result<Option<Val>, String> {
+        let Some(to) = self.guard else { return Ok(None) };
+        let to = self.vector(to)?;
+        let ty = self.ty(to)?;
+        let first =
+            if ty.scalar == Scalar::I64 { self.put(Ty::I64, Op::Cast(self.base, Scalar::I64)) } else { self.base };
+        let splat = self.put(ty, Op::Splat(first, self.lanes));
+        let ramp = self.ramp(ty);
+        let index = self.put(ty, Op::Bin(BinOp::Add, splat, ramp));
+        Ok(Some(self.put(ty.with(Scalar::Bool), Op::Cmp(CmpOp::Lt, index, to))))
+    }
+
+    // -- statements ----------------------------------------------------------------------------------------------------
+
+    fn stmt(&mut self, stmt: &Stmt) -> Result<(), String> {
+        match stmt {
+            Stmt::Def { val, op } => match self.class(*val) {
+                Class::Varying => {
+                    let vector = self.varying(*val, op)?;
+                    self.inside.insert(*val, Forms { scalar: None, vector: Some(vector) });
+                    Ok(())
+                }
+                _ => self.scalar_op(*val, op),
+            },
+            Stmt::Store { buf, index, value } => self.store(*buf, *index, *value),
+            Stmt::Append { .. } => Ok(()),
+            Stmt::Scatter { .. } | Stmt::For(_) | Stmt::If(_) => Err("holds what a marked loop may not".to_owned()),
+        }
+    }
+
+    /// A uniform or linear value: the same operation on scalars, before the loop if nothing forbids it.
+    fn scalar_op(&mut self, val: Val, op: &Op) -> Result<(), String> {
+        let mut outside = self.class(val) == Class::Uniform;
+        op.operands(|v| outside &= self.is_outside(v));
+        if let Op::Load { buf, .. } = op {
+            outside &= self.hoist_loads && !self.written.contains(buf);
+        }
+        if outside && self.outside.contains_key(&val) {
+            return Ok(());
+        }
+        let mut failed = None;
+        let mut op = op.clone();
+        op.operands_mut(|v| match self.scalar(*v) {
+            Ok(new) => *v = new,
+            Err(e) => failed = Some(e),
+        });
+        if let Some(e) = failed {
+            return Err(e);
+        }
+        let ty = self.ty(val)?;
+        if outside {
+            let new = self.put_before(ty, op);
+            self.outside.insert(val, Forms { scalar: Some(new), vector: None });
+        } else {
+            let new = self.put(ty, op);
+            self.inside.insert(val, Forms { scalar: Some(new), vector: None });
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, buf: BufId, index: Val, value: Val) -> Result<(), String> {
+        let scalar = self.kind(buf)?;
+        match self.class(index) {
+            Class::Uniform => Err(format!("stores to {buf} at {index}, which does not vary")),
+            Class::Linear => {
+                let first = self.scalar(index)?;
+                let vector = self.vector(value)?;
+                if self.fits(scalar) {
+                    self.body.push(Stmt::Store { buf, index: first, value: vector });
+                    return Ok(());
+                }
+                for n in 0..self.lanes {
+                    let index = self.offset(first, n);
+                    let value = self.lane(vector, n, scalar)?;
+                    self.body.push(Stmt::Store { buf, index, value });
+                }
+                Ok(())
+            }
+            Class::Varying => {
+                let index = self.vector(index)?;
+                let value = self.vector(value)?;
+                let Some(to) = self.guard else {
+                    return self.scatter(buf, index, value, scalar, None);
+                };
+                // Only the last vector can run past the end: it alone goes lane by lane.
+                let end = self.at(self.lanes);
+                let whole = self.put(Ty::BOOL, Op::Cmp(CmpOp::Le, end, to));
+                let outer = std::mem::take(&mut self.body);
+                self.scatter(buf, index, value, scalar, None)?;
+                let then = Block { stmts: std::mem::take(&mut self.body) };
+                self.scatter(buf, index, value, scalar, Some(to))?;
+                let els = Block { stmts: std::mem::replace(&mut self.body, outer) };
+                self.choice(whole, then, els);
+                Ok(())
+            }
+        }
+    }
+
+    /// Stores each lane at its own index: at once if nothing forbids it, or lane by lane, up to an end if there is one.
+    fn scatter(&mut self, buf: BufId, index: Val, value: Val, scalar: Scalar, to: Option<Val>) -> Result<(), String> {
+        if to.is_none() && self.fits(scalar) {
+            self.body.push(Stmt::Scatter { buf, index, value });
+            return Ok(());
+        }
+        let kind = self.ty(index)?.scalar;
+        for n in 0..self.lanes {
+            let outer = std::mem::take(&mut self.body);
+            let at = self.lane(index, n, kind)?;
+            let lane = self.lane(value, n, scalar)?;
+            self.body.push(Stmt::Store { buf, index: at, value: lane });
+            let then = std::mem::replace(&mut self.body, outer);
+            match to {
+                None => self.body.extend(then),
+                Some(to) => {
+                    let this = self.at(n);
+                    let inside = self.put(Ty::BOOL, Op::Cmp(CmpOp::Lt, this, to));
+                    self.choice(inside, Block { stmts: then }, Block::default());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends to one list, in the order of the iterations and, within one, in the written order.
+    fn append(&mut self, group: &[Append]) -> Result<(), String> {
+        let within = self.within()?;
+        let bools = self.vector_ty(Scalar::Bool);
+        let (mut masks, mut any) = (Vec::new(), None);
+        for append in group {
+            let mut mask = self.vector(append.cond)?;
+            if let Some(within) = within {
+                mask = self.put(bools, Op::Bin(BinOp::And, mask, within));
+            }
+            masks.push(mask);
+            any = Some(match any {
+                None => mask,
+                Some(all) => self.put(bools, Op::Bin(BinOp::Or, all, mask)),
+            });
+        }
+        let Some(any) = any else { return Ok(()) };
+        let any = self.put(Ty::BOOL, Op::Any(any));
+        let (zero, one) = (self.int(0), self.int(1));
+        let outer = std::mem::take(&mut self.body);
+        for n in 0..self.lanes {
+            for (append, mask) in group.iter().zip(&masks) {
+                let hit = self.put(Ty::BOOL, Op::Lane(*mask, n));
+                let outer = std::mem::take(&mut self.body);
+                let lane = match self.class(append.value) {
+                    Class::Uniform => self.scalar(append.value)?,
+                    Class::Linear => {
+                        let first = self.scalar(append.value)?;
+                        self.offset(first, n)
+                    }
+                    Class::Varying => {
+                        let vector = self.vector(append.value)?;
+                        self.lane(vector, n, Scalar::I32)?
+                    }
+                };
+                let at = self.put(Ty::I32, Op::Load { buf: append.count, index: zero, lanes: 1 });
+                self.body.push(Stmt::Store { buf: append.list, index: at, value: lane });
+                let next = self.put(Ty::I32, Op::Bin(BinOp::Add, at, one));
+                self.body.push(Stmt::Store { buf: append.count, index: zero, value: next });
+                let then = std::mem::replace(&mut self.body, outer);
+                self.choice(hit, Block { stmts: then }, Block::default());
+            }
+        }
+        let then = std::mem::replace(&mut self.body, outer);
+        self.choice(any, Block { stmts: then }, Block::default());
+        Ok(())
+    }
+
+    fn choice(&mut self, cond: Val, then: Block, els: Block) {
+        self.body.push(Stmt::If(Box::new(If {
+            cond,
+            then,
+            then_vals: Vec::new(),
+            els,
+            else_vals: Vec::new(),
+            results: Vec::new(),
+        })));
+    }
+
+    // -- varying operations --------------------------------------------------------------------------------------------
+
+    /// The vector of a varying operation.
+    fn varying(&mut self, val: Val, op: &Op) -> Result<Val, String> {
+        let scalar = self.ty(val)?.scalar;
+        let ty = self.vector_ty(scalar);
+        // 32-bit integers in 64-bit lanes: what can leave their range comes back by sign extension.
+        let promoted = scalar != ty.scalar;
+        Ok(match op {
+            Op::Un(un, a) => {
+                let a = self.vector(*a)?;
+                let v = self.put(ty, Op::Un(*un, a));
+                if promoted && *un != UnOp::Not { self.sign_extend(v) } else { v }
+            }
+            Op::Bin(bin @ (BinOp::Mod | BinOp::FloorDiv), a, b) => {
+                let (a, b) = (self.vector(*a)?, self.vector(*b)?);
+                let mut parts = Vec::new();
+                for n in 0..self.lanes {
+                    let (a, b) = (self.lane(a, n, scalar)?, self.lane(b, n, scalar)?);
+                    parts.push(self.put(Ty::one(scalar), Op::Bin(*bin, a, b)));
+                }
+                self.pack(parts, scalar)
+            }
+            Op::Bin(bin, a, b) => {
+                let (mut a, mut b) = (self.vector(*a)?, self.vector(*b)?);
+                if !promoted {
+                    return Ok(self.put(ty, Op::Bin(*bin, a, b)));
+                }
+                if matches!(bin, BinOp::Shl | BinOp::Sar | BinOp::Shr) {
+                    let mask = self.ints(31);
+                    b = self.put(ty, Op::Bin(BinOp::And, b, mask));
+                }
+                if *bin == BinOp::Shr {
+                    let mask = self.ints(0xffff_ffff);
+                    a = self.put(ty, Op::Bin(BinOp::And, a, mask));
+                }
+                let v = self.put(ty, Op::Bin(*bin, a, b));
+                let leaves = matches!(bin, BinOp::Add | BinOp::Sub | BinOp::Mul | BinOp::Shl | BinOp::Shr);
+                if leaves { self.sign_extend(v) } else { v }
+            }
+            Op::Fma(a, b, c) => {
+                let (a, b, c) = (self.vector(*a)?, self.vector(*b)?, self.vector(*c)?);
+                self.put(ty, Op::Fma(a, b, c))
+            }
+            Op::Cmp(cmp, a, b) => {
+                let (a, b) = (self.vector(*a)?, self.vector(*b)?);
+                self.put(ty, Op::Cmp(*cmp, a, b))
+            }
+            Op::Select(mask, a, b) => {
+                let (mask, a, b) = (self.vector(*mask)?, self.vector(*a)?, self.vector(*b)?);
+                self.put(ty, Op::Select(mask, a, b))
+            }
+            Op::Cast(a, to) => self.cast(*a, *to)?,
+            Op::Bitcast(a, to) => {
+                let a = self.vector(*a)?;
+                self.put(ty, Op::Bitcast(a, *to))
+            }
+            Op::Load { buf, index, .. } => self.load(*buf, *index)?,
+            Op::Call(f, args) => self.call(*f, args, scalar)?,
+            Op::Const(_)
+            | Op::Splat(..)
+            | Op::Lane(..)
+            | Op::Iota(_)
+            | Op::Any(_)
+            | Op::All(_)
+            | Op::Sum(_)
+            | Op::Gather { .. }
+            | Op::Pack(_) => return Err(format!("{val} is a lane operation")),
+        })
+    }
+
+    /// The low 32 bits of 64-bit lanes, sign-extended.
+    fn sign_extend(&mut self, v: Val) -> Val {
+        let by = self.ints(32);
+        let ty = self.vector_ty(Scalar::I64);
+        let up = self.put(ty, Op::Bin(BinOp::Shl, v, by));
+        self.put(ty, Op::Bin(BinOp::Sar, up, by))
+    }
+
+    /// A conversion. Between `f64` and `i32` in 64-bit lanes it goes through the bits of `1.5 * 2^52 + n`, since few machines convert
+    /// two lanes of `i64`; a number of 32 bits makes that exact.
+    fn cast(&mut self, a: Val, to: Scalar) -> Result<Val, String> {
+        const MAGIC: f64 = 6_755_399_441_055_744.0;
+        let from = self.ty(a)?.scalar;
+        let ty = self.vector_ty(to);
+        let v = self.vector(a)?;
+        let magic_bits = i64::from_ne_bytes(MAGIC.to_ne_bytes());
+        if self.lanes == 4 || from == to {
+            return Ok(if from == to { v } else { self.put(ty, Op::Cast(v, to)) });
+        }
+        Ok(match (from, to) {
+            (Scalar::I32, Scalar::I64) => v,
+            (Scalar::I64, Scalar::I32) => self.sign_extend(v),
+            (Scalar::I32, Scalar::F64) => {
+                let bits = self.ints(magic_bits);
+                let ints = self.vector_ty(Scalar::I64);
+                let sum = self.put(ints, Op::Bin(BinOp::Add, v, bits));
+                let float = self.put(ty, Op::Bitcast(sum, Scalar::F64));
+                let magic = self.constant(Const::F64(MAGIC), 2);
+                self.put(ty, Op::Bin(BinOp::Sub, float, magic))
+            }
+            (Scalar::F64, Scalar::I32) => {
+                let floats = self.vector_ty(Scalar::F64);
+                let mut bound = |x: i32| self.constant(Const::F64(f64::from(x)), 2);
+                let (low, high, zero) = (bound(i32::MIN), bound(i32::MAX), bound(0));
+                let whole = self.put(floats, Op::Un(UnOp::Trunc, v));
+                let capped = self.put(floats, Op::Bin(BinOp::Min, whole, high));
+                let clamped = self.put(floats, Op::Bin(BinOp::Max, capped, low));
+                let number = self.put(self.vector_ty(Scalar::Bool), Op::Cmp(CmpOp::Eq, v, v));
+                let clamped = self.put(floats, Op::Select(number, clamped, zero));
+                let magic = self.constant(Const::F64(MAGIC), 2);
+                let sum = self.put(floats, Op::Bin(BinOp::Add, clamped, magic));
+                let sum = self.put(ty, Op::Bitcast(sum, Scalar::I64));
+                let bits = self.ints(magic_bits);
+                self.put(ty, Op::Bin(BinOp::Sub, sum, bits))
+            }
+            (_, to) => self.put(ty, Op::Cast(v, self.lane_kind(to))),
+        })
+    }
+
+    fn load(&mut self, buf: BufId, index: Val) -> Result<Val, String> {
+        let scalar = self.kind(buf)?;
+        let ty = self.vector_ty(scalar);
+        if self.class(index) == Class::Linear {
+            let first = self.scalar(index)?;
+            if self.fits(scalar) {
+                return Ok(self.put(ty, Op::Load { buf, index: first, lanes: self.lanes }));
+            }
+            let mut parts = Vec::new();
+            for n in 0..self.lanes {
+                let index = self.offset(first, n);
+                parts.push(self.put(Ty::one(scalar), Op::Load { buf, index, lanes: 1 }));
+            }
+            return Ok(self.pack(parts, scalar));
+        }
+        let mut index = self.vector(index)?;
+        let index_ty = self.ty(index)?;
+        if let Some(within) = self.within()? {
+            let zero = self.ints(0);
+            index = self.put(index_ty, Op::Select(within, index, zero));
+        }
+        if self.fits(scalar) {
+            return Ok(self.put(ty, Op::Gather { buf, index }));
+        }
+        let mut parts = Vec::new();
+        for n in 0..self.lanes {
+            let at = self.lane(index, n, index_ty.scalar)?;
+            parts.push(self.put(Ty::one(scalar), Op::Load { buf, index: at, lanes: 1 }));
+        }
+        Ok(self.pack(parts, scalar))
+    }
+
+    /// One call a lane; arguments that do not vary stay as they are.
+    fn call(&mut self, f: MathFn, args: &[Val], scalar: Scalar) -> Result<Val, String> {
+        let mut parts = Vec::new();
+        for n in 0..self.lanes {
+            let mut lanes = Vec::new();
+            for arg in args {
+                lanes.push(if self.class(*arg) == Class::Uniform {
+                    self.scalar(*arg)?
+                } else {
+                    let vector = self.vector(*arg)?;
+                    self.lane(vector, n, scalar)?
+                });
+            }
+            parts.push(self.put(Ty::one(scalar), Op::Call(f, lanes)));
+        }
+        Ok(self.pack(parts, scalar))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use super::*;
+    use crate::backend::interp::Interp;
+    use crate::backend::{Backend, Buf, Buffers};
+    use crate::lir::verify::{Level, verify};
+    use crate::lir::{FuncId, expand, simplify, text};
+
+    const LEN: usize = 128;
+
+    /// Everything that a marked loop may hold, on floats `F`. `v0` is the loop's end.
+    const BODY: &str = "
+        v1: i32 = const i32 FROM
+        v44: F = const F 0.75
+        vector for v2 = v1 to v0 step 1 {
+          v3: i32 = const i32 3
+          v4: F = load b0[v2]
+          v5: i32 = add v2, v3
+          v6: F = load b0[v5]
+          v7: F = load b0[v3]
+          v8: F = fma v4, v6, v7
+          v9: i32 = load b2[v2]
+          v10: F = load b0[v9]
+          v11: F = cast F v2
+          v12: F = add v10, v11
+          v13: F = exp v44
+          v14: F = mul v12, v13
+          v15: bool = lt v8, v14
+          v16: F = select v15, v8, v14
+          v17: F = call sin (v16)
+          v18: F = call pow (v44, v4)
+          v19: F = add v17, v18
+          store b1[v2], v19
+          v20: F = load b1[v2]
+          v21: F = neg v20
+          store b1[v2], v21
+          store b5[v9], v8
+          v22: i32 = mod v9, v3
+          v23: i32 = cast i32 v16
+          v24: i32 = mul v9, v23
+          v25: i32 = add v24, v22
+          v26: i32 = const i32 1000003
+          v27: i32 = mul v25, v26
+          v28: i32 = const i32 35
+          v29: i32 = shr v27, v28
+          v30: i32 = shl v27, v3
+          v31: i32 = xor v29, v30
+          v32: i32 = sar v31, v3
+          v33: i32 = floordiv v32, v22
+          v34: i32 = sub v33, v2
+          v35: i32 = neg v34
+          v36: i32 = cast i32 v15
+          v37: i32 = add v35, v36
+          store b3[v2], v37
+          v38: bool = lt v37, v3
+          append b4, b6, v2 if v15
+          append b7, b8, v37 if v38
+          append b7, b8, v3 if v15
+          v39: bool = not v38
+          v40: bool = and v39, v15
+          append b9, b10, v9 if v40
+          v41: i64 = cast i64 v5
+          v42: F = load b0[v41]
+          v43: F = flush v42
+          store b11[v41], v43
+        }";
+
+    fn program(kind: &str, body: &str, from: i32) -> Program {
+        let mut out = String::new();
+        let kinds = [kind, kind, "i32", "i32", "i32", kind, "i32", "i32", "i32", "i32", "i32", kind];
+        for (k, kind) in kinds.iter().enumerate() {
+            out.push_str(&format!("buffer b{k} \"b{k}\": {kind}[{LEN}]\n"));
+        }
+        let body = body.replace('F', kind).replace(&format!("{kind}ROM"), &from.to_string());
+        out.push_str(&format!("fn f0 \"go\"(v0) {{ {body} }}"));
+        text::parse(&out).unwrap()
+    }
+
+    /// The same program with its end as a constant instead of a parameter.
+    fn with_constant_end(mut program: Program, to: i32) -> Program {
+        let f = &mut program.functions[0];
+        f.params.clear();
+        f.body.stmts.insert(0, Stmt::Def { val: Val(0), op: Op::Const(Const::I32(to)) });
+        program
+    }
+
+    fn buffers(program: &Program, n: usize) -> Buffers {
+        let mut all: Buffers = program.buffers.iter().map(|b| Buf::zeros(b.scalar, b.len as usize)).collect();
+        for k in 0..LEN {
+            all[0].set_f64(k, ((k * 7919) % 101) as f64 * 0.37 - 17.0);
+            // Distinct elements for the iterations; past the end, rubbish.
+            let index = if k < n { (k * 37) % LEN } else { 1_000_000 };
+            all[2].set_f64(k, index as f64);
+        }
+        all
+    }
+
+    fn run(program: &Program, n: usize) -> Buffers {
+        let mut all = buffers(program, n);
+        let args: Vec<i32> = if program.functions[0].params.is_empty() { vec![] } else { vec![n as i32] };
+        Interp.compile(program).unwrap().session(&mut all).unwrap().call(FuncId(0), &args).unwrap();
+        all
+    }
+
+    fn bits(buf: &Buf, range: std::ops::Range<usize>) -> Vec<u64> {
+        range.map(|k| buf.get_f64(k).unwrap().to_bits()).collect()
+    }
+
+    /// Lowers in several orders and compares every element that is not padding.
+    fn check(element: &Program, n: usize) {
+        verify(element, Level::Element).unwrap();
+        let want = run(element, n);
+        for variant in 0..3 {
+            let mut lane = element.clone();
+            if variant > 0 {
+                simplify::simplify(&mut lane);
+            }
+            if variant < 2 {
+                expand::expand(&mut lane);
+            }
+            lanes(&mut lane).unwrap();
+            expand::expand(&mut lane);
+            verify(&lane, Level::Lane).unwrap_or_else(|e| panic!("{}\n{lane}", e.join("\n")));
+            if variant > 0 {
+                simplify::simplify(&mut lane);
+                verify(&lane, Level::Lane).unwrap_or_else(|e| panic!("{}\n{lane}", e.join("\n")));
+            }
+            let got = run(&lane, n);
+            for (k, (want, got)) in want.iter().zip(&got).enumerate() {
+                let range = match k {
+                    1 | 3 => 0..n,
+                    11 => 0..(n + 3).min(LEN),
+                    _ => 0..LEN,
+                };
+                assert_eq!(bits(want, range.clone()), bits(got, range), "b{k}, {n} iterations, variant {variant}");
+            }
+        }
+    }
+
+    #[test]
+    fn everything_at_once_in_both_widths() {
+        for kind in ["f32", "f64"] {
+            for n in [1, 2, 3, 4, 5, 7, 8, 9, 16, 37, 64, 100, 112] {
+                check(&program(kind, BODY, 0), n);
+                check(&with_constant_end(program(kind, BODY, 0), n as i32), n);
+            }
+            check(&program(kind, BODY, 5), 2);
+            check(&program(kind, BODY, 5), 18);
+            check(&with_constant_end(program(kind, BODY, 5), 18), 18);
+        }
+    }
+
+    /// The appends of the last program did happen, so comparing them meant something.
+    #[test]
+    fn appends_keep_their_order() {
+        let body = "v1: i32 = const i32 0
+            vector for v2 = v1 to v0 step 1 {
+              v3: F = load b0[v2]
+              v4: F = const F 0.0
+              v5: bool = lt v3, v4
+              append b4, b6, v2 if v5
+              v6: bool = not v5
+              append b4, b6, v2 if v6
+              append b7, b8, v2 if v5
+            }";
+        for kind in ["f32", "f64"] {
+            check(&program(kind, body, 0), 37);
+            let mut lane = program(kind, body, 0);
+            lanes(&mut lane).unwrap();
+            let got = run(&lane, 37);
+            let expected: Vec<f64> = (0..37).map(f64::from).collect();
+            let Buf::I32(list) = &got[4] else { unreachable!() };
+            assert_eq!(got[6].get_f64(0), Some(37.0));
+            assert_eq!(list[..37].iter().map(|x| f64::from(*x)).collect::<Vec<_>>(), expected);
+            let hits = got[8].get_f64(0).unwrap();
+            assert!(hits > 5.0 && hits < 30.0);
+        }
+    }
+
+    fn loop_of(program: &Program) -> &For {
+        let found = program.functions[0].body.stmts.iter().find_map(|s| match s {
+            Stmt::For(f) => Some(f),
+            _ => None,
+        });
+        found.unwrap()
+    }
+
+    #[test]
+    fn small_loops_of_known_length_are_unrolled() {
+        let body = "v1: i32 = const i32 0
+            vector for v2 = v1 to v0 step 1 { v3: F = load b0[v2]  v4: F = add v3, v3  store b1[v2], v4 }";
+        for (kind, lanes_of) in [("f32", 4), ("f64", 2)] {
+            for (n, copies) in [(64, 2), (3 * lanes_of, 1), (2, 1), (100, 2)] {
+                let mut p = with_constant_end(program(kind, body, 0), n);
+                check(&p, n as usize);
+                lanes(&mut p).unwrap();
+                assert_eq!(loop_of(&p).step, (lanes_of * copies) as u32, "{kind} {n}");
+                assert_eq!(loop_of(&p).body.stmts.len() as i32, 3 * copies + (copies - 1));
+            }
+            let mut p = program(kind, body, 0);
+            lanes(&mut p).unwrap();
+            assert_eq!(loop_of(&p).step, lanes_of as u32);
+        }
+    }
+
+    #[test]
+    fn invariant_work_leaves_the_loop() {
+        let body = "v1: i32 = const i32 0
+            vector for v2 = v1 to v0 step 1 {
+              v3: F = load b0[v1]
+              v4: F = sqrt v3
+              v5: F = load b0[v2]
+              v6: F = mul v4, v5
+              store b1[v2], v6
+            }";
+        let mut known = with_constant_end(program("f32", body, 0), 40);
+        lanes(&mut known).unwrap();
+        assert_eq!(loop_of(&known).body.stmts.len(), 7);
+        // With an unknown end the loop may not run at all, and then the load must not either.
+        let mut unknown = program("f32", body, 0);
+        lanes(&mut unknown).unwrap();
+        assert_eq!(loop_of(&unknown).body.stmts.len(), 6);
+        check(&program("f32", body, 0), 11);
+    }
+
+    #[test]
+    fn mixed_widths_are_refused() {
+        let mut p = program(
+            "f32",
+            "v1: i32 = const i32 0
+             vector for v2 = v1 to v0 step 1 { v3: F = load b0[v2]  v4: f64 = cast f64 v3  v5: F = cast F v4  store b1[v2], v5 }",
+            0,
+        );
+        let error = lanes(&mut p).unwrap_err();
+        assert!(error.contains("mixes 32-bit floats"), "{error}");
+    }
+
+    #[test]
+    fn the_loop_variable_as_data() {
+        for kind in ["f32", "f64"] {
+            let body = "v1: i32 = const i32 0
+                v9: i32 = const i32 7
+                vector for v2 = v1 to v0 step 1 {
+                  v3: i32 = add v2, v9
+                  v4: i32 = mul v3, v3
+                  v5: F = cast F v4
+                  v6: i32 = sub v3, v9
+                  v7: F = load b0[v6]
+                  v8: F = add v5, v7
+                  store b1[v2], v8
+                  store b3[v2], v3
+                }";
+            check(&program(kind, body, 0), 21);
+        }
+    }
+}
