@@ -10,7 +10,6 @@ pub const MAX_SOURCE: usize = 4 << 20;
 /// # Errors
 /// `E0006` over [`MAX_SOURCE`] bytes; `E0005` for bytes that are not UTF-8, and for control characters other than tab and
 /// line break.
-#[allow(clippy::result_large_err, reason = "at most one per file")]
 pub fn decode(bytes: &[u8], name: &str) -> Result<String, Diagnostic> {
     if bytes.len() > MAX_SOURCE {
         return Err(Diagnostic::without_span(Code::E0006, format!("{name}: {}", too_large(bytes.len())))
