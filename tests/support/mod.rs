@@ -1,6 +1,7 @@
 //! Shared by the tests of the back ends: writing programs in the loop IR by hand, and comparing results bit for bit.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a wrong test program should panic")]
 
 pub mod generate;
 pub mod nasty;
