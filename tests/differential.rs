@@ -3,7 +3,6 @@
 //! and SSE4.1.
 
 #![cfg(feature = "jit")]
-#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
 
 mod support;
 
