@@ -12,6 +12,7 @@
 pub mod backend;
 pub mod builtins;
 pub mod cli;
+pub mod codegen;
 pub mod connect;
 pub mod data;
 pub mod diag;

@@ -1,1 +1,615 @@
-//! (to come)
+//! The typed model: names are ids, every expression has a type with its dimension, every constant is scaled to the
+//! coherent internal set (ms, mV, pA, um, amol, K). Units end here: nothing later knows a volt from a siemens.
+//!
+//! # Contract
+//!
+//! * A [`Model`] exists only if the front end reported no error.
+//! * Sizes are known: populations, views, ranges and rules are evaluated with the parameters of this run.
+//! * `let`s of models are kept as [`LetDecl`]s in an order in which each uses only earlier ones.
+//! * ODE right sides are already divided by their left factor: `dx/dt = rhs` in internal units per ms.
+//! * Synapse models are instantiated per projection: `pre.x` and `post.x` are resolved, and a `weight w` or `param w` without a unit of
+//!   its own has the dimension of the argument given there.
+//! * User functions are inlined.
+
+pub mod print;
+
+use std::sync::Arc;
+
+use crate::builtins::{Builtin, Dist};
+use crate::script;
+use crate::source::Span;
+use crate::units::Dim;
+
+pub use crate::units::ShownUnit;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {
+        $($(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            /// As an index.
+            #[must_use]
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        })*
+    };
+}
+
+ids! {
+    /// A neuron model.
+    NeuronId
+    /// A population.
+    PopId
+    /// A projection.
+    ProjId
+    /// A variable of a neuron or synapse model (index into its `vars`).
+    VarId
+    /// A `let` of a model (index into its `lets`).
+    LetId
+    /// A `let` inside a handler block (unique within the model).
+    LocalId
+    /// A data set.
+    DataId
+    /// A readout.
+    ReadoutId
+}
+
+/// One program, checked.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// `simulation { … }` with the command line's overrides.
+    pub settings: Settings,
+    /// Top-level `param`s and `const`s with their values in this run.
+    pub globals: Vec<Global>,
+    /// Data sets.
+    pub data: Vec<DataDecl>,
+    /// Neuron models that are used.
+    pub neurons: Vec<NeuronModel>,
+    /// Populations, in order of the file.
+    pub populations: Vec<Population>,
+    /// Projections, in order of the file.
+    pub projections: Vec<Projection>,
+    /// Readouts.
+    pub readouts: Vec<Readout>,
+    /// Protocols.
+    pub script: script::Program,
+}
+
+/// Floating-point kind of states and weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// `f32`
+    F32,
+    /// `f64`
+    F64,
+}
+
+/// Global settings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// The time step in ms.
+    pub dt: f64,
+    /// The seed.
+    pub seed: u64,
+    /// Of states and weights.
+    pub precision: Precision,
+    /// Number of threads; 0: one per core.
+    pub threads: usize,
+}
+
+/// A top-level constant or parameter.
+#[derive(Debug, Clone)]
+pub struct Global {
+    /// The name.
+    pub name: String,
+    /// Whether `--set` may change it.
+    pub is_param: bool,
+    /// Its type.
+    pub ty: Type,
+    /// Its value in internal units (booleans are 0 or 1); the first element for a list.
+    pub value: f64,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// `data d = mnist(…)`
+#[derive(Debug, Clone)]
+pub struct DataDecl {
+    /// The name.
+    pub name: String,
+    /// Where from.
+    pub source: DataSource,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// The kinds of data sets.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DataSource {
+    /// `mnist()` or `mnist("dir")`: fields `image` (28 × 28 reals), `label` and `index` (ints); splits `train` and `test`.
+    Mnist {
+        /// The folder named.
+        dir: Option<String>,
+    },
+}
+
+/// A type of the model language: one element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// A real number with a dimension.
+    Real(Dim),
+    /// An integer.
+    Int,
+    /// A truth value.
+    Bool,
+}
+
+impl Type {
+    /// The dimension; none for ints and bools.
+    #[must_use]
+    pub fn dim(self) -> Dim {
+        match self {
+            Self::Real(d) => d,
+            Self::Int | Self::Bool => Dim::NONE,
+        }
+    }
+}
+
+/// The part a variable plays in its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// `param`: constant unless a protocol assigns it.
+    Param,
+    /// `state`
+    State,
+    /// `weight` (synapse): kept by `reset`, shared by a batch, saved.
+    Weight,
+    /// `learned` (neuron): the same for neurons.
+    Learned,
+    /// `input`: constant during a `run`.
+    Input,
+}
+
+/// A variable of a model.
+#[derive(Debug, Clone)]
+pub struct VarDecl {
+    /// The name.
+    pub name: String,
+    /// Its role.
+    pub role: Role,
+    /// Its type.
+    pub ty: Type,
+    /// Default or initial value; may use other parameters, `i`, `N`, distributions and arrays. `None`: an argument is required
+    /// (the front end has checked that it is given); inputs without one are 0.
+    pub init: Option<Expr>,
+    /// `in [lo, hi]`: saturates every write. For parameters: redraw inside.
+    pub bounds: Option<(Expr, Expr)>,
+    /// The unit it is shown and saved in: name and factor (internal value / factor = shown value).
+    pub shown: ShownUnit,
+    /// Documentation.
+    pub doc: String,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A `let` of a model.
+#[derive(Debug, Clone)]
+pub struct LetDecl {
+    /// The name.
+    pub name: String,
+    /// What it stands for.
+    pub value: Expr,
+}
+
+/// `dx/dt = rhs`
+#[derive(Debug, Clone)]
+pub struct Ode {
+    /// The state.
+    pub var: VarId,
+    /// Its derivative in internal units per ms.
+    pub rhs: Expr,
+    /// The whole equation.
+    pub span: Span,
+}
+
+/// A neuron model.
+#[derive(Debug, Clone)]
+pub struct NeuronModel {
+    /// The name.
+    pub name: String,
+    /// Its variables.
+    pub vars: Vec<VarDecl>,
+    /// Its `let`s.
+    pub lets: Vec<LetDecl>,
+    /// Its equations.
+    pub odes: Vec<Ode>,
+    /// What makes it spike.
+    pub spike: Option<SpikeClause>,
+    /// `on spike { … }`
+    pub on_spike: Vec<Stmt>,
+    /// `refractory T hold v`
+    pub refractory: Option<Refractory>,
+    /// `method …`
+    pub method: Option<MethodRef>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// When a neuron spikes.
+#[derive(Debug, Clone)]
+pub struct SpikeClause {
+    /// The condition.
+    pub cond: SpikeCond,
+    /// Where.
+    pub span: Span,
+}
+
+/// The kinds of spike conditions.
+#[derive(Debug, Clone)]
+pub enum SpikeCond {
+    /// A level, tested at each step's end.
+    Level(Expr),
+    /// An upward crossing: `a >= b` now and `a < b` at the previous step's end.
+    Crosses(Expr, Expr),
+    /// A rate in 1/ms. Its expression uses inputs, parameters and constants only (constant during a `run`).
+    Rate(Expr),
+}
+
+/// `refractory T hold v`
+#[derive(Debug, Clone)]
+pub struct Refractory {
+    /// The period in ms, evaluated once, after `on spike`.
+    pub duration: Expr,
+    /// The states held.
+    pub hold: Vec<VarId>,
+    /// Where.
+    pub span: Span,
+}
+
+/// `method name(substeps = n)`
+#[derive(Debug, Clone)]
+pub struct MethodRef {
+    /// The name.
+    pub name: String,
+    /// Steps per time step; 1 unless given.
+    pub substeps: u32,
+    /// Where.
+    pub span: Span,
+}
+
+/// A synapse model as used in one projection.
+#[derive(Debug, Clone)]
+pub struct SynapseModel {
+    /// The name.
+    pub name: String,
+    /// Its variables.
+    pub vars: Vec<VarDecl>,
+    /// Its `let`s.
+    pub lets: Vec<LetDecl>,
+    /// Its equations.
+    pub odes: Vec<Ode>,
+    /// `on pre { … }`
+    pub on_pre: Vec<Stmt>,
+    /// `on post { … }`; `None` when there is no such handler.
+    pub on_post: Option<Vec<Stmt>>,
+    /// `method …`
+    pub method: Option<MethodRef>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A statement of a handler.
+#[derive(Debug, Clone)]
+pub struct Stmt {
+    /// What it does.
+    pub kind: StmtKind,
+    /// Where.
+    pub span: Span,
+}
+
+/// The kinds of handler statements.
+#[derive(Debug, Clone)]
+pub enum StmtKind {
+    /// `x += e`; `op` keeps the written form.
+    Assign {
+        /// The variable of the same model.
+        var: VarId,
+        /// The written form.
+        op: AssignOp,
+        /// The right side.
+        value: Expr,
+    },
+    /// `let a = e`
+    Local {
+        /// Its id.
+        id: LocalId,
+        /// Its value.
+        value: Expr,
+    },
+    /// `if c { … } else { … }`
+    If {
+        /// The condition.
+        cond: Expr,
+        /// If true.
+        then: Vec<Stmt>,
+        /// If false.
+        els: Vec<Stmt>,
+    },
+    /// `deliver e` adds to the projection's target (or to `to`, another state of the post population).
+    Deliver {
+        /// The amount.
+        value: Expr,
+        /// The target variable of the post model.
+        target: VarId,
+    },
+}
+
+/// Assignment operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AssignOp {
+    /// `=`
+    Set,
+    /// `+=`
+    Add,
+    /// `-=`
+    Sub,
+    /// `*=`
+    Mul,
+    /// `/=`
+    Div,
+}
+
+/// An expression over one element (a neuron, or a synapse with its ends).
+#[derive(Debug, Clone)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Its type.
+    pub ty: Type,
+    /// Where.
+    pub span: Span,
+}
+
+/// Whose variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The model's own.
+    Own,
+    /// The presynaptic neuron's.
+    Pre,
+    /// The postsynaptic neuron's.
+    Post,
+}
+
+/// The kinds of expressions.
+#[derive(Debug, Clone)]
+pub enum ExprKind {
+    /// A number in internal units. Ints are whole.
+    Const(f64),
+    /// A truth value.
+    Bool(bool),
+    /// A variable.
+    Var(Side, VarId),
+    /// A `let` of the same model.
+    Let(LetId),
+    /// A `let` of the same handler.
+    Local(LocalId),
+    /// The time in ms.
+    Time,
+    /// The time step in ms.
+    Dt,
+    /// `i` (`Side::Own` in neurons, `Side::Pre` in synapses) or `j` (`Side::Post`): an index in the whole population.
+    Index(Side),
+    /// `N`, `pre.N`, `post.N`: a population's size.
+    Size(Side),
+    /// `-x`, `not x`
+    Unary(UnaryOp, Box<Expr>),
+    /// Arithmetic, comparison, logic. Operands have been converted to one type.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// An int as a real.
+    ToReal(Box<Expr>),
+    /// `if c then a else b`
+    If(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// A built-in function.
+    Call(Builtin, Vec<Expr>),
+    /// A draw from a distribution (initial values, arguments): one per element. `site` numbers the draws of one initial value, in order of writing.
+    Draw {
+        /// The distribution.
+        dist: Dist,
+        /// Its parameters, in internal units.
+        args: Vec<Expr>,
+        /// Which draw of this initial value.
+        site: u32,
+    },
+    /// A constant table indexed by an int expression (out of range is a run-time fault).
+    Table(Arc<[f64]>, Box<Expr>),
+    /// `array("file", "key")`: element by index of the population, or by synapse; unitless.
+    FileArray {
+        /// The file as written.
+        path: String,
+        /// The key in it.
+        key: String,
+    },
+    /// `edge.NAME`: a column of the projection's `edges` file; unitless.
+    EdgeColumn(String),
+}
+
+/// Prefix operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    /// `-x`
+    Neg,
+    /// `not x`
+    Not,
+}
+
+/// Infix operators. `Pow` has a constant exponent if the base has a dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is named after its sign")]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    And,
+    Or,
+}
+
+/// Neurons of one model.
+#[derive(Debug, Clone)]
+pub struct Population {
+    /// The name.
+    pub name: String,
+    /// Its model.
+    pub model: NeuronId,
+    /// Its grid; `[1]` without an index.
+    pub shape: Vec<u64>,
+    /// Whether an index was written (without one its variables are scalars in protocols).
+    pub indexed: bool,
+    /// Values given for the model's variables.
+    pub args: Vec<(VarId, Expr)>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+impl Population {
+    /// Number of neurons.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.shape.iter().product()
+    }
+}
+
+/// Some neurons of a population, in ascending order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// The population.
+    pub pop: PopId,
+    /// Which.
+    pub select: Select,
+    /// The shape in protocols.
+    pub shape: Vec<u64>,
+}
+
+/// Which neurons of a population.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Select {
+    /// All.
+    All,
+    /// A contiguous range of indices.
+    Range(u64, u64),
+    /// Any.
+    List(Arc<[u32]>),
+}
+
+/// A `connect`.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    /// The name: as written, or `E->I.g_e`, with `#k` for repeats.
+    pub name: String,
+    /// Whether the name was written.
+    pub named: bool,
+    /// Presynaptic neurons.
+    pub pre: View,
+    /// Postsynaptic neurons.
+    pub post: View,
+    /// The variable of the post model that `deliver` adds to; `None` for a synapse that delivers nothing.
+    pub target: Option<VarId>,
+    /// How pairs are chosen.
+    pub rule: Rule,
+    /// `where …` over `i` and `j`.
+    pub filter: Option<Expr>,
+    /// The synapse model, instantiated.
+    pub synapse: SynapseModel,
+    /// Values given for its variables.
+    pub args: Vec<(VarId, Expr)>,
+    /// Axonal delay in ms.
+    pub delay: Option<Expr>,
+    /// Dendritic delay in ms.
+    pub dendritic_delay: Option<Expr>,
+    /// The whole declaration.
+    pub span: Span,
+    /// The source as written.
+    pub pre_span: Span,
+    /// The target as written.
+    pub post_span: Span,
+    /// The rule as written.
+    pub rule_span: Span,
+}
+
+/// How a projection chooses its pairs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rule {
+    /// Every pair.
+    AllToAll,
+    /// Position by position.
+    OneToOne,
+    /// Each pair with a probability.
+    Random {
+        /// The probability, in 0..1.
+        p: f64,
+    },
+    /// A fixed number of pre neurons per post neuron.
+    FixedIndegree {
+        /// How many.
+        k: u64,
+        /// Whether a pair may repeat.
+        multapses: bool,
+    },
+    /// A fixed number of post neurons per pre neuron.
+    FixedOutdegree {
+        /// How many.
+        k: u64,
+        /// Whether a pair may repeat.
+        multapses: bool,
+    },
+    /// A fixed number of synapses in all.
+    FixedTotal {
+        /// How many.
+        n: u64,
+    },
+    /// Read from a file with integer arrays `pre` and `post`.
+    Edges {
+        /// The file as written.
+        path: String,
+    },
+}
+
+/// `readout r: max_rate(classes = 10)`
+#[derive(Debug, Clone)]
+pub struct Readout {
+    /// The name.
+    pub name: String,
+    /// Which decoder.
+    pub kind: ReadoutKind,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// The kinds of decoders.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadoutKind {
+    /// A neuron's class is the one it answers most (Diehl & Cook 2015).
+    MaxRate {
+        /// Number of classes.
+        classes: u64,
+    },
+    /// A trained linear decoder: ridge regression on one-hot classes.
+    Linear {
+        /// Number of classes.
+        classes: u64,
+        /// The ridge penalty.
+        ridge: f64,
+    },
+}

@@ -1,1 +1,10 @@
-//! (to come)
+//! Running networks: connectivity, initial values, buffers, and the steps between them.
+
+pub mod build;
+pub mod eval;
+pub mod init;
+pub mod network;
+pub mod wiring;
+
+pub use build::{BuildError, Options, build};
+pub use network::Network;

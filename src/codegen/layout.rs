@@ -1,0 +1,241 @@
+//! The buffers of a network: one layout for all of its plans, whatever is frozen.
+
+use crate::hir::{Model, Precision, Role, VarId};
+use crate::lir::{BufId, Buffer, PAD, Scalar};
+use crate::sched::{Place, Plan, Spiking, Storage, Wiring};
+
+/// The buffers of a population with `n` neurons.
+#[derive(Debug, Clone)]
+pub struct PopBufs {
+    /// By variable: `n` values (padded); `None` for constants.
+    pub vars: Vec<Option<BufId>>,
+    /// By variable: the 64-bit masters of slow states and the number of steps done when each was last advanced (`i32`).
+    pub slow: Vec<Option<(BufId, BufId)>>,
+    /// By slot: values computed beforehand.
+    pub derived: Vec<BufId>,
+    /// Steps of refractoriness left; an integer as wide as the floats.
+    pub refractory: Option<BufId>,
+    /// For crossings: 1 where `a < b` at the last step's end; an integer as wide as the floats.
+    pub below: Option<BufId>,
+    /// The neurons that spiked in this step, ascending, and how many (of populations without a rate).
+    pub spikes: BufId,
+    /// How many.
+    pub spike_count: BufId,
+    /// Spikes of each neuron in this run.
+    pub count: BufId,
+    /// The first step of this run at whose end each neuron spiked, from 1; valid where `count` is not 0.
+    pub first: BufId,
+    /// The spikes of the last steps, for delays.
+    pub history: Option<History>,
+    /// 1 while spikes are logged.
+    pub logging: BufId,
+    /// The number of logged spikes, their steps (counted from the network's start, end of step n is n + 1) and their neurons.
+    pub log: [BufId; 3],
+    /// Events drawn beforehand: the run step of the first slot, the start of each slot, the neurons.
+    pub events: Option<[BufId; 3]>,
+}
+
+/// A ring of `depth` slots of `n` neuron numbers each.
+#[derive(Debug, Clone, Copy)]
+pub struct History {
+    /// The slot of the current step.
+    pub position: BufId,
+    /// Spikes in each slot.
+    pub counts: BufId,
+    /// The neurons, slot by slot.
+    pub neurons: BufId,
+    /// Number of slots: the longest delay and one.
+    pub depth: u32,
+}
+
+/// The buffers of a projection.
+#[derive(Debug, Clone)]
+pub struct ProjBufs {
+    /// By variable, sized by its place; `None` for constants.
+    pub vars: Vec<Option<BufId>>,
+    /// By variable: the number of steps done at the last update of event-driven states (`i32`).
+    pub last: Vec<Option<BufId>>,
+    /// By variable: the list of neurons with non-zero traces: how many, which, and a mark per neuron.
+    pub lists: Vec<Option<[BufId; 3]>>,
+    /// Sparse wiring: start of each pre neuron's row, post neuron of each synapse.
+    pub rows: Option<[BufId; 2]>,
+    /// Sparse wiring with `on post`: start of each post neuron's column, its synapses, their pre neurons.
+    pub columns: Option<[BufId; 3]>,
+    /// Events emitted before this step are void (`reset`).
+    pub since: Option<BufId>,
+    /// Distance between rows of a dense matrix.
+    pub stride: u64,
+    /// Index of the pre population.
+    pub pre_pop: usize,
+    /// Index of the post population.
+    pub post_pop: usize,
+    /// Number of pre neurons.
+    pub pre: u64,
+    /// Number of post neurons.
+    pub post: u64,
+}
+
+/// All buffers of a network.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// The declarations.
+    pub buffers: Vec<Buffer>,
+    /// By population.
+    pub pops: Vec<PopBufs>,
+    /// By projection.
+    pub projs: Vec<ProjBufs>,
+    /// One `f64`: steps done before local step 0.
+    pub clock: BufId,
+    /// The floats of states and weights.
+    pub float: Scalar,
+}
+
+/// `n` rounded up to a multiple of [`PAD`], at least one.
+#[must_use]
+pub fn padded(n: u64) -> u64 {
+    n.max(1).div_ceil(PAD) * PAD
+}
+
+/// Lays out the buffers for a plan without frozen variables. Sparse projections have `synapses[p]` synapses.
+#[must_use]
+pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
+    let (float, int) = match plan.precision {
+        Precision::F32 => (Scalar::F32, Scalar::I32),
+        Precision::F64 => (Scalar::F64, Scalar::I64),
+    };
+    let mut buffers: Vec<Buffer> = Vec::new();
+    let mut new = |name: String, scalar: Scalar, len: u64| {
+        buffers.push(Buffer { name, scalar, len });
+        BufId(buffers.len() as u32 - 1)
+    };
+    let clock = new("clock".to_owned(), Scalar::F64, 1);
+    let mut pops = Vec::new();
+    for p in &plan.populations {
+        let population = &model.populations[p.pop.index()];
+        let neuron = &model.neurons[population.model.index()];
+        let name = &population.name;
+        let n = padded(p.size);
+        let vars = neuron
+            .vars
+            .iter()
+            .zip(&p.storage)
+            .map(|(v, s)| matches!(s, Storage::Array).then(|| new(format!("{name}.{}", v.name), float, n)))
+            .collect();
+        let slow = (0..neuron.vars.len() as u32)
+            .map(VarId)
+            .map(|v| {
+                p.slow.iter().any(|s| s.var == v).then(|| {
+                    let var = &neuron.vars[v.index()].name;
+                    (
+                        new(format!("{name}.{var}@master"), Scalar::F64, n),
+                        new(format!("{name}.{var}@last"), Scalar::I32, n),
+                    )
+                })
+            })
+            .collect();
+        let slots = p.update.as_ref().map_or(0, |u| u.derived.len());
+        let derived = (0..slots).map(|k| new(format!("{name}@slot{k}"), float, n)).collect();
+        let crosses = matches!(p.spiking, Some(Spiking::Crosses(..)));
+        let source = matches!(p.spiking, Some(Spiking::Rate(_)));
+        let depth = p.max_delay + 1;
+        let history = (p.max_delay > 0).then(|| History {
+            position: new(format!("{name}@ring.position"), Scalar::I32, 1),
+            counts: new(format!("{name}@ring.counts"), Scalar::I32, u64::from(depth)),
+            neurons: new(format!("{name}@ring.neurons"), Scalar::I32, u64::from(depth) * p.size),
+            depth,
+        });
+        pops.push(PopBufs {
+            vars,
+            slow,
+            derived,
+            refractory: p.refractory.map(|_| new(format!("{name}@refractory"), int, n)),
+            below: crosses.then(|| new(format!("{name}@below"), int, n)),
+            spikes: new(format!("{name}@spikes"), Scalar::I32, n),
+            spike_count: new(format!("{name}@spikes.n"), Scalar::I32, 1),
+            count: new(format!("{name}@count"), Scalar::I32, n),
+            first: new(format!("{name}@first"), Scalar::I32, n),
+            history,
+            logging: new(format!("{name}@log.on"), Scalar::I32, 1),
+            log: [
+                new(format!("{name}@log.n"), Scalar::I32, 1),
+                new(format!("{name}@log.step"), Scalar::I32, 1),
+                new(format!("{name}@log.neuron"), Scalar::I32, 1),
+            ],
+            events: source.then(|| {
+                [
+                    new(format!("{name}@events.base"), Scalar::I32, 1),
+                    new(format!("{name}@events.start"), Scalar::I32, 2),
+                    new(format!("{name}@events.neuron"), Scalar::I32, 1),
+                ]
+            }),
+        });
+    }
+    let mut projs = Vec::new();
+    for p in &plan.projections {
+        let projection = &model.projections[p.proj.index()];
+        let name = &projection.name;
+        let pre = model.populations[projection.pre.pop.index()].size();
+        let post = model.populations[projection.post.pop.index()].size();
+        let stride = padded(post);
+        let count = match p.wiring {
+            Wiring::Dense => pre * stride,
+            Wiring::Sparse => padded(synapses[p.proj.index()]),
+        };
+        let len = |place: Place| match place {
+            Place::Constant(_) => 0,
+            Place::Synapse => count,
+            Place::Pre => padded(pre),
+            Place::Post => padded(post),
+        };
+        let vars = projection.synapse.vars.iter().zip(&p.place).map(|(v, place)| {
+            (!matches!(place, Place::Constant(_))).then(|| new(format!("{name}.{}", v.name), float, len(*place)))
+        });
+        let vars = vars.collect();
+        let last = projection.synapse.vars.iter().enumerate().map(|(k, v)| {
+            (p.lazy[k].is_some() && v.role == Role::State)
+                .then(|| new(format!("{name}.{}@last", v.name), Scalar::I32, len(p.place[k])))
+        });
+        let last = last.collect();
+        let lists = projection.synapse.vars.iter().enumerate().map(|(k, v)| {
+            p.listed[k].then(|| {
+                [
+                    new(format!("{name}.{}@list.n", v.name), Scalar::I32, 1),
+                    new(format!("{name}.{}@list", v.name), Scalar::I32, len(p.place[k])),
+                    new(format!("{name}.{}@listed", v.name), Scalar::I32, len(p.place[k])),
+                ]
+            })
+        });
+        let lists = lists.collect();
+        let sparse = p.wiring == Wiring::Sparse;
+        projs.push(ProjBufs {
+            vars,
+            last,
+            lists,
+            rows: sparse.then(|| {
+                [new(format!("{name}@row"), Scalar::I32, pre + 1), new(format!("{name}@post"), Scalar::I32, count)]
+            }),
+            columns: p.needs_columns.then(|| {
+                [
+                    new(format!("{name}@column"), Scalar::I32, post + 1),
+                    new(format!("{name}@column.synapse"), Scalar::I32, count),
+                    new(format!("{name}@column.pre"), Scalar::I32, count),
+                ]
+            }),
+            since: (p.delay > 0).then(|| new(format!("{name}@since"), Scalar::I32, 1)),
+            stride,
+            pre_pop: projection.pre.pop.index(),
+            post_pop: projection.post.pop.index(),
+            pre,
+            post,
+        });
+    }
+    Layout { buffers, pops, projs, clock, float }
+}
+
+impl Layout {
+    /// Bytes of all buffers as declared.
+    #[must_use]
+    pub fn bytes(&self) -> f64 {
+        self.buffers.iter().map(|b| b.len as f64 * b.scalar.bytes() as f64).sum()
+    }
+}

@@ -1,0 +1,372 @@
+//! One projection in one step: `on pre` of the arriving events, `on post` of the post neurons' spikes.
+
+use super::expr::{Emit, on_side};
+use super::{Step, arriving, population};
+use crate::hir::{Side, VarId};
+use crate::lir::build::FuncBuilder;
+use crate::lir::{BinOp, CmpOp, Scalar, UnOp, Val};
+use crate::methods::sym::{Node, Sym};
+use crate::sched::projection::Handler;
+use crate::sched::{Place, ProjPlan, Wiring};
+
+/// Where a synapse is: its pre and post neuron and its own number, as far as they are known.
+#[derive(Clone, Copy)]
+struct At {
+    pre: Option<Val>,
+    post: Option<Val>,
+    synapse: Option<Val>,
+    /// The trace that has just been brought up to date.
+    fresh: Option<VarId>,
+}
+
+/// `on pre` for the events that arrive in this step.
+pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
+    let plan = &s.plan.projections[p];
+    let bufs = &s.layout.projs[p];
+    let h = &plan.on_pre;
+    if h.delivers.is_empty() && h.synapse.is_empty() && h.own_side.is_empty() {
+        return;
+    }
+    let pre = pre_pop(s, p);
+    let (list, lo, hi) = arriving(b, s, pre, plan.delay, bufs.since);
+    let some = b.cmp(CmpOp::Lt, lo, hi);
+    b.if_then(some, |b| {
+        let skip = h.synapse.iter().find_map(|(.., z)| *z);
+        if let Some(z) = skip {
+            refresh(b, s, p, z);
+        }
+        b.for_loop(lo, hi, |b, k| {
+            let i = b.load(list, k);
+            let at = At { pre: Some(i), post: None, synapse: None, fresh: None };
+            row(b, s, p, h, Side::Pre, at, skip);
+        });
+    });
+}
+
+/// `on post` for the spikes of the post population.
+pub(super) fn on_post(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
+    let plan = &s.plan.projections[p];
+    let Some(h) = &plan.on_post else { return };
+    let post = post_pop(s, p);
+    if s.plan.populations[post].spiking.is_none() {
+        return;
+    }
+    let (list, lo, hi) = arriving(b, s, post, 0, None);
+    let some = b.cmp(CmpOp::Lt, lo, hi);
+    b.if_then(some, |b| {
+        let skip = h.synapse.iter().find_map(|(.., z)| *z);
+        if let Some(z) = skip {
+            refresh(b, s, p, z);
+        }
+        b.for_loop(lo, hi, |b, k| {
+            let j = b.load(list, k);
+            let at = At { pre: None, post: Some(j), synapse: None, fresh: None };
+            row(b, s, p, h, Side::Post, at, skip);
+        });
+    });
+}
+
+fn pre_pop(s: &Step<'_>, p: usize) -> usize {
+    s.layout.projs[p].pre_pop
+}
+
+fn post_pop(s: &Step<'_>, p: usize) -> usize {
+    s.layout.projs[p].post_pop
+}
+
+/// Everything one event does: to its synapses, then to the states that live with its neuron.
+fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at: At, skip: Option<VarId>) {
+    let plan = &s.plan.projections[p];
+    let bufs = &s.layout.projs[p];
+    let own_place = if side == Side::Pre { Place::Pre } else { Place::Post };
+    let mut outer = Emit::new(&plan.graph, s.float);
+    let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
+    // What is the same for all synapses of the event is computed once.
+    let uniform = |n: &Node| on_side(n, side, &|v: VarId| plan.place[v.index()] == own_place);
+    for (_, value) in h.own_side.iter().chain(&h.delivers) {
+        outer.hoist(b, *value, &uniform, &mut load);
+    }
+    for (_, value, _) in &h.synapse {
+        outer.hoist(b, *value, &uniform, &mut load);
+    }
+    let own_new: Vec<(VarId, Val)> =
+        h.own_side.iter().map(|(v, value)| (*v, outer.value(b, *value, &mut load))).collect();
+
+    let plain: Vec<(VarId, Sym)> =
+        h.synapse.iter().filter(|(.., z)| z.is_none()).map(|(v, value, _)| (*v, *value)).collect();
+    let skipped: Vec<(VarId, Sym)> =
+        h.synapse.iter().filter(|(.., z)| z.is_some()).map(|(v, value, _)| (*v, *value)).collect();
+    if !plain.is_empty() || !h.delivers.is_empty() {
+        over_row(b, s, p, side, at, &|b, at| {
+            one(b, s, p, &outer, &plain, &h.delivers, at);
+        });
+    }
+    if let (Some(z), false) = (skip, skipped.is_empty())
+        && let Some([count, list, _]) = bufs.lists[z.index()]
+    {
+        let zero = b.int(0);
+        let n = b.load(count, zero);
+        b.for_loop(zero, n, |b, k| {
+            let other = b.load(list, k);
+            let stride = b.int(bufs.stride as i32);
+            let (pre, post) = match (at.pre, at.post) {
+                (Some(i), _) => (i, other),
+                (None, Some(j)) => (other, j),
+                (None, None) => return,
+            };
+            let base = b.mul(pre, stride);
+            let synapse = b.add(base, post);
+            let at = At { pre: Some(pre), post: Some(post), synapse: Some(synapse), fresh: Some(z) };
+            one(b, s, p, &outer, &skipped, &[], at);
+        });
+    }
+    let here = at.pre.or(at.post);
+    if let Some(here) = here {
+        for (v, x) in own_new {
+            store(b, s, p, v, here, x);
+            enlist(b, s, p, v, here);
+        }
+    }
+}
+
+/// Runs `body` for every synapse of the event's row or column.
+fn over_row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, side: Side, at: At, body: &dyn Fn(&mut FuncBuilder, At)) {
+    let plan = &s.plan.projections[p];
+    let bufs = &s.layout.projs[p];
+    let zero = b.int(0);
+    match (plan.wiring, side, at.pre, at.post) {
+        (Wiring::Dense, Side::Pre, Some(i), _) => {
+            let stride = b.int(bufs.stride as i32);
+            let base = b.mul(i, stride);
+            let n = b.int(bufs.post as i32);
+            let each = |b: &mut FuncBuilder, j: Val| {
+                let synapse = b.add(base, j);
+                body(b, At { post: Some(j), synapse: Some(synapse), ..at });
+            };
+            // In 64 bits the step numbers of event-driven states (32 bits) do not fit the lanes.
+            let lazy = plan
+                .lazy
+                .iter()
+                .enumerate()
+                .any(|(k, l)| l.is_some() && matches!(plan.place[k], Place::Synapse | Place::Post));
+            if s.float == Scalar::F64 && lazy {
+                b.for_loop(zero, n, each);
+            } else {
+                b.vector_loop(zero, n, each);
+            }
+        }
+        (Wiring::Dense, _, _, Some(j)) => {
+            let n = b.int(bufs.pre as i32);
+            b.for_loop(zero, n, |b, i| {
+                let stride = b.int(bufs.stride as i32);
+                let base = b.mul(i, stride);
+                let synapse = b.add(base, j);
+                body(b, At { pre: Some(i), synapse: Some(synapse), ..at });
+            });
+        }
+        (Wiring::Sparse, Side::Pre, Some(i), _) => {
+            let Some([start, post]) = bufs.rows else { return };
+            let lo = b.load(start, i);
+            let one = b.int(1);
+            let next = b.add(i, one);
+            let hi = b.load(start, next);
+            b.for_loop(lo, hi, |b, synapse| {
+                let j = b.load(post, synapse);
+                body(b, At { post: Some(j), synapse: Some(synapse), ..at });
+            });
+        }
+        (Wiring::Sparse, _, _, Some(j)) => {
+            let Some([start, synapses, pres]) = bufs.columns else { return };
+            let lo = b.load(start, j);
+            let one = b.int(1);
+            let next = b.add(j, one);
+            let hi = b.load(start, next);
+            b.for_loop(lo, hi, |b, k| {
+                let synapse = b.load(synapses, k);
+                let i = b.load(pres, k);
+                body(b, At { pre: Some(i), synapse: Some(synapse), ..at });
+            });
+        }
+        _ => {}
+    }
+}
+
+/// What one event does to one synapse: deliveries, then new values; all from the values before.
+fn one(
+    b: &mut FuncBuilder,
+    s: &Step<'_>,
+    p: usize,
+    outer: &Emit<'_>,
+    assigns: &[(VarId, Sym)],
+    delivers: &[(VarId, Sym)],
+    at: At,
+) {
+    let mut emit = outer.inner();
+    let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
+    let amounts: Vec<(VarId, Val)> = delivers.iter().map(|(v, value)| (*v, emit.value(b, *value, &mut load))).collect();
+    let new: Vec<(VarId, Val)> = assigns.iter().map(|(v, value)| (*v, emit.value(b, *value, &mut load))).collect();
+    if let Some(j) = at.post {
+        for (target, amount) in amounts {
+            deliver(b, s, p, target, j, amount);
+        }
+    }
+    if let Some(synapse) = at.synapse {
+        for (v, x) in new {
+            store(b, s, p, v, synapse, x);
+        }
+    }
+}
+
+/// Adds to a variable of the post neuron, unless it is held.
+fn deliver(b: &mut FuncBuilder, s: &Step<'_>, p: usize, target: VarId, j: Val, amount: Val) {
+    let post = post_pop(s, p);
+    let pops = &s.layout.pops[post];
+    let Some(buf) = pops.vars[target.index()] else { return };
+    let x = b.load(buf, j);
+    let mut sum = b.add(x, amount);
+    if let (Some(timer), true) = (pops.refractory, s.plan.populations[post].hold.contains(&target)) {
+        let left = b.load(timer, j);
+        let zero = b.int(0);
+        let zero = b.cast(zero, s.int);
+        let busy = b.cmp(CmpOp::Gt, left, zero);
+        sum = b.select(busy, x, sum);
+    }
+    b.store(buf, j, sum);
+}
+
+/// Stores a synaptic variable at its element; event-driven ones are then up to date.
+fn store(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, element: Val, x: Val) {
+    let bufs = &s.layout.projs[p];
+    if let Some(buf) = bufs.vars[v.index()] {
+        let x = b.cast(x, s.float);
+        b.store(buf, element, x);
+    }
+    if let Some(last) = bufs.last[v.index()] {
+        b.store(last, element, s.done);
+    }
+}
+
+/// The value of a leaf at a synapse.
+fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, n: &Node, at: At) -> Val {
+    let plan = &s.plan.projections[p];
+    let missing = |b: &mut FuncBuilder| b.float(s.float, f64::NAN);
+    match n {
+        Node::Var(Side::Own, v, _) => {
+            let element = match plan.place[v.index()] {
+                Place::Constant(x) => return b.float(s.float, x),
+                Place::Synapse => at.synapse,
+                Place::Pre => at.pre,
+                Place::Post => at.post,
+            };
+            match element {
+                Some(e) => current(b, s, p, *v, e, at.fresh == Some(*v)),
+                None => missing(b),
+            }
+        }
+        Node::Var(Side::Pre, ..) => match at.pre {
+            Some(i) => population::leaf(b, s, pre_pop(s, p), n, i, s.times.1),
+            None => missing(b),
+        },
+        Node::Var(Side::Post, ..) => match at.post {
+            Some(j) => population::leaf(b, s, post_pop(s, p), n, j, s.times.1),
+            None => missing(b),
+        },
+        Node::Index(Side::Post) => at.post.unwrap_or_else(|| b.int(0)),
+        Node::Index(_) => at.pre.unwrap_or_else(|| b.int(0)),
+        _ => s.times.1,
+    }
+}
+
+/// A synaptic variable brought up to date (without storing it).
+fn current(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, element: Val, fresh: bool) -> Val {
+    let plan = &s.plan.projections[p];
+    let bufs = &s.layout.projs[p];
+    let Some(buf) = bufs.vars[v.index()] else { return b.float(s.float, f64::NAN) };
+    let x = b.load(buf, element);
+    match (plan.lazy[v.index()], bufs.last[v.index()]) {
+        (Some(_), Some(last)) if !fresh => {
+            let since = b.load(last, element);
+            advanced(b, s, p, v, x, since)
+        }
+        _ => x,
+    }
+}
+
+/// `x` after the steps since `since`: x*e^(a*n*dt), towards -b/a.
+fn advanced(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, x: Val, since: Val) -> Val {
+    let plan: &ProjPlan = &s.plan.projections[p];
+    let Some(lazy) = plan.lazy[v.index()] else { return x };
+    let n = b.sub(s.done, since);
+    let n = b.cast(n, s.float);
+    let dt = s.plan.dt;
+    let (a, drive) = (plan.graph.as_const(lazy.a), plan.graph.as_const(lazy.b));
+    let (Some(a), Some(drive)) = (a, drive) else {
+        // Rates that differ between synapses are refused by the plan.
+        return b.float(s.float, f64::NAN);
+    };
+    if a == 0.0 {
+        let slope = b.float(s.float, drive * dt);
+        return b.fma(slope, n, x);
+    }
+    let rate = b.float(s.float, a * dt);
+    let z = b.bin(BinOp::Mul, rate, n);
+    let factor = b.un(UnOp::Exp, z);
+    if drive == 0.0 {
+        let y = b.mul(x, factor);
+        return b.un(UnOp::Flush, y);
+    }
+    let rest = b.float(s.float, -drive / a);
+    let d = b.sub(x, rest);
+    b.fma(d, factor, rest)
+}
+
+/// Brings the listed (non-zero) traces up to date and drops those that have become zero.
+fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
+    let bufs = &s.layout.projs[p];
+    let (Some(buf), Some(last), Some([count, list, mark])) =
+        (bufs.vars[z.index()], bufs.last[z.index()], bufs.lists[z.index()])
+    else {
+        return;
+    };
+    let zero = b.int(0);
+    let one = b.int(1);
+    let n = b.load(count, zero);
+    let kept = b.fold_loop(zero, n, &[zero], |b, k, kept| {
+        let e = b.load(list, k);
+        let x = b.load(buf, e);
+        let since = b.load(last, e);
+        let y = advanced(b, s, p, z, x, since);
+        b.store(buf, e, y);
+        b.store(last, e, s.done);
+        let nothing = b.float(s.float, 0.0);
+        let alive = b.cmp(CmpOp::Ne, y, nothing);
+        b.if_else(
+            alive,
+            |b| {
+                b.store(list, kept[0], e);
+                vec![b.add(kept[0], one)]
+            },
+            |b| {
+                b.store(mark, e, zero);
+                vec![kept[0]]
+            },
+        )
+    });
+    b.store(count, zero, kept[0]);
+}
+
+/// Puts a neuron on the list of a trace that has just been written.
+fn enlist(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, element: Val) {
+    let Some([count, list, mark]) = s.layout.projs[p].lists[v.index()] else { return };
+    let zero = b.int(0);
+    let one = b.int(1);
+    let marked = b.load(mark, element);
+    let absent = b.cmp(CmpOp::Eq, marked, zero);
+    b.if_then(absent, |b| {
+        b.store(mark, element, one);
+        let n = b.load(count, zero);
+        b.store(list, n, element);
+        let n = b.add(n, one);
+        b.store(count, zero, n);
+    });
+}

@@ -1,0 +1,194 @@
+//! Rules that fix a number of synapses: by target, by source, or in all.
+//!
+//! Without `multapses` no pair repeats: Floyd's algorithm (Bentley & Floyd 1987, CACM 30(9)) draws k of n in k draws.
+//! Draws come from the stream's element of the neuron whose degree is fixed, under a tag of the rule's own.
+
+use std::collections::HashSet;
+
+use super::adjacency::from_pairs;
+use super::{Adjacency, Arguments, Candidates, ConnectError, Param, ParamKind, Pattern, Value};
+use crate::rng::{Stream, UniformSeq};
+
+const DEGREE_PARAMS: &[Param] = &[
+    Param { name: "k", kind: ParamKind::Count, default: None },
+    Param { name: "multapses", kind: ParamKind::Bool, default: Some(Value::Bool(false)) },
+];
+
+/// `k` synapses onto every target.
+pub(super) struct FixedIndegree;
+/// `k` synapses from every source.
+pub(super) struct FixedOutdegree;
+/// `n` synapses in all; pairs may repeat unless `multapses = false`.
+pub(super) struct FixedTotal;
+
+impl Pattern for FixedIndegree {
+    fn name(&self) -> &'static str {
+        "fixed_indegree"
+    }
+
+    fn params(&self) -> &'static [Param] {
+        DEGREE_PARAMS
+    }
+
+    fn expected_synapses(&self, a: &Arguments<'_>, _: usize, post: usize) -> Result<f64, ConnectError> {
+        Ok(a.count(self, "k")? as f64 * post as f64)
+    }
+
+    fn choose(&self, a: &Arguments<'_>, c: &Candidates<'_>, stream: Stream) -> Result<Adjacency, ConnectError> {
+        let pairs = fixed_degree(self, a, c.post, c.pre, stream.sub(1), "onto", |post, pre| c.admits(pre, post))?;
+        from_pairs(c.pre_size, pairs.into_iter().map(|(post, pre)| (pre, post)).collect())
+    }
+}
+
+impl Pattern for FixedOutdegree {
+    fn name(&self) -> &'static str {
+        "fixed_outdegree"
+    }
+
+    fn params(&self) -> &'static [Param] {
+        DEGREE_PARAMS
+    }
+
+    fn expected_synapses(&self, a: &Arguments<'_>, pre: usize, _: usize) -> Result<f64, ConnectError> {
+        Ok(a.count(self, "k")? as f64 * pre as f64)
+    }
+
+    fn choose(&self, a: &Arguments<'_>, c: &Candidates<'_>, stream: Stream) -> Result<Adjacency, ConnectError> {
+        let pairs = fixed_degree(self, a, c.pre, c.post, stream.sub(2), "from", |pre, post| c.admits(pre, post))?;
+        from_pairs(c.pre_size, pairs)
+    }
+}
+
+/// `k` partners for every neuron of `owners`: pairs (owner, partner).
+fn fixed_degree(
+    rule: &dyn Pattern,
+    arguments: &Arguments<'_>,
+    owners: &[u32],
+    partners: &[u32],
+    stream: Stream,
+    direction: &str,
+    admits: impl Fn(u32, u32) -> Result<bool, ConnectError>,
+) -> Result<Vec<(u32, u32)>, ConnectError> {
+    let k = arguments.count(rule, "k")?;
+    let multapses = arguments.bool(rule, "multapses")?;
+    let mut pairs = Vec::new();
+    let mut allowed = Vec::new();
+    let mut chosen = Chosen::default();
+    for &owner in owners {
+        allowed.clear();
+        for &partner in partners {
+            if admits(owner, partner)? {
+                allowed.push(partner);
+            }
+        }
+        let found = allowed.len() as u64;
+        if k > 0 && (found == 0 || (!multapses && k > found)) {
+            let place = format!("{direction} neuron {owner}");
+            return Err(ConnectError::TooFew { rule: rule.name(), place, wanted: k, found });
+        }
+        if k + pairs.len() as u64 > u64::from(u32::MAX) {
+            return Err(ConnectError::TooLarge(k as f64 * owners.len() as f64));
+        }
+        let mut draws = stream.uniforms(u64::from(owner));
+        for rank in chosen.draw(&mut draws, k, found, multapses) {
+            pairs.push((owner, allowed[*rank as usize]));
+        }
+    }
+    Ok(pairs)
+}
+
+impl Pattern for FixedTotal {
+    fn name(&self) -> &'static str {
+        "fixed_total"
+    }
+
+    fn params(&self) -> &'static [Param] {
+        const {
+            &[
+                Param { name: "n", kind: ParamKind::Count, default: None },
+                Param { name: "multapses", kind: ParamKind::Bool, default: Some(Value::Bool(true)) },
+            ]
+        }
+    }
+
+    fn expected_synapses(&self, a: &Arguments<'_>, _: usize, _: usize) -> Result<f64, ConnectError> {
+        Ok(a.count(self, "n")? as f64)
+    }
+
+    fn choose(&self, a: &Arguments<'_>, c: &Candidates<'_>, stream: Stream) -> Result<Adjacency, ConnectError> {
+        let n = a.count(self, "n")?;
+        let multapses = a.bool(self, "multapses")?;
+        if n > u64::from(u32::MAX) {
+            return Err(ConnectError::TooLarge(n as f64));
+        }
+        // The candidates before each row, so that a candidate's rank finds its row.
+        let mut before = Vec::with_capacity(c.pre.len());
+        let mut found = 0u64;
+        for &pre in c.pre {
+            before.push(found);
+            found += admitted(c, pre)?.map_or(c.post.len(), |row| row.len()) as u64;
+        }
+        if n > 0 && (found == 0 || (!multapses && n > found)) {
+            return Err(ConnectError::TooFew { rule: self.name(), place: "in all".to_owned(), wanted: n, found });
+        }
+        let mut chosen = Chosen::default();
+        let mut ranks = chosen.draw(&mut stream.sub(3).uniforms(0), n, found, multapses).to_vec();
+        ranks.sort_unstable();
+        let mut pairs = Vec::with_capacity(ranks.len());
+        let mut ranks = ranks.into_iter().peekable();
+        for (place, &pre) in c.pre.iter().enumerate() {
+            let end = before.get(place + 1).copied().unwrap_or(found);
+            if ranks.peek().is_none_or(|&rank| rank >= end) {
+                continue;
+            }
+            let row = admitted(c, pre)?;
+            let row = row.as_deref().unwrap_or(c.post);
+            while let Some(rank) = ranks.next_if(|&rank| rank < end) {
+                let post = row.get((rank - before[place]) as usize);
+                pairs.push((pre, *post.ok_or(ConnectError::Internal("a filter gave two answers for one pair"))?));
+            }
+        }
+        from_pairs(c.pre_size, pairs)
+    }
+}
+
+/// The targets that the filter admits for `pre`; `None` when there is no filter.
+fn admitted(c: &Candidates<'_>, pre: u32) -> Result<Option<Vec<u32>>, ConnectError> {
+    if c.filter.is_none() {
+        return Ok(None);
+    }
+    let mut row = Vec::new();
+    for &post in c.post {
+        if c.admits(pre, post)? {
+            row.push(post);
+        }
+    }
+    Ok(Some(row))
+}
+
+/// Draws ranks; keeps its memory between neurons.
+#[derive(Default)]
+struct Chosen {
+    ranks: Vec<u64>,
+    /// Only asked for membership, never iterated over.
+    seen: HashSet<u64>,
+}
+
+impl Chosen {
+    /// `k` numbers below `n`, in the order drawn; all different unless `repeat`. Needs `k <= n` then, and `n > 0`.
+    fn draw(&mut self, draws: &mut UniformSeq, k: u64, n: u64, repeat: bool) -> &[u64] {
+        self.ranks.clear();
+        self.seen.clear();
+        if repeat {
+            self.ranks.extend((0..k).map(|_| draws.below(n)));
+        } else {
+            for last in n - k..n {
+                let rank = draws.below(last + 1);
+                let rank = if self.seen.insert(rank) { rank } else { last };
+                self.seen.insert(rank);
+                self.ranks.push(rank);
+            }
+        }
+        &self.ranks
+    }
+}

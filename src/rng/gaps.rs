@@ -1,0 +1,314 @@
+//! Poisson sources with a rate that is constant during a run, drawn as gaps.
+//!
+//! A source that fires in a step with probability 1 - exp(-r dt), independently from step to step, has gaps between
+//! spikes that are geometric: ceil(ln(u)/(-r dt)) steps, at least one. Draw n of the element's stream gives gap n; a
+//! gap g counted from the run's start puts the first spike into step g - 1. So a run costs one draw a spike, not one a
+//! step, and gives the same spikes however it is cut into chunks.
+//!
+//! Invariants: an [`EventList`] is ordered by (step, element); a source fires at most once a step; a rate that is zero,
+//! negative or NaN never fires, an infinite one fires in every step.
+
+use super::{
+    Stream,
+    math::{ln, ln_of_normal},
+};
+
+/// Events by step: those of step `k` are `elements[offsets[k]..offsets[k + 1]]`, ascending. Kept from call to call, so
+/// that no memory is asked for in steady state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventList {
+    /// Length: steps + 1.
+    pub offsets: Vec<u32>,
+    /// The elements that fire.
+    pub elements: Vec<u32>,
+    /// (step, element) in the order of drawing.
+    drawn: Vec<(u32, u32)>,
+}
+
+impl EventList {
+    /// Number of steps covered.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        self.offsets.len().saturating_sub(1) as u32
+    }
+
+    /// The elements that fire in `step`, ascending; none outside the list.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, step: u32) -> &[u32] {
+        let k = step as usize;
+        match (self.offsets.get(k), self.offsets.get(k + 1)) {
+            (Some(&start), Some(&end)) => self.elements.get(start as usize..end as usize).unwrap_or(&[]),
+            _ => &[],
+        }
+    }
+
+    /// Empties the list for a run of `steps`.
+    fn begin(&mut self, steps: u32) {
+        self.drawn.clear();
+        self.offsets.clear();
+        self.offsets.resize(steps as usize + 1, 0);
+    }
+
+    #[inline]
+    fn push(&mut self, step: u32, element: u32) {
+        self.offsets[step as usize] += 1;
+        self.drawn.push((step, element));
+    }
+
+    /// Counting sort: the events came by (element, step) and leave by (step, element).
+    fn finish(&mut self) {
+        let mut end = 0;
+        for count in &mut self.offsets {
+            end += *count;
+            *count = end;
+        }
+        self.elements.clear();
+        self.elements.resize(self.drawn.len(), 0);
+        // From the last event to the first: each step's end moves down to its start, and equal steps keep their order.
+        for &(step, element) in self.drawn.iter().rev() {
+            let place = &mut self.offsets[step as usize];
+            *place -= 1;
+            self.elements[*place as usize] = element;
+        }
+    }
+}
+
+/// The largest chunk of steps to ask for at once, so that `elements` sources fill at most about 2^26 events.
+#[must_use]
+pub fn chunk_steps(elements: usize) -> u32 {
+    ((1 << 26) / elements.max(1)).clamp(1, 4096) as u32
+}
+
+/// Draws all spikes of a run of `steps` steps. `rates_per_step` is r dt (dimensionless) per element; the stream is that
+/// of the run. The product of elements and steps must stay below 2^32: cut longer runs by [`GapSource`], which gives the
+/// same spikes.
+pub fn draw_gaps(stream: Stream, rates_per_step: &[f64], steps: u32, out: &mut EventList) {
+    debug_assert!((rates_per_step.len() as u64).saturating_mul(u64::from(steps)) <= u64::from(u32::MAX));
+    out.begin(steps);
+    for (element, &rate) in rates_per_step.iter().enumerate() {
+        if rate > 0.0 && steps > 0 {
+            draw_element(stream, element as u32, rate, steps, out);
+        }
+    }
+    out.finish();
+}
+
+/// The spikes of one element, a batch of draws at a time.
+#[inline]
+fn draw_element(stream: Stream, element: u32, rate: f64, steps: u32, out: &mut EventList) {
+    let mut left = steps;
+    for batch in 0.. {
+        // A uniform is never subnormal, so the logarithm without a branch applies.
+        let mut gaps = stream.uniform_batch(u64::from(element), batch);
+        for gap in &mut gaps {
+            *gap = ln_of_normal(*gap) / -rate;
+        }
+        for gap in gaps {
+            if gap > f64::from(left) {
+                return;
+            }
+            // A gap is at least one step: an infinite rate gives the quotient 0.
+            left -= ceil(gap).max(1) as u32;
+            out.push(steps - 1 - left, element);
+            if left == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// `gap` rounded up, for 0 <= gap < 2^63.
+#[inline]
+fn ceil(gap: f64) -> u64 {
+    let whole = gap as i64;
+    (whole + i64::from((whole as f64) < gap)) as u64
+}
+
+/// The sources of one run, drawn chunk by chunk.
+#[derive(Debug, Clone)]
+pub struct GapSource {
+    stream: Stream,
+    rates_per_step: Vec<f64>,
+    /// Per element, the state between chunks.
+    state: Vec<GapState>,
+    /// Steps already given out.
+    now: u64,
+}
+
+/// Where one element's draws stand between two chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GapState {
+    /// The step, counted from the run's start, of the next spike; `u64::MAX` for never.
+    pub next: u64,
+    /// Number of the next draw.
+    pub draw: u64,
+}
+
+impl GapSource {
+    /// The start of a run; see [`draw_gaps`].
+    #[must_use]
+    pub fn new(stream: Stream, rates_per_step: &[f64]) -> Self {
+        let state = rates_per_step
+            .iter()
+            .enumerate()
+            .map(|(element, &rate)| {
+                // A gap g counted from the start means step g - 1, hence the "last spike" in step -1.
+                let next = if rate > 0.0 { steps_until(stream.uniform(element as u64, 0), rate) } else { u64::MAX };
+                GapState { next: if next == u64::MAX { next } else { next - 1 }, draw: 1 }
+            })
+            .collect();
+        Self { stream, rates_per_step: rates_per_step.to_vec(), state, now: 0 }
+    }
+
+    /// Steps given out so far.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Draws the next `steps` steps; steps in `out` count from this chunk's start. [`chunk_steps`] says how many to ask
+    /// for.
+    pub fn advance(&mut self, steps: u32, out: &mut EventList) {
+        debug_assert!((self.state.len() as u64).saturating_mul(u64::from(steps)) <= u64::from(u32::MAX));
+        out.begin(steps);
+        let start = self.now;
+        let end = start.saturating_add(u64::from(steps));
+        for (element, (state, &rate)) in self.state.iter_mut().zip(&self.rates_per_step).enumerate() {
+            if state.next >= end {
+                continue;
+            }
+            let mut seq = self.stream.uniforms_from(element as u64, state.draw);
+            while state.next < end {
+                out.push((state.next - start) as u32, element as u32);
+                state.next = state.next.saturating_add(steps_until(seq.uniform(), rate));
+            }
+            state.draw = seq.position();
+        }
+        self.now = end;
+        out.finish();
+    }
+}
+
+/// The gap in steps for a uniform `u`, or `u64::MAX` when it lies beyond any run.
+#[inline]
+fn steps_until(u: f64, rate: f64) -> u64 {
+    let gap = ln(u) / -rate;
+    if gap < 9e18 { ceil(gap).max(1) } else { u64::MAX }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition, spelled out: the steps in which an element fires.
+    fn by_definition(stream: Stream, element: u64, rate: f64, steps: u32) -> Vec<u32> {
+        let mut at = -1.0;
+        let mut fired = Vec::new();
+        for draw in 0.. {
+            let gap = (ln(stream.uniform(element, draw)) / -rate).ceil().max(1.0);
+            at += gap;
+            if at >= f64::from(steps) {
+                break;
+            }
+            fired.push(at as u32);
+        }
+        fired
+    }
+
+    fn steps_of(list: &EventList, element: u32) -> Vec<u32> {
+        (0..list.steps()).filter(|&k| list.at(k).contains(&element)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn events_are_those_of_the_definition(
+            seed: u64,
+            rates in prop::collection::vec(prop_oneof![Just(0.0), 1e-4..0.1f64, 0.1..20f64], 0..30),
+            steps in 0u32..600,
+        ) {
+            let stream = Stream::new(seed, "X/spike");
+            let mut list = EventList::default();
+            draw_gaps(stream, &rates, steps, &mut list);
+            prop_assert_eq!(list.steps(), steps);
+            for step in 0..steps {
+                prop_assert!(list.at(step).is_sorted_by(|a, b| a < b));
+            }
+            for (element, &rate) in rates.iter().enumerate() {
+                let expected = if rate > 0.0 { by_definition(stream, element as u64, rate, steps) } else { vec![] };
+                prop_assert_eq!(steps_of(&list, element as u32), expected);
+            }
+        }
+
+        #[test]
+        fn chunks_give_the_same_events_as_one_draw(
+            seed: u64,
+            rates in prop::collection::vec(prop_oneof![Just(0.0), 1e-5..0.1f64, 0.1..20f64, Just(f64::INFINITY)], 0..20),
+            chunks in prop::collection::vec(0u32..300, 0..8),
+        ) {
+            let stream = Stream::new(seed, "X/spike");
+            let (mut whole, mut part) = (EventList::default(), EventList::default());
+            draw_gaps(stream, &rates, chunks.iter().sum(), &mut whole);
+            let mut source = GapSource::new(stream, &rates);
+            let mut step = 0;
+            for chunk in chunks {
+                source.advance(chunk, &mut part);
+                prop_assert_eq!(part.steps(), chunk);
+                for k in 0..chunk {
+                    prop_assert_eq!(part.at(k), whole.at(step));
+                    step += 1;
+                }
+            }
+            prop_assert_eq!(source.now(), u64::from(step));
+        }
+    }
+
+    #[test]
+    fn extreme_rates_fire_always_or_never() {
+        let rates = [f64::INFINITY, 1e300, 1e-300, -1.0, f64::NAN, f64::MIN_POSITIVE];
+        let stream = Stream::new(1, "X/spike");
+        let mut list = EventList::default();
+        draw_gaps(stream, &rates, 50, &mut list);
+        for step in 0..50 {
+            assert_eq!(list.at(step), [0, 1]);
+        }
+        let mut source = GapSource::new(stream, &rates);
+        source.advance(50, &mut list);
+        for step in 0..50 {
+            assert_eq!(list.at(step), [0, 1]);
+        }
+        assert!(list.at(50).is_empty());
+    }
+
+    /// Spikes per step have probability p = 1 - exp(-r dt), and successive steps are independent.
+    #[test]
+    fn rate_and_independence_are_those_of_the_hazard() {
+        let rate: f64 = 0.3;
+        let (elements, steps) = (400, 2000);
+        let mut list = EventList::default();
+        draw_gaps(Stream::new(3, "X/spike"), &vec![rate; elements], steps, &mut list);
+        let trials = elements as f64 * f64::from(steps);
+        let p = 1.0 - (-rate).exp();
+        let found = list.elements.len() as f64;
+        assert!((found - trials * p).abs() < 4.0 * (trials * p * (1.0 - p)).sqrt(), "{found} of {trials}");
+        let pairs =
+            (1..steps).map(|k| list.at(k).iter().filter(|e| list.at(k - 1).contains(e)).count()).sum::<usize>() as f64;
+        assert!((pairs - trials * p * p).abs() < 5.0 * (trials * p * p).sqrt(), "{pairs} pairs");
+        // The first step is like every other.
+        let first = list.at(0).len() as f64;
+        assert!((first - 400.0 * p).abs() < 4.0 * (400.0 * p * (1.0 - p)).sqrt(), "{first} in the first step");
+    }
+
+    #[test]
+    fn capacity_is_reused() {
+        let mut list = EventList::default();
+        let rates = vec![0.05; 100];
+        draw_gaps(Stream::new(1, "X/spike"), &rates, 500, &mut list);
+        let first = list.clone();
+        let buffer = list.elements.as_ptr();
+        draw_gaps(Stream::new(1, "X/spike"), &rates, 500, &mut list);
+        assert_eq!(list, first);
+        assert_eq!(list.elements.as_ptr(), buffer);
+    }
+}

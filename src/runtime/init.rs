@@ -1,0 +1,358 @@
+//! Initial values: parameters by dependency, then states; of populations in order of the file, then of projections.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::eval::{Draws, Env, draws, eval};
+use super::wiring::{Files, Wires};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Expr, ExprKind, LetDecl, Model, Role, Side, VarDecl, VarId};
+use crate::rng::Stream;
+use crate::sched::{Place, Plan, Storage};
+
+/// How often a draw outside of its bounds is repeated.
+const ATTEMPTS: u64 = 1000;
+
+/// Initial values of one population or projection, by variable; `None` where the plan keeps one constant.
+pub type Values = Vec<Option<Vec<f64>>>;
+
+/// The initial values of a whole network.
+#[derive(Debug, Clone, Default)]
+pub struct Initial {
+    /// By population: one value per neuron.
+    pub pops: Vec<Values>,
+    /// By projection: one value per synapse (dense: pre × post, row by row), or a single one where the variable lives with a neuron.
+    pub projs: Vec<Values>,
+    /// Bounds of the projections' variables.
+    pub proj_bounds: Vec<Vec<Option<(f64, f64)>>>,
+    /// Bounds of the populations' variables.
+    pub pop_bounds: Vec<Vec<Option<(f64, f64)>>>,
+}
+
+/// Computes all initial values.
+///
+/// # Errors
+/// An array of the wrong length, a missing file, a draw that never falls inside its bounds.
+pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &Files) -> Result<Initial, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut out = Initial::default();
+    for (p, population) in model.populations.iter().enumerate() {
+        let neuron = &model.neurons[population.model.index()];
+        let constants: Vec<Option<f64>> = plan.populations[p]
+            .storage
+            .iter()
+            .map(|s| match s {
+                Storage::Constant(x) => Some(*x),
+                Storage::Array => None,
+            })
+            .collect();
+        let n = population.size();
+        let set = Set {
+            model,
+            name: &population.name,
+            vars: &neuron.vars,
+            lets: &neuron.lets,
+            args: &population.args,
+            constants: &constants,
+            count: n,
+            files,
+        };
+        let size = |_: Side| n as f64;
+        let result = set.all(&Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, size: &size }, &|_, _| None);
+        match result {
+            Ok((values, bounds)) => {
+                out.pops.push(values);
+                out.pop_bounds.push(bounds);
+            }
+            Err(d) => {
+                errors.push(d);
+                out.pops.push(vec![None; neuron.vars.len()]);
+                out.pop_bounds.push(vec![None; neuron.vars.len()]);
+            }
+        }
+    }
+    for (p, projection) in model.projections.iter().enumerate() {
+        let place = &plan.projections[p].place;
+        let constants: Vec<Option<f64>> = place
+            .iter()
+            .map(|s| match s {
+                Place::Constant(x) => Some(*x),
+                Place::Synapse | Place::Pre | Place::Post => None,
+            })
+            .collect();
+        let (pre_pop, post_pop) = (projection.pre.pop.index(), projection.post.pop.index());
+        let (pre, post) = (model.populations[pre_pop].size(), model.populations[post_pop].size());
+        let wires = wires[p].as_ref();
+        let n = wires.map_or(pre * post, |w| w.rows.len() as u64);
+        let set = Set {
+            model,
+            name: &projection.name,
+            vars: &projection.synapse.vars,
+            lets: &projection.synapse.lets,
+            args: &projection.args,
+            constants: &constants,
+            count: n,
+            files,
+        };
+        let pre_of = |k: u64| wires.map_or(k / post.max(1), |w| u64::from(w.pre[k as usize]));
+        let post_of = |k: u64| wires.map_or(k % post.max(1), |w| u64::from(w.rows.post[k as usize]));
+        let size = |side: Side| if side == Side::Post { post as f64 } else { pre as f64 };
+        let neuron_value = |side: Side, var: VarId, index: u64| {
+            let pop = if side == Side::Post { post_pop } else { pre_pop };
+            match &plan.populations[pop].storage[var.index()] {
+                Storage::Constant(x) => *x,
+                Storage::Array => {
+                    out.pops[pop][var.index()].as_ref().and_then(|v| v.get(index as usize)).copied().unwrap_or(f64::NAN)
+                }
+            }
+        };
+        let single = |v: VarId| matches!(place[v.index()], Place::Pre | Place::Post);
+        let ends = Ends { pre: &pre_of, post: &post_of, side: &neuron_value, size: &size };
+        let column = |name: &str, k: u64| {
+            wires.and_then(|w| w.columns_of_file.get(name)).and_then(|c| c.get(k as usize)).copied()
+        };
+        match set.some(&ends, &column, &single) {
+            Ok((values, bounds)) => {
+                out.projs.push(values);
+                out.proj_bounds.push(bounds);
+            }
+            Err(d) => {
+                errors.push(d);
+                out.projs.push(vec![None; place.len()]);
+                out.proj_bounds.push(vec![None; place.len()]);
+            }
+        }
+    }
+    if errors.is_empty() { Ok(out) } else { Err(errors) }
+}
+
+type Bounds = Vec<Option<(f64, f64)>>;
+
+/// Where the elements of a set are in the network.
+struct Ends<'a> {
+    pre: &'a dyn Fn(u64) -> u64,
+    post: &'a dyn Fn(u64) -> u64,
+    side: &'a dyn Fn(Side, VarId, u64) -> f64,
+    size: &'a dyn Fn(Side) -> f64,
+}
+
+/// The elements of one population or projection.
+struct Set<'a> {
+    model: &'a Model,
+    name: &'a str,
+    vars: &'a [VarDecl],
+    lets: &'a [LetDecl],
+    args: &'a [(VarId, Expr)],
+    constants: &'a [Option<f64>],
+    count: u64,
+    files: &'a Files,
+}
+
+impl Set<'_> {
+    fn given(&self, v: VarId) -> Option<&Expr> {
+        self.args.iter().find(|(w, _)| *w == v).map(|(_, e)| e).or(self.vars[v.index()].init.as_ref())
+    }
+
+    fn all(&self, ends: &Ends<'_>, column: &dyn Fn(&str, u64) -> Option<f64>) -> Result<(Values, Bounds), Diagnostic> {
+        self.some(ends, column, &|_| false)
+    }
+
+    /// The values of all variables without a constant; of those that are `single` only one.
+    fn some(
+        &self,
+        ends: &Ends<'_>,
+        column: &dyn Fn(&str, u64) -> Option<f64>,
+        single: &dyn Fn(VarId) -> bool,
+    ) -> Result<(Values, Bounds), Diagnostic> {
+        let n = self.vars.len();
+        let mut values: Values = vec![None; n];
+        let mut bounds: Bounds = vec![None; n];
+        let arrays = self.arrays()?;
+        for v in self.order() {
+            let var = &self.vars[v.index()];
+            let count = if single(v) { 1 } else { self.count };
+            let missing: RefCell<Option<String>> = RefCell::new(None);
+            let stream = Stream::new(self.model.settings.seed, &format!("{}/{}@init", self.name, var.name));
+            let at = |k: u64, e: &Expr, attempt: u64| {
+                let lookup = |side: Side, w: VarId| match side {
+                    Side::Own => self.constants[w.index()].unwrap_or_else(|| {
+                        let known = values[w.index()].as_ref();
+                        known.and_then(|a| a.get(k as usize).or_else(|| a.first())).copied().unwrap_or(f64::NAN)
+                    }),
+                    Side::Pre => (ends.side)(side, w, (ends.pre)(k)),
+                    Side::Post => (ends.side)(side, w, (ends.post)(k)),
+                };
+                let env = Env {
+                    var: &lookup,
+                    lets: self.lets,
+                    i: (ends.pre)(k),
+                    j: (ends.post)(k),
+                    size: ends.size,
+                    dt: self.model.settings.dt,
+                    draws: Some(Draws { stream, element: k, attempt }),
+                    array: &|path, key| {
+                        let a = arrays.get(&(path.to_owned(), key.to_owned()));
+                        a.and_then(|a| if a.len() == 1 { a.first() } else { a.get(k as usize) })
+                            .copied()
+                            .unwrap_or(f64::NAN)
+                    },
+                    edge: &|name| {
+                        column(name, k).unwrap_or_else(|| {
+                            *missing.borrow_mut() = Some(name.to_owned());
+                            f64::NAN
+                        })
+                    },
+                };
+                eval(e, &env)
+            };
+            let limits = var.bounds.as_ref().map(|(lo, hi)| (at(0, lo, 0), at(0, hi, 0)));
+            bounds[v.index()] = limits;
+            if self.constants[v.index()].is_some() {
+                continue;
+            }
+            let Some(e) = self.given(v) else {
+                values[v.index()] = Some(vec![0.0; count as usize]);
+                continue;
+            };
+            let random = draws(e);
+            let inside = |x: f64| limits.is_none_or(|(lo, hi)| x >= lo && x <= hi);
+            let mut out = Vec::with_capacity(count as usize);
+            for k in 0..count {
+                let mut x = at(k, e, 0);
+                if !inside(x) {
+                    if var.role == Role::Param && random {
+                        let found = (1..ATTEMPTS).map(|a| at(k, e, a)).find(|x| inside(*x));
+                        x = found.ok_or_else(|| {
+                            Diagnostic::new(
+                                Code::E0205,
+                                e.span,
+                                format!("{ATTEMPTS} draws of `{}` all fell outside of its bounds", var.name),
+                            )
+                            .also(var.span, "declared with bounds here")
+                            .help("widen the bounds or change the distribution")
+                        })?;
+                    } else if let Some((lo, hi)) = limits {
+                        x = x.max(lo).min(hi);
+                    }
+                }
+                out.push(x);
+            }
+            if let Some(name) = missing.into_inner() {
+                return Err(Diagnostic::new(
+                    Code::E0802,
+                    e.span,
+                    format!("the edges file has no column `{name}` with one value per synapse"),
+                ));
+            }
+            values[v.index()] = Some(out);
+        }
+        Ok((values, bounds))
+    }
+
+    /// The variables, each after those its value refers to.
+    fn order(&self) -> Vec<VarId> {
+        let mut done = vec![false; self.vars.len()];
+        let mut out = Vec::new();
+        for v in 0..self.vars.len() as u32 {
+            self.visit(VarId(v), &mut done, &mut out);
+        }
+        out
+    }
+
+    fn visit(&self, v: VarId, done: &mut [bool], out: &mut Vec<VarId>) {
+        if std::mem::replace(&mut done[v.index()], true) {
+            return;
+        }
+        let mut used = Vec::new();
+        if let Some(e) = self.given(v) {
+            self.mentions(e, &mut used);
+        }
+        if let Some((lo, hi)) = &self.vars[v.index()].bounds {
+            self.mentions(lo, &mut used);
+            self.mentions(hi, &mut used);
+        }
+        for w in used {
+            self.visit(w, done, out);
+        }
+        out.push(v);
+    }
+
+    fn mentions(&self, e: &Expr, out: &mut Vec<VarId>) {
+        match &e.kind {
+            ExprKind::Var(Side::Own, v) => out.push(*v),
+            ExprKind::Let(id) => {
+                if let Some(l) = self.lets.get(id.index()) {
+                    self.mentions(&l.value, out);
+                }
+            }
+            _ => each_child(e, &mut |c| self.mentions(c, out)),
+        }
+    }
+
+    /// The file arrays that initial values mention, checked for their length.
+    fn arrays(&self) -> Result<BTreeMap<(String, String), Vec<f64>>, Diagnostic> {
+        let mut out = BTreeMap::new();
+        for v in 0..self.vars.len() as u32 {
+            if let Some(e) = self.given(VarId(v)) {
+                self.read_arrays(e, &mut out)?;
+            }
+        }
+        Ok(out)
+    }
+
+    fn read_arrays(&self, e: &Expr, out: &mut BTreeMap<(String, String), Vec<f64>>) -> Result<(), Diagnostic> {
+        if let ExprKind::FileArray { path, key } = &e.kind {
+            let mut table = self.files.read(path, e.span)?;
+            let names: Vec<String> = table.keys().map(|k| format!("`{k}`")).collect();
+            let array = table.remove(key).ok_or_else(|| {
+                Diagnostic::new(Code::E0802, e.span, format!("`{path}` has no array `{key}`"))
+                    .note(format!("it holds {}", names.join(", ")))
+            })?;
+            let values = super::wiring::reals(&array);
+            if values.len() != 1 && values.len() as u64 != self.count {
+                return Err(Diagnostic::new(
+                    Code::E0405,
+                    e.span,
+                    format!("`{key}` of `{path}` has {} values, but `{}` has {}", values.len(), self.name, self.count),
+                )
+                .help("give one value for each element, or a single one"));
+            }
+            out.insert((path.clone(), key.clone()), values);
+        }
+        let mut result = Ok(());
+        each_child(e, &mut |c| {
+            if result.is_ok() {
+                result = self.read_arrays(c, out);
+            }
+        });
+        result
+    }
+}
+
+/// Calls `f` with each operand.
+fn each_child(e: &Expr, f: &mut dyn FnMut(&Expr)) {
+    match &e.kind {
+        ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => f(a),
+        ExprKind::Binary(_, a, b) => {
+            f(a);
+            f(b);
+        }
+        ExprKind::If(a, b, c) => {
+            f(a);
+            f(b);
+            f(c);
+        }
+        ExprKind::Call(_, args) | ExprKind::Draw { args, .. } => args.iter().for_each(f),
+        ExprKind::Const(_)
+        | ExprKind::Bool(_)
+        | ExprKind::Var(..)
+        | ExprKind::Let(_)
+        | ExprKind::Local(_)
+        | ExprKind::Time
+        | ExprKind::Dt
+        | ExprKind::Index(_)
+        | ExprKind::Size(_)
+        | ExprKind::FileArray { .. }
+        | ExprKind::EdgeColumn(_) => {}
+    }
+}

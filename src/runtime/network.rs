@@ -1,0 +1,827 @@
+//! A network in time: buffers, the compiled step, sources, logs, and what protocols do to them.
+//!
+//! Steps are counted locally in `i32` from `base`; the local count is moved back long before it could overflow.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use crate::backend::{Backend, Buf, Buffers, Kernels};
+use crate::codegen::{Layout, RUN};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Model, PopId, ProjId, Role, Select, Side, VarId};
+use crate::lir::BufId;
+use crate::methods::expm::propagator;
+use crate::methods::sym::Node;
+use crate::rng::Stream;
+use crate::rng::gaps::{EventList, GapSource, chunk_steps, draw_gaps};
+use crate::sched::{self, Place, Plan, Spiking, Storage, Uses, Wiring};
+use crate::script::machine::{
+    Entity, Machine, ResetTarget, RunKey, Slice, SliceMut, SpikeLog, Values, ValuesMut, VarKey,
+};
+
+/// One compiled step: for one set of frozen variables.
+pub struct Compiled {
+    /// The plan it was made from.
+    pub plan: Plan,
+    /// The code.
+    pub kernels: Box<dyn Kernels>,
+}
+
+/// What all copies of a network share.
+pub struct Shared {
+    /// The model.
+    pub model: Arc<Model>,
+    /// What protocols do.
+    pub uses: Uses,
+    /// The buffers.
+    pub layout: Layout,
+    /// What executes.
+    pub backend: Arc<dyn Backend + Send + Sync>,
+    /// The states as built.
+    pub initial_states: BTreeMap<VarKey, Buf>,
+    /// Bounds of variables: populations first, then projections.
+    pub bounds: Vec<Vec<Option<(f64, f64)>>>,
+    /// Pre and post index of each synapse of sparse projections.
+    pub wires: Vec<Option<(Vec<u32>, Vec<u32>)>>,
+    /// Compiled steps, by the frozen variables in order.
+    pub variants: Mutex<BTreeMap<Vec<VarKey>, Arc<Compiled>>>,
+}
+
+/// Steps of a chunk: recordings of spikes are emptied between chunks.
+const CHUNK: u64 = 4096;
+/// Logged spikes a buffer holds at least.
+const LOG: usize = 1 << 16;
+/// Steps that logs hold at least, whatever fires.
+const LOG_STEPS: usize = 64;
+/// Run steps reach the code modulo this multiple of 1024.
+const WRAP: u64 = 1 << 30;
+/// Local steps from which the count is moved back.
+const REBASE: i32 = 1 << 30;
+
+/// A network and its state.
+pub struct Network {
+    shared: Arc<Shared>,
+    compiled: Arc<Compiled>,
+    buffers: Buffers,
+    frozen: BTreeSet<VarKey>,
+    base: u64,
+    step: i32,
+    run_step: u64,
+    /// Steps left of chunk of drawn events, by population.
+    sources: Vec<Option<Source>>,
+    logs: Vec<SpikeLog>,
+    logging: Vec<bool>,
+    scratch: Vec<f64>,
+    stale_slots: bool,
+}
+
+/// A population whose spikes are drawn beforehand.
+#[derive(Clone)]
+struct Source {
+    /// The rest of the run; `None` when all of it is drawn.
+    gaps: Option<GapSource>,
+    /// Run step one past the drawn ones.
+    drawn: u64,
+    events: EventList,
+}
+
+impl Network {
+    /// A network at time 0.
+    pub(super) fn new(shared: Arc<Shared>, compiled: Arc<Compiled>, buffers: Buffers) -> Self {
+        let n = shared.model.populations.len();
+        let mut network = Self {
+            shared,
+            compiled,
+            buffers,
+            frozen: BTreeSet::new(),
+            base: 0,
+            step: 0,
+            run_step: 0,
+            sources: vec![None; n],
+            logs: vec![SpikeLog::default(); n],
+            logging: vec![false; n],
+            scratch: Vec::new(),
+            stale_slots: true,
+        };
+        for p in 0..network.shared.layout.projs.len() {
+            network.relist(p);
+        }
+        network
+    }
+
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.compiled.plan
+    }
+
+    /// The buffers' declarations.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.shared.layout
+    }
+
+    /// The raw buffers, for comparisons.
+    #[must_use]
+    pub fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    fn buf(&mut self, id: BufId) -> &mut Buf {
+        &mut self.buffers[id.0 as usize]
+    }
+
+    fn set_int(&mut self, id: BufId, index: usize, x: i32) {
+        if let Buf::I32(v) = self.buf(id)
+            && let Some(slot) = v.get_mut(index)
+        {
+            *slot = x;
+        }
+    }
+
+    fn ints(&self, id: BufId) -> &[i32] {
+        match &self.buffers[id.0 as usize] {
+            Buf::I32(v) => v,
+            _ => &[],
+        }
+    }
+
+    /// Local steps become small again: everything that holds a step number is brought up to date first.
+    fn rebase(&mut self) {
+        if self.step < REBASE {
+            return;
+        }
+        self.settle_slow(None);
+        let keys: Vec<VarKey> = self.shared.initial_states.keys().copied().collect();
+        for key in keys {
+            self.settle_lazy(key);
+        }
+        let by = self.step;
+        let shared = self.shared.clone();
+        for id in shared.layout.pops.iter().flat_map(|p| p.slow.iter().flatten().map(|(_, last)| *last)) {
+            self.fill_ints(id, 0);
+        }
+        for p in &shared.layout.projs {
+            for id in p.last.iter().flatten() {
+                self.fill_ints(*id, 0);
+            }
+            if let Some(since) = p.since {
+                let x = self.ints(since)[0].saturating_sub(by);
+                self.fill_ints(since, x);
+            }
+        }
+        self.base += by as u64;
+        self.step = 0;
+    }
+
+    fn fill_ints(&mut self, id: BufId, x: i32) {
+        if let Buf::I32(v) = self.buf(id) {
+            v.fill(x);
+        }
+    }
+
+    /// Values computed beforehand from parameters that differ between neurons.
+    fn fill_slots(&mut self) {
+        if !std::mem::replace(&mut self.stale_slots, false) {
+            return;
+        }
+        let compiled = self.compiled.clone();
+        for (p, plan) in compiled.plan.populations.iter().enumerate() {
+            let Some(update) = &plan.update else { continue };
+            let slots = self.shared.layout.pops[p].derived.clone();
+            for (d, slot) in update.derived.iter().zip(slots) {
+                for k in 0..plan.size as usize {
+                    let value = |n: &Node| self.leaf(p, plan, n, k);
+                    let a =
+                        d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect();
+                    let (prop, offset) = propagator(&a, d.dt);
+                    let x = if d.offset { offset[d.entry.0][d.entry.1] } else { prop[d.entry.0][d.entry.1] };
+                    self.buf(slot).set_f64(k, x);
+                }
+            }
+        }
+    }
+
+    /// The value of a variable or index of neuron `k`.
+    fn leaf(&self, p: usize, plan: &sched::PopPlan, n: &Node, k: usize) -> f64 {
+        match n {
+            Node::Var(Side::Own, v, _) => match plan.storage[v.index()] {
+                Storage::Constant(x) => x,
+                Storage::Array => self.shared.layout.pops[p].vars[v.index()]
+                    .and_then(|b| self.buffers[b.0 as usize].get_f64(k))
+                    .unwrap_or(f64::NAN),
+            },
+            Node::Index(_) => k as f64,
+            _ => f64::NAN,
+        }
+    }
+
+    /// Restarts the sources of all populations whose spikes have a rate.
+    fn start_sources(&mut self, key: RunKey, steps: u64) {
+        let compiled = self.compiled.clone();
+        for (p, plan) in compiled.plan.populations.iter().enumerate() {
+            let Some(Spiking::Rate(rate)) = &plan.spiking else { continue };
+            let dt = compiled.plan.dt;
+            let mut rates = std::mem::take(&mut self.scratch);
+            rates.clear();
+            rates.extend((0..plan.size as usize).map(|k| plan.graph.eval(*rate, &|n| self.leaf(p, plan, n, k)) * dt));
+            let name = &self.shared.model.populations[p].name;
+            let stream = Stream::new(self.shared.model.settings.seed, &format!("{name}/spike")).sub(key.0);
+            let mut events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
+            if steps <= u64::from(chunk_steps(rates.len())) {
+                // The whole run at once: the same spikes as chunk by chunk.
+                draw_gaps(stream, &rates, steps as u32, &mut events);
+                self.sources[p] = Some(Source { gaps: None, drawn: steps, events });
+                self.publish(p);
+            } else {
+                self.sources[p] = Some(Source { gaps: Some(GapSource::new(stream, &rates)), drawn: 0, events });
+            }
+            self.scratch = rates;
+        }
+    }
+
+    /// Draws the events of the next steps of this run; gives the number of steps that all sources cover.
+    fn draw(&mut self, wanted: u64) -> u64 {
+        let mut covered = wanted;
+        for p in 0..self.sources.len() {
+            let n = self.shared.model.populations[p].size() as usize;
+            let Some(source) = &mut self.sources[p] else { continue };
+            if source.drawn <= self.run_step
+                && let Some(gaps) = &mut source.gaps
+            {
+                let steps = wanted.min(u64::from(chunk_steps(n)));
+                gaps.advance(steps as u32, &mut source.events);
+                source.drawn = self.run_step + steps;
+                self.publish(p);
+            }
+            if let Some(source) = &self.sources[p] {
+                covered = covered.min(source.drawn.saturating_sub(self.run_step));
+            }
+        }
+        covered
+    }
+
+    /// Puts drawn events, which start at the present run step, where the code reads them.
+    fn publish(&mut self, p: usize) {
+        let (Some([base, start, neurons]), Some(source)) = (self.shared.layout.pops[p].events, &self.sources[p]) else {
+            return;
+        };
+        if let Buf::I32(v) = &mut self.buffers[base.0 as usize] {
+            v[0] = (self.run_step % WRAP) as i32;
+        }
+        copy(&mut self.buffers[start.0 as usize], &source.events.offsets);
+        copy(&mut self.buffers[neurons.0 as usize], &source.events.elements);
+    }
+
+    /// Moves logged spikes from the buffers to the logs.
+    fn drain(&mut self) {
+        for p in 0..self.logs.len() {
+            let [count, steps, neurons] = self.shared.layout.pops[p].log;
+            let n = self.ints(count).first().copied().unwrap_or(0).max(0) as usize;
+            if n == 0 {
+                continue;
+            }
+            let mut log = std::mem::take(&mut self.logs[p]);
+            let base = self.base;
+            log.step.extend(self.ints(steps).iter().take(n).map(|s| base + *s as u64));
+            log.neuron.extend(self.ints(neurons).iter().take(n).map(|k| *k as u32));
+            self.logs[p] = log;
+            self.set_int(count, 0, 0);
+        }
+    }
+
+    /// How many steps fit the log buffers whatever happens.
+    fn room(&mut self, wanted: u64) -> u64 {
+        let mut steps = wanted;
+        for p in 0..self.logs.len() {
+            if !self.logging[p] {
+                continue;
+            }
+            let n = self.shared.model.populations[p].size().max(1);
+            let [_, a, b] = self.shared.layout.pops[p].log;
+            let capacity = LOG.max(n as usize * LOG_STEPS);
+            for id in [a, b] {
+                if let Buf::I32(v) = self.buf(id)
+                    && v.len() < capacity
+                {
+                    v.resize(capacity, 0);
+                }
+            }
+            steps = steps.min(capacity as u64 / n);
+        }
+        steps.max(1)
+    }
+
+    /// Rebuilds the list of non-zero traces of projection `p` after something else wrote them.
+    fn relist(&mut self, p: usize) {
+        for v in 0..self.shared.layout.projs[p].lists.len() {
+            let (Some([count, list, mark]), Some(buf)) =
+                (self.shared.layout.projs[p].lists[v], self.shared.layout.projs[p].vars[v])
+            else {
+                continue;
+            };
+            let place = self.compiled.plan.projections[p].place[v];
+            let bufs = &self.shared.layout.projs[p];
+            let n = if place == Place::Pre { bufs.pre } else { bufs.post } as usize;
+            let active: Vec<i32> =
+                (0..n).filter(|k| self.buffers[buf.0 as usize].get_f64(*k) != Some(0.0)).map(|k| k as i32).collect();
+            if let Buf::I32(m) = self.buf(mark) {
+                m.fill(0);
+                for k in &active {
+                    m[*k as usize] = 1;
+                }
+            }
+            if let Buf::I32(l) = self.buf(list) {
+                l[..active.len()].copy_from_slice(&active);
+            }
+            self.set_int(count, 0, active.len() as i32);
+        }
+    }
+
+    /// The closed form of a variable that relaxes between updates: rate and drive, its stored values, and their step marks.
+    fn relaxation(&self, key: VarKey) -> Option<(f64, f64, BufId, BufId)> {
+        match key.entity {
+            Entity::Pop(p) => {
+                let slow = self.compiled.plan.populations[p.index()].slow.iter().find(|w| w.var == key.var)?;
+                let (master, last) = self.shared.layout.pops[p.index()].slow[key.var.index()]?;
+                Some((slow.a, slow.b, master, last))
+            }
+            Entity::Proj(p) => {
+                let plan = &self.compiled.plan.projections[p.index()];
+                let lazy = plan.lazy[key.var.index()]?;
+                let bufs = &self.shared.layout.projs[p.index()];
+                let (value, last) = (bufs.vars[key.var.index()]?, bufs.last[key.var.index()]?);
+                Some((plan.graph.as_const(lazy.a)?, plan.graph.as_const(lazy.b)?, value, last))
+            }
+        }
+    }
+
+    fn relaxes(&self, key: VarKey) -> bool {
+        self.relaxation(key).is_some()
+    }
+
+    /// Element `k` of a variable (stored in `id`) at the present step.
+    fn present(&self, key: VarKey, id: BufId, k: usize) -> f64 {
+        let Some((a, b, value, last)) = self.relaxation(key) else {
+            return self.buffers[id.0 as usize].get_f64(k).unwrap_or(f64::NAN);
+        };
+        let x = self.buffers[value.0 as usize].get_f64(k).unwrap_or(f64::NAN);
+        let gap = f64::from(self.step) - f64::from(self.ints(last).get(k).copied().unwrap_or(self.step));
+        if gap == 0.0 || self.frozen.contains(&key) {
+            return x;
+        }
+        let dt = self.compiled.plan.dt;
+        if a == 0.0 { x + b * dt * gap } else { (x + b / a) * libm::exp(a * dt * gap) - b / a }
+    }
+
+    /// Brings one slow state, or all, up to date.
+    fn settle_slow(&mut self, only: Option<VarKey>) {
+        let compiled = self.compiled.clone();
+        for (p, plan) in compiled.plan.populations.iter().enumerate() {
+            for w in &plan.slow {
+                let key = VarKey { entity: Entity::Pop(PopId(p as u32)), var: w.var };
+                if only.is_none_or(|k| k == key) {
+                    self.settle(key);
+                }
+            }
+        }
+    }
+
+    /// Brings an event-driven state up to date.
+    fn settle_lazy(&mut self, key: VarKey) {
+        if matches!(key.entity, Entity::Proj(_)) {
+            self.settle(key);
+        }
+    }
+
+    /// Stores a relaxing variable's present values.
+    fn settle(&mut self, key: VarKey) {
+        let Some((_, _, value, _)) = self.relaxation(key) else { return };
+        if self.frozen.contains(&key) {
+            return;
+        }
+        let work = self.var_buffer(key);
+        for k in 0..self.buffers[value.0 as usize].len() {
+            let x = self.present(key, value, k);
+            self.buf(value).set_f64(k, x);
+            if let Some(work) = work {
+                self.buf(work).set_f64(k, x);
+            }
+        }
+        self.stamp(key);
+    }
+
+    /// Marks a variable as up to date at the present step.
+    fn stamp(&mut self, key: VarKey) {
+        let step = self.step;
+        let last = match key.entity {
+            Entity::Pop(p) => self.shared.layout.pops[p.index()].slow[key.var.index()].map(|(_, last)| last),
+            Entity::Proj(p) => self.shared.layout.projs[p.index()].last[key.var.index()],
+        };
+        if let Some(last) = last
+            && let Buf::I32(v) = self.buf(last)
+        {
+            v.fill(step);
+        }
+    }
+
+    fn var_buffer(&self, key: VarKey) -> Option<BufId> {
+        match key.entity {
+            Entity::Pop(p) => self.shared.layout.pops[p.index()].vars.get(key.var.index()).copied().flatten(),
+            Entity::Proj(p) => self.shared.layout.projs[p.index()].vars.get(key.var.index()).copied().flatten(),
+        }
+    }
+
+    /// Rows, columns and row distance of a variable.
+    fn shape(&self, key: VarKey) -> (usize, usize, usize) {
+        match key.entity {
+            Entity::Pop(p) => {
+                let n = self.shared.model.populations[p.index()].size() as usize;
+                (1, n, n)
+            }
+            Entity::Proj(p) => {
+                let bufs = &self.shared.layout.projs[p.index()];
+                if self.compiled.plan.projections[p.index()].wiring == Wiring::Dense {
+                    return (bufs.pre as usize, bufs.post as usize, bufs.stride as usize);
+                }
+                let n = self.synapse_count(p) as usize;
+                let projection = &self.shared.model.projections[p.index()];
+                if crate::script::ir::is_dense(projection) {
+                    // All pairs of two views: row by row without gaps.
+                    let columns = super::wiring::count(&self.shared.model, &projection.post) as usize;
+                    return (n / columns.max(1), columns, columns);
+                }
+                (1, n, n)
+            }
+        }
+    }
+
+    fn restore(&mut self, key: VarKey) {
+        let Some(buf) = self.var_buffer(key) else { return };
+        let shared = self.shared.clone();
+        let Some(initial) = shared.initial_states.get(&key) else { return };
+        match (&mut self.buffers[buf.0 as usize], initial) {
+            (Buf::F32(to), Buf::F32(from)) => to.copy_from_slice(from),
+            (Buf::F64(to), Buf::F64(from)) => to.copy_from_slice(from),
+            _ => {}
+        }
+        if let Entity::Pop(p) = key.entity
+            && let Some((master, _)) = self.shared.layout.pops[p.index()].slow[key.var.index()]
+        {
+            for k in 0..initial.len() {
+                self.buf(master).set_f64(k, initial.get_f64(k).unwrap_or(0.0));
+            }
+        }
+        self.stamp(key);
+        if let Entity::Proj(p) = key.entity {
+            self.relist(p.index());
+        } else {
+            self.stale_slots = true;
+        }
+    }
+
+    fn states_of(&self, entity: Entity) -> Vec<VarKey> {
+        self.shared.initial_states.keys().filter(|k| k.entity == entity).copied().collect()
+    }
+
+    /// Events on their way into a projection are dropped.
+    fn empty_queue(&mut self, p: usize) {
+        if let Some(since) = self.shared.layout.projs[p].since {
+            let step = self.step;
+            self.set_int(since, 0, step);
+        }
+    }
+
+    /// Switches to the compiled step of the frozen variables.
+    fn switch(&mut self) -> Result<(), Diagnostic> {
+        let key: Vec<VarKey> = self.frozen.iter().copied().collect();
+        let mut variants = self.shared.variants.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(c) = variants.get(&key) {
+            self.compiled = c.clone();
+        } else {
+            let first = |mut d: Vec<Diagnostic>| {
+                if d.is_empty() {
+                    Diagnostic::without_span(Code::E0900, "a bug in snnc: planning failed")
+                } else {
+                    d.remove(0)
+                }
+            };
+            let plan = sched::build(&self.shared.model, &self.shared.uses, &self.frozen).map_err(first)?;
+            let compiled =
+                super::build::compile(&plan, &self.shared.layout, self.shared.backend.as_ref()).map_err(first)?;
+            let compiled = Arc::new(compiled);
+            variants.insert(key, compiled.clone());
+            self.compiled = compiled;
+        }
+        drop(variants);
+        self.stale_slots = true;
+        Ok(())
+    }
+}
+
+/// Copies numbers into an integer buffer, which grows as needed.
+fn copy(buf: &mut Buf, values: &[u32]) {
+    if let Buf::I32(v) = buf {
+        if v.len() < values.len() {
+            v.resize(values.len().next_power_of_two(), 0);
+        }
+        for (x, y) in v.iter_mut().zip(values) {
+            *x = *y as i32;
+        }
+    }
+}
+
+impl Machine for Network {
+    fn fork(&self) -> Box<dyn Machine> {
+        Box::new(Self {
+            shared: self.shared.clone(),
+            compiled: self.compiled.clone(),
+            buffers: self.buffers.clone(),
+            frozen: self.frozen.clone(),
+            base: self.base,
+            step: self.step,
+            run_step: self.run_step,
+            sources: self.sources.clone(),
+            logs: vec![SpikeLog::default(); self.logs.len()],
+            logging: self.logging.clone(),
+            scratch: Vec::new(),
+            stale_slots: self.stale_slots,
+        })
+    }
+
+    fn adopt(&mut self, other: Box<dyn Machine>) {
+        if let Some(other) = other.as_any().downcast_ref::<Self>() {
+            self.compiled = other.compiled.clone();
+            self.buffers.clone_from(&other.buffers);
+            self.frozen.clone_from(&other.frozen);
+            self.base = other.base;
+            self.step = other.step;
+            self.run_step = other.run_step;
+            self.sources.clone_from(&other.sources);
+            self.stale_slots = other.stale_slots;
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn dt(&self) -> f64 {
+        self.compiled.plan.dt
+    }
+
+    fn steps(&self) -> u64 {
+        self.base + self.step as u64
+    }
+
+    fn set_steps(&mut self, steps: u64) {
+        // Step numbers in the buffers are local: only their common base moves.
+        self.base = steps.saturating_sub(self.step as u64);
+    }
+
+    fn begin_run(&mut self, steps: u64, key: RunKey) -> Result<(), Diagnostic> {
+        if self.steps().checked_add(steps).is_none_or(|n| n > 1 << 53) {
+            return Err(Diagnostic::without_span(
+                Code::E0903,
+                "the simulated time is too long: more than 2^53 time steps",
+            ));
+        }
+        self.rebase();
+        self.fill_slots();
+        self.run_step = 0;
+        for p in 0..self.shared.layout.pops.len() {
+            let id = self.shared.layout.pops[p].count;
+            if let Buf::I32(v) = self.buf(id) {
+                v.fill(0);
+            }
+        }
+        self.start_sources(key, steps);
+        Ok(())
+    }
+
+    fn advance(&mut self, steps: u64) -> Result<(), Diagnostic> {
+        let mut left = steps;
+        while left > 0 {
+            self.rebase();
+            let drawn = self.draw(left.min(CHUNK).min(WRAP - self.run_step % WRAP));
+            let chunk = self.room(drawn);
+            let base = self.base as f64;
+            let clock = self.shared.layout.clock;
+            self.buf(clock).set_f64(0, base);
+            let compiled = self.compiled.clone();
+            // Run steps matter modulo 1024 and relative to the drawn events.
+            let run_step = (self.run_step % WRAP) as i32;
+            let result = compiled
+                .kernels
+                .session(&mut self.buffers)
+                .and_then(|mut s| s.call(RUN, &[self.step, chunk as i32, run_step]));
+            result.map_err(|e| {
+                Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {e}"))
+                    .help("please report it with this file")
+            })?;
+            self.step += chunk as i32;
+            self.run_step += chunk;
+            left -= chunk;
+            self.drain();
+        }
+        Ok(())
+    }
+
+    fn counts(&self, pop: PopId) -> &[i32] {
+        let n = self.shared.model.populations[pop.index()].size() as usize;
+        let all = self.ints(self.shared.layout.pops[pop.index()].count);
+        &all[..n.min(all.len())]
+    }
+
+    fn first(&self, pop: PopId) -> Vec<Option<u64>> {
+        let bufs = &self.shared.layout.pops[pop.index()];
+        let first = self.ints(bufs.first);
+        self.counts(pop).iter().zip(first).map(|(n, f)| (*n > 0).then_some(*f as u64)).collect()
+    }
+
+    fn values(&mut self, key: VarKey) -> Values<'_> {
+        let (rows, cols, stride) = self.shape(key);
+        let placed = match key.entity {
+            Entity::Pop(_) => None,
+            Entity::Proj(p) => Some(self.compiled.plan.projections[p.index()].place[key.var.index()]),
+        };
+        let constant = match key.entity {
+            Entity::Pop(p) => match self.compiled.plan.populations[p.index()].storage[key.var.index()] {
+                Storage::Constant(x) => Some(x),
+                Storage::Array => None,
+            },
+            Entity::Proj(_) => match placed {
+                Some(Place::Constant(x)) => Some(x),
+                _ => None,
+            },
+        };
+        if let Some(x) = constant {
+            return Values { data: Slice::Uniform(x), rows, cols, stride };
+        }
+        let Some(id) = self.var_buffer(key) else {
+            return Values { data: Slice::Uniform(f64::NAN), rows, cols, stride };
+        };
+        // A trace that lives with a neuron is spread over its synapses.
+        if let (Some(place @ (Place::Pre | Place::Post)), Entity::Proj(p)) = (placed, key.entity) {
+            let at = |k: usize| self.present(key, id, k);
+            let spread: Vec<f64> = match &self.shared.wires[p.index()] {
+                Some((pre, post)) => {
+                    let ends = if place == Place::Pre { pre } else { post };
+                    ends.iter().map(|k| at(*k as usize)).collect()
+                }
+                None => (0..rows * cols).map(|k| at(if place == Place::Pre { k / cols } else { k % cols })).collect(),
+            };
+            self.scratch = spread;
+            return Values { data: Slice::F64(&self.scratch), rows, cols, stride: cols };
+        }
+        if self.relaxes(key) {
+            // Brought up to date for the reader only: a reading changes nothing.
+            self.scratch = (0..self.buffers[id.0 as usize].len()).map(|k| self.present(key, id, k)).collect();
+            return Values { data: Slice::F64(&self.scratch), rows, cols, stride };
+        }
+        let data = match &self.buffers[id.0 as usize] {
+            Buf::F32(v) => Slice::F32(v),
+            Buf::F64(v) => Slice::F64(v),
+            Buf::I32(_) | Buf::I64(_) => Slice::Uniform(f64::NAN),
+        };
+        Values { data, rows, cols, stride }
+    }
+
+    fn values_mut(&mut self, key: VarKey) -> Result<ValuesMut<'_>, Diagnostic> {
+        self.settle_slow(Some(key));
+        self.settle_lazy(key);
+        let (rows, cols, stride) = self.shape(key);
+        let n = self.shared.model.populations.len();
+        let entity = match key.entity {
+            Entity::Pop(p) => p.index(),
+            Entity::Proj(p) => n + p.index(),
+        };
+        let bounds = self.shared.bounds[entity][key.var.index()];
+        let bug =
+            || Diagnostic::without_span(Code::E0900, "a bug in snnc: a protocol writes a variable without storage");
+        let id = self.var_buffer(key).ok_or_else(bug)?;
+        let data = match &mut self.buffers[id.0 as usize] {
+            Buf::F32(v) => SliceMut::F32(v),
+            Buf::F64(v) => SliceMut::F64(v),
+            Buf::I32(_) | Buf::I64(_) => return Err(bug()),
+        };
+        Ok(ValuesMut { data, rows, cols, stride, bounds })
+    }
+
+    fn written(&mut self, key: VarKey) {
+        self.stamp(key);
+        match key.entity {
+            Entity::Pop(p) => {
+                self.stale_slots = true;
+                let bufs = &self.shared.layout.pops[p.index()];
+                if let (Some((master, _)), Some(work)) = (bufs.slow[key.var.index()], bufs.vars[key.var.index()]) {
+                    for k in 0..self.buffers[work.0 as usize].len() {
+                        let x = self.buffers[work.0 as usize].get_f64(k).unwrap_or(f64::NAN);
+                        self.buf(master).set_f64(k, x);
+                    }
+                }
+            }
+            Entity::Proj(p) => self.relist(p.index()),
+        }
+    }
+
+    fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])> {
+        self.shared.wires[proj.index()].as_ref().map(|(pre, post)| (pre.as_slice(), post.as_slice()))
+    }
+
+    fn synapse_count(&self, proj: ProjId) -> u64 {
+        match &self.shared.wires[proj.index()] {
+            Some((pre, _)) => pre.len() as u64,
+            None => {
+                let bufs = &self.shared.layout.projs[proj.index()];
+                bufs.pre * bufs.post
+            }
+        }
+    }
+
+    fn reset(&mut self, targets: &[ResetTarget]) {
+        for target in targets {
+            match *target {
+                ResetTarget::Var(key) => self.restore(key),
+                ResetTarget::Proj(proj) => {
+                    for key in self.states_of(Entity::Proj(proj)) {
+                        self.restore(key);
+                    }
+                    self.empty_queue(proj.index());
+                }
+                ResetTarget::Pop(pop) => {
+                    for key in self.states_of(Entity::Pop(pop)) {
+                        self.restore(key);
+                    }
+                    let bufs = self.shared.layout.pops[pop.index()].clone();
+                    for id in [bufs.refractory, bufs.below].into_iter().flatten() {
+                        match self.buf(id) {
+                            Buf::I32(v) => v.fill(0),
+                            Buf::I64(v) => v.fill(0),
+                            Buf::F32(_) | Buf::F64(_) => {}
+                        }
+                    }
+                    let into: Vec<usize> = (0..self.shared.model.projections.len())
+                        .filter(|p| self.shared.model.projections[*p].post.pop == pop)
+                        .collect();
+                    for p in into {
+                        self.empty_queue(p);
+                    }
+                }
+            }
+        }
+    }
+
+    fn freeze(&mut self, vars: &[VarKey]) -> Result<(), Diagnostic> {
+        for key in vars {
+            self.settle_slow(Some(*key));
+            self.settle_lazy(*key);
+        }
+        self.frozen.extend(vars);
+        self.switch()
+    }
+
+    fn thaw(&mut self, vars: &[VarKey]) -> Result<(), Diagnostic> {
+        for key in vars {
+            if self.frozen.remove(key) {
+                // It has not changed since: what passed does not count.
+                self.stamp(*key);
+            }
+        }
+        self.switch()
+    }
+
+    fn frozen(&self) -> Vec<VarKey> {
+        self.frozen.iter().copied().collect()
+    }
+
+    fn record_spikes(&mut self, pop: PopId, on: bool) {
+        self.logging[pop.index()] = on;
+        let id = self.shared.layout.pops[pop.index()].logging;
+        self.set_int(id, 0, i32::from(on));
+    }
+
+    fn spikes(&self, pop: PopId) -> &SpikeLog {
+        &self.logs[pop.index()]
+    }
+
+    fn clear_spikes(&mut self) {
+        for log in &mut self.logs {
+            log.step.clear();
+            log.neuron.clear();
+        }
+    }
+}
+
+/// Whether a view covers its whole population (used by descriptions).
+#[must_use]
+pub fn is_whole(select: &Select) -> bool {
+    *select == Select::All
+}
+
+/// The variables of a role in a model's declaration order.
+#[must_use]
+pub fn of_role(vars: &[crate::hir::VarDecl], role: Role) -> Vec<VarId> {
+    (0..vars.len() as u32).map(VarId).filter(|v| vars[v.index()].role == role).collect()
+}

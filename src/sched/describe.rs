@@ -1,0 +1,119 @@
+//! The plan in words: what the compiler decided and why.
+
+use std::fmt::Write;
+
+use super::{Place, Plan, Spiking, Storage, Wiring};
+use crate::hir::{Model, Role, VarId};
+
+/// A page for people: methods, storage, wiring, placement, order of a step. `synapses` and `bytes` are those of the built network.
+#[must_use]
+pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> String {
+    let mut out = String::new();
+    let precision = if plan.precision == crate::hir::Precision::F32 { "f32" } else { "f64" };
+    let _ = writeln!(out, "time step {} ms, {precision}, {:.1} MiB of state", plan.dt, bytes / f64::from(1 << 20));
+    for p in &plan.populations {
+        let population = &model.populations[p.pop.index()];
+        let neuron = &model.neurons[population.model.index()];
+        let _ = writeln!(out, "\npopulation {}: {} × {}", population.name, population.size(), neuron.name);
+        let name = |v: &VarId| neuron.vars[v.index()].name.clone();
+        if let Some(update) = &p.update {
+            let list: Vec<String> = p.integrated.iter().map(name).collect();
+            let _ = writeln!(out, "  method {} for {}: {}", update.method, list.join(", "), update.why);
+            if !update.derived.is_empty() {
+                let _ = writeln!(
+                    out,
+                    "    its coefficients differ between neurons: {} arrays computed beforehand",
+                    update.derived.len()
+                );
+            }
+        }
+        for w in &p.slow {
+            let per_step = -w.a * plan.dt;
+            let _ = writeln!(
+                out,
+                "  slow state {}: loses {per_step:.1e} of its value a step; kept in 64 bits and advanced in closed form at each run, write and 1024 steps{}",
+                name(&w.var),
+                if w.frozen { " (frozen)" } else { "" }
+            );
+        }
+        match &p.spiking {
+            Some(Spiking::Rate(_)) => {
+                let _ =
+                    writeln!(out, "  spikes are drawn as gaps at the start of every run: the rate is constant in it");
+            }
+            Some(Spiking::Level(_)) => {
+                let _ = writeln!(out, "  spikes by a level condition at each step's end");
+            }
+            Some(Spiking::Crosses(..)) => {
+                let _ = writeln!(out, "  spikes by an upward crossing");
+            }
+            None => {
+                let _ = writeln!(out, "  never spikes");
+            }
+        }
+        if p.refractory.is_some() {
+            let held: Vec<String> = p.hold.iter().map(name).collect();
+            let what = if held.is_empty() { "nothing is held".to_owned() } else { format!("{} held", held.join(", ")) };
+            let _ = writeln!(out, "  refractory: no spikes, {what}");
+        }
+        let constant: Vec<String> = (0..neuron.vars.len() as u32)
+            .map(VarId)
+            .filter(|v| matches!(p.storage[v.index()], Storage::Constant(_)))
+            .map(|v| name(&v))
+            .collect();
+        if !constant.is_empty() {
+            let _ = writeln!(out, "  folded into the code: {}", constant.join(", "));
+        }
+        let arrays: Vec<String> = (0..neuron.vars.len() as u32)
+            .map(VarId)
+            .filter(|v| matches!(p.storage[v.index()], Storage::Array))
+            .map(|v| name(&v))
+            .collect();
+        if !arrays.is_empty() {
+            let _ = writeln!(out, "  one value per neuron: {}", arrays.join(", "));
+        }
+    }
+    for p in &plan.projections {
+        let projection = &model.projections[p.proj.index()];
+        let synapse = &projection.synapse;
+        let wiring = match p.wiring {
+            Wiring::Dense => {
+                let pre = model.populations[projection.pre.pop.index()].size();
+                let post = model.populations[projection.post.pop.index()].size();
+                format!("a matrix of {pre} × {post}")
+            }
+            Wiring::Sparse => {
+                format!("{} synapses in rows by pre neuron", synapses.get(p.proj.index()).copied().unwrap_or(0))
+            }
+        };
+        let _ = writeln!(out, "\nprojection {}: {}, {wiring}", projection.name, synapse.name);
+        if p.delay > 0 {
+            let _ = writeln!(out, "  axonal delay: {} steps", p.delay);
+        }
+        for (k, var) in synapse.vars.iter().enumerate() {
+            let place = match p.place[k] {
+                Place::Constant(_) if var.role == Role::Param => continue,
+                Place::Constant(x) => format!("the constant {x}"),
+                Place::Synapse => "one value per synapse".to_owned(),
+                Place::Pre => {
+                    "one value per pre neuron: only `on pre` writes it, the same for all its synapses".to_owned()
+                }
+                Place::Post => {
+                    "one value per post neuron: only `on post` writes it, the same for all its synapses".to_owned()
+                }
+            };
+            let lazy = if p.lazy[k].is_some() { ", event-driven: advanced where it is read" } else { "" };
+            let listed = if p.listed[k] { "; neurons where it is zero are not visited" } else { "" };
+            let dead = if p.dead.contains(&VarId(k as u32)) { "; not needed while its readers are frozen" } else { "" };
+            let frozen = if p.frozen.contains(&VarId(k as u32)) { "; frozen" } else { "" };
+            let _ = writeln!(out, "  {}: {place}{lazy}{listed}{dead}{frozen}", var.name);
+        }
+    }
+    let _ = writeln!(
+        out,
+        "\nstep: slow states → integrate and detect ({}) → react → on pre ({}) → on post",
+        plan.populations.iter().map(|p| model.populations[p.pop.index()].name.as_str()).collect::<Vec<_>>().join(", "),
+        plan.projections.iter().map(|p| model.projections[p.proj.index()].name.as_str()).collect::<Vec<_>>().join(", "),
+    );
+    out
+}

@@ -1,0 +1,462 @@
+//! The plan of one projection: wiring, where each synaptic state lives, which updates can be skipped where a trace is zero, and
+//! what the handlers do.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::lower::{Context, Effects, Lowering};
+use super::population::constant_init;
+use super::{Storage, Uses, steps};
+use crate::builtins::Builtin;
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{Model, ProjId, Projection, Role, Rule, Select, Side, Stmt, StmtKind, VarId};
+use crate::methods::sym::{Bin, Graph, Node, Sym};
+use crate::script::machine::{Entity, VarKey};
+
+/// How pairs are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wiring {
+    /// Every pair of the whole populations: a matrix, one row per pre neuron.
+    Dense,
+    /// Rows of synapses per pre neuron (compressed sparse rows).
+    Sparse,
+}
+
+/// Where a synaptic variable lives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Place {
+    /// One number for all.
+    Constant(f64),
+    /// One value per synapse.
+    Synapse,
+    /// One value per pre neuron.
+    Pre,
+    /// One value per post neuron.
+    Post,
+}
+
+/// An event-driven state: dx/dt = a*x + b between events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lazy {
+    /// Its rate in 1/ms.
+    pub a: Sym,
+    /// Its drive.
+    pub b: Sym,
+    /// Whether it decays to exactly zero: b = 0.
+    pub to_zero: bool,
+}
+
+/// What a handler does to synapses.
+#[derive(Debug, Clone, Default)]
+pub struct Handler {
+    /// Amounts delivered.
+    pub delivers: Vec<(VarId, Sym)>,
+    /// New values of per-synapse variables, each with the trace (of the other side) where whose value is zero nothing changes.
+    pub synapse: Vec<(VarId, Sym, Option<VarId>)>,
+    /// New values of the variables that live with the neuron whose event this is.
+    pub own_side: Vec<(VarId, Sym)>,
+}
+
+/// The plan of one projection.
+#[derive(Debug, Clone)]
+pub struct ProjPlan {
+    /// Which.
+    pub proj: ProjId,
+    /// How pairs are stored.
+    pub wiring: Wiring,
+    /// The graph of all symbols below.
+    pub graph: Graph,
+    /// By variable.
+    pub place: Vec<Place>,
+    /// By variable: event-driven states.
+    pub lazy: Vec<Option<Lazy>>,
+    /// By variable: traces for which a list of the neurons with non-zero values is kept.
+    pub listed: Vec<bool>,
+    /// `on pre`.
+    pub on_pre: Handler,
+    /// `on post`; `None` when it does nothing.
+    pub on_post: Option<Handler>,
+    /// Whether some variant of the plan has an `on post` (an index by post neuron is built then).
+    pub needs_columns: bool,
+    /// Axonal delay in steps.
+    pub delay: u32,
+    /// States that nothing reads while the frozen variables are frozen.
+    pub dead: Vec<VarId>,
+    /// Frozen variables.
+    pub frozen: Vec<VarId>,
+}
+
+/// Plans projection `p`.
+pub(super) fn plan(
+    model: &Model,
+    uses: &Uses,
+    frozen: &BTreeSet<VarKey>,
+    pops: &[Vec<Storage>],
+    p: usize,
+) -> Result<ProjPlan, Diagnostic> {
+    let projection = &model.projections[p];
+    let synapse = &projection.synapse;
+    let dt = model.settings.dt;
+    let key = |v: VarId| VarKey { entity: Entity::Proj(ProjId(p as u32)), var: v };
+    let delay = delay_steps(model, projection)?;
+    let wiring = wiring(projection);
+    let constants = constants(model, uses, projection, p);
+    let constant = |side: Side, v: VarId| match side {
+        Side::Own => constants[v.index()],
+        Side::Pre => stored(pops, projection.pre.pop.index(), v),
+        Side::Post => stored(pops, projection.post.pop.index(), v),
+    };
+    let size = |side: Side| match side {
+        Side::Pre | Side::Own => model.populations[projection.pre.pop.index()].size() as f64,
+        Side::Post => model.populations[projection.post.pop.index()].size() as f64,
+    };
+    let context = Context { constant: &constant, size: &size, lets: &synapse.lets, vars: &synapse.vars, dt };
+    let unexpected = || {
+        Diagnostic::new(
+            Code::E0900,
+            synapse.span,
+            "a bug in snnc: a synapse's handler holds something that only initial values may",
+        )
+        .help("please report it with this file")
+    };
+    let mut graph = Graph::default();
+
+    let mut lazy = vec![None; synapse.vars.len()];
+    for ode in &synapse.odes {
+        let rhs = Lowering::new(&mut graph, &context).expr(&ode.rhs).ok_or_else(unexpected)?;
+        lazy[ode.var.index()] = Some(event_driven(&mut graph, synapse, ode.var, rhs, ode.span)?);
+    }
+
+    // Storage follows from what the handlers do when nothing is frozen.
+    let never = |_: VarId| false;
+    let full_pre = Lowering::new(&mut graph, &context).block(&synapse.on_pre, &never).ok_or_else(unexpected)?;
+    let post_stmts = synapse.on_post.as_deref().unwrap_or(&[]);
+    let full_post = Lowering::new(&mut graph, &context).block(post_stmts, &never).ok_or_else(unexpected)?;
+    let place = places(model, uses, projection, p, &constants, &mut graph, &lazy, &full_pre, &full_post);
+
+    let is_frozen = |v: VarId| frozen.contains(&key(v));
+    let mut dead = Vec::new();
+    let (pre, post) = loop {
+        let ignore = |v: VarId| is_frozen(v) || dead.contains(&v);
+        let pre = Lowering::new(&mut graph, &context).block(&synapse.on_pre, &ignore).ok_or_else(unexpected)?;
+        let post = Lowering::new(&mut graph, &context).block(post_stmts, &ignore).ok_or_else(unexpected)?;
+        // A state that nothing reads but its own updates is dead while its readers are frozen; after a `thaw` it would be read again.
+        let found = if uses.thaws || !synapse.vars.iter().enumerate().any(|(k, _)| is_frozen(VarId(k as u32))) {
+            None
+        } else {
+            (0..synapse.vars.len() as u32).map(VarId).find(|v| {
+                !dead.contains(v)
+                    && synapse.vars[v.index()].role == Role::State
+                    && !uses.read.contains(&key(*v))
+                    && !is_read(&mut graph, &[&pre, &post], *v)
+            })
+        };
+        match found {
+            Some(v) => dead.push(v),
+            None => break (pre, post),
+        }
+    };
+
+    let all_dense = wiring == Wiring::Dense;
+    let on_pre = handler(&mut graph, synapse, &place, &lazy, &pre, Place::Pre, Place::Post, all_dense);
+    let on_post = handler(&mut graph, synapse, &place, &lazy, &post, Place::Post, Place::Pre, all_dense);
+    // Lists are part of the buffers' layout: decided on the unfrozen handlers.
+    let mut listed = vec![false; synapse.vars.len()];
+    for h in [
+        handler(&mut graph, synapse, &place, &lazy, &full_pre, Place::Pre, Place::Post, all_dense),
+        handler(&mut graph, synapse, &place, &lazy, &full_post, Place::Post, Place::Pre, all_dense),
+    ] {
+        for (_, _, skip) in &h.synapse {
+            if let Some(z) = skip {
+                listed[z.index()] = true;
+            }
+        }
+    }
+    let does_something = !on_post.synapse.is_empty() || !on_post.own_side.is_empty() || !on_post.delivers.is_empty();
+    Ok(ProjPlan {
+        proj: ProjId(p as u32),
+        wiring,
+        graph,
+        place,
+        lazy,
+        listed,
+        on_pre,
+        on_post: does_something.then_some(on_post),
+        needs_columns: synapse.on_post.is_some() && wiring == Wiring::Sparse,
+        delay,
+        dead,
+        frozen: (0..synapse.vars.len() as u32).map(VarId).filter(|v| is_frozen(*v)).collect(),
+    })
+}
+
+fn stored(pops: &[Vec<Storage>], pop: usize, v: VarId) -> Option<f64> {
+    match pops[pop][v.index()] {
+        Storage::Constant(x) => Some(x),
+        Storage::Array => None,
+    }
+}
+
+fn delay_steps(model: &Model, projection: &Projection) -> Result<u32, Diagnostic> {
+    let dt = model.settings.dt;
+    let known = |_: Side, _: VarId| None;
+    let mut value = |e: &Option<crate::hir::Expr>| -> Result<f64, Diagnostic> {
+        let Some(e) = e else { return Ok(0.0) };
+        constant_init(model, Some(e), &[], &[], &known).ok_or_else(|| {
+            Diagnostic::new(
+                Code::E0901,
+                e.span,
+                "delays that differ between the synapses of a projection are not supported yet",
+            )
+            .label("this is not one constant time")
+            .help("give all synapses of this `connect` the same delay, or split it into several with one delay each")
+        })
+    };
+    let axonal = value(&projection.delay)?;
+    let dendritic = value(&projection.dendritic_delay)?;
+    if dendritic != 0.0 {
+        let span = projection.dendritic_delay.as_ref().map_or(projection.span, |e| e.span);
+        return Err(Diagnostic::new(Code::E0901, span, "dendritic delays are not supported yet")
+            .help("use `delay = …` (axonal: from the spike to `on pre`) if the synapse has no `on post`"));
+    }
+    let n = steps(axonal, dt);
+    if !(0.0..=1e6).contains(&n) {
+        let span = projection.delay.as_ref().map_or(projection.span, |e| e.span);
+        return Err(Diagnostic::new(Code::E0403, span, format!("a delay of {n} time steps cannot be kept"))
+            .help("delays must lie between 0 and a million time steps"));
+    }
+    Ok(n as u32)
+}
+
+fn wiring(projection: &Projection) -> Wiring {
+    let whole = projection.pre.select == Select::All && projection.post.select == Select::All;
+    if projection.rule == Rule::AllToAll && projection.filter.is_none() && whole {
+        Wiring::Dense
+    } else {
+        Wiring::Sparse
+    }
+}
+
+/// The variables that are one number for all synapses, for ever.
+fn constants(model: &Model, uses: &Uses, projection: &Projection, p: usize) -> Vec<Option<f64>> {
+    let synapse = &projection.synapse;
+    let mut changing = BTreeSet::new();
+    assigned(&synapse.on_pre, &mut changing);
+    assigned(synapse.on_post.as_deref().unwrap_or(&[]), &mut changing);
+    changing.extend(synapse.odes.iter().map(|o| o.var));
+    let mut known: Vec<Option<f64>> = vec![None; synapse.vars.len()];
+    loop {
+        let before = known.iter().flatten().count();
+        for (k, var) in synapse.vars.iter().enumerate() {
+            let id = VarId(k as u32);
+            let key = VarKey { entity: Entity::Proj(ProjId(p as u32)), var: id };
+            if known[k].is_some() || changing.contains(&id) || uses.assigned.contains(&key) {
+                continue;
+            }
+            let given = projection.args.iter().find(|(v, _)| *v == id).map(|(_, e)| e).or(var.init.as_ref());
+            let lookup = |side: Side, v: VarId| if side == Side::Own { known[v.index()] } else { None };
+            let value = constant_init(model, given, &synapse.lets, &synapse.vars, &lookup);
+            let bounds = var.bounds.as_ref().and_then(|(lo, hi)| {
+                let lo = constant_init(model, Some(lo), &synapse.lets, &synapse.vars, &lookup)?;
+                let hi = constant_init(model, Some(hi), &synapse.lets, &synapse.vars, &lookup)?;
+                Some((lo, hi))
+            });
+            known[k] = match (value, bounds) {
+                (Some(x), Some((lo, hi))) => Some(x.max(lo).min(hi)),
+                (x, _) => x,
+            };
+        }
+        if known.iter().flatten().count() == before {
+            return known;
+        }
+    }
+}
+
+/// The variables that statements assign.
+fn assigned(stmts: &[Stmt], out: &mut BTreeSet<VarId>) {
+    for s in stmts {
+        match &s.kind {
+            StmtKind::Assign { var, .. } => {
+                out.insert(*var);
+            }
+            StmtKind::If { then, els, .. } => {
+                assigned(then, out);
+                assigned(els, out);
+            }
+            StmtKind::Local { .. } | StmtKind::Deliver { .. } => {}
+        }
+    }
+}
+
+/// The closed form of a synaptic state between events, or why it has none.
+fn event_driven(
+    graph: &mut Graph,
+    synapse: &crate::hir::SynapseModel,
+    var: VarId,
+    rhs: Sym,
+    span: crate::source::Span,
+) -> Result<Lazy, Diagnostic> {
+    let x = graph.own(var);
+    let params: BTreeSet<VarId> =
+        (0..synapse.vars.len() as u32).map(VarId).filter(|v| synapse.vars[v.index()].role == Role::Param).collect();
+    let steady = |graph: &Graph, s: Sym| {
+        !graph.any(s, &|n| match n {
+            Node::Time => true,
+            Node::Var(Side::Own, v, _) => !params.contains(v),
+            Node::Var(..) => true,
+            _ => false,
+        })
+    };
+    let name = &synapse.vars[var.index()].name;
+    let why = match graph.linear(rhs, x) {
+        None => format!("the equation of `{name}` is not linear in `{name}`"),
+        Some((a, b)) if graph.as_const(a).is_some() && graph.as_const(b).is_some() => {
+            let to_zero = graph.as_const(b) == Some(0.0);
+            return Ok(Lazy { a, b, to_zero });
+        }
+        Some((a, b)) if steady(graph, a) && steady(graph, b) => {
+            format!("the time constant of `{name}` differs between synapses, or a protocol assigns it")
+        }
+        Some(_) => format!("the equation of `{name}` depends on something that changes between events"),
+    };
+    Err(Diagnostic::new(
+        Code::E0901,
+        span,
+        format!(
+            "`{name}` of synapse `{}` would have to be advanced at every step, which is not supported yet",
+            synapse.name
+        ),
+    )
+    .label(why)
+    .help(
+        "supported are states that relax by themselves between events, such as dx/dt = -x/tau or dx/dt = (1 - x)/tau",
+    ))
+}
+
+/// Where every variable lives.
+#[expect(clippy::too_many_arguments, reason = "one decision over everything known of a projection")]
+fn places(
+    model: &Model,
+    uses: &Uses,
+    projection: &Projection,
+    p: usize,
+    constants: &[Option<f64>],
+    graph: &mut Graph,
+    lazy: &[Option<Lazy>],
+    pre: &Effects,
+    post: &Effects,
+) -> Vec<Place> {
+    let synapse = &projection.synapse;
+    let mut place: Vec<Place> = constants.iter().map(|c| c.map_or(Place::Synapse, Place::Constant)).collect();
+    let lookup = |side: Side, v: VarId| if side == Side::Own { constants[v.index()] } else { None };
+    for (here, mine, other, near) in [(Place::Pre, pre, post, Side::Pre), (Place::Post, post, pre, Side::Post)] {
+        let mut candidates: BTreeMap<VarId, Sym> = BTreeMap::new();
+        for (k, var) in synapse.vars.iter().enumerate() {
+            let id = VarId(k as u32);
+            let key = VarKey { entity: Entity::Proj(ProjId(p as u32)), var: id };
+            let given = projection.args.iter().find(|(v, _)| *v == id).map(|(_, e)| e).or(var.init.as_ref());
+            let uniform = constant_init(model, given, &synapse.lets, &synapse.vars, &lookup).is_some();
+            let constant_rate = lazy[k].is_none_or(|l| graph.as_const(l.a).is_some() && graph.as_const(l.b).is_some());
+            let Some((_, new)) = mine.assigns.iter().find(|(v, _)| *v == id) else { continue };
+            if place[k] == Place::Synapse
+                && var.role == Role::State
+                && uniform
+                && constant_rate
+                && !uses.assigned.contains(&key)
+                && !other.assigns.iter().any(|(v, _)| *v == id)
+            {
+                candidates.insert(id, *new);
+            }
+        }
+        // A candidate may depend on what is the same for all synapses of the neuron: other candidates, and the neuron itself.
+        loop {
+            let bad = candidates.iter().find_map(|(v, new)| {
+                let uneven = graph.any(*new, &|n| match n {
+                    Node::Var(Side::Own, u, _) => !candidates.contains_key(u),
+                    Node::Var(side, ..) | Node::Index(side) => {
+                        // `i` of a synapse is the pre neuron's index.
+                        *side != near && !(near == Side::Pre && *side == Side::Own)
+                    }
+                    _ => false,
+                });
+                uneven.then_some(*v)
+            });
+            match bad {
+                Some(v) => {
+                    candidates.remove(&v);
+                }
+                None => break,
+            }
+        }
+        for v in candidates.keys() {
+            place[v.index()] = here;
+        }
+    }
+    place
+}
+
+/// Whether anything but the variable's own update reads it.
+fn is_read(graph: &mut Graph, effects: &[&Effects], v: VarId) -> bool {
+    let x = graph.own(v);
+    effects.iter().any(|e| {
+        e.delivers.iter().any(|(_, s)| graph.depends(*s, x))
+            || e.assigns.iter().any(|(w, s)| *w != v && graph.depends(*s, x))
+    })
+}
+
+/// Sorts a handler's effects by where they happen, and finds for each synaptic update the trace of the other side whose zero makes it void.
+#[expect(clippy::too_many_arguments, reason = "one decision over everything known of a handler")]
+fn handler(
+    graph: &mut Graph,
+    synapse: &crate::hir::SynapseModel,
+    place: &[Place],
+    lazy: &[Option<Lazy>],
+    effects: &Effects,
+    own: Place,
+    other: Place,
+    dense: bool,
+) -> Handler {
+    let mut h = Handler { delivers: effects.delivers.clone(), ..Handler::default() };
+    for (v, new) in &effects.assigns {
+        if place[v.index()] == own {
+            h.own_side.push((*v, *new));
+            continue;
+        }
+        let skip = if dense {
+            (0..place.len() as u32)
+                .map(VarId)
+                .filter(|z| place[z.index()] == other && lazy[z.index()].is_some_and(|l| l.to_zero))
+                .find(|z| is_void(graph, synapse, *v, *new, *z))
+        } else {
+            None
+        };
+        h.synapse.push((*v, *new, skip));
+    }
+    // A skipped update runs after the others of the row: it must not read what they write.
+    let written: Vec<VarId> = h.synapse.iter().filter(|(_, _, s)| s.is_none()).map(|(v, ..)| *v).collect();
+    let groups: BTreeSet<VarId> = h.synapse.iter().filter_map(|(.., s)| *s).collect();
+    let reads_written = h.synapse.iter().any(|(_, new, skip)| {
+        skip.is_some() && graph.any(*new, &|n| matches!(n, Node::Var(Side::Own, u, _) if written.contains(u)))
+    });
+    if reads_written || groups.len() > 1 {
+        for entry in &mut h.synapse {
+            entry.2 = None;
+        }
+    }
+    h
+}
+
+/// Whether `new` is the variable's old value wherever `z` is zero (bounds hold already for the old value).
+fn is_void(graph: &mut Graph, synapse: &crate::hir::SynapseModel, v: VarId, new: Sym, z: VarId) -> bool {
+    let _ = synapse;
+    let trace = graph.own(z);
+    let zero = graph.real(0.0);
+    let old = graph.own(v);
+    let at_zero = graph.substitute(new, &HashMap::from([(trace, zero)]));
+    if at_zero == old {
+        return true;
+    }
+    match graph.node(at_zero).clone() {
+        Node::Call(Builtin::Clip, args) => args.first() == Some(&old),
+        Node::Bin(Bin::Add | Bin::Sub, ..) => false,
+        _ => false,
+    }
+}

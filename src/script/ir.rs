@@ -1,0 +1,869 @@
+//! The typed, structured IR of protocols: what experiments, procedures and tests do, with every name resolved.
+//!
+//! # Contract (holds for every program that the front end accepted without an error)
+//!
+//! * Values are in internal units (ms, mV, pA, …); top-level parameters are folded into constants.
+//! * Every expression has a type with its axes. Elementwise nodes ([`ExprKind::Unary`], [`ExprKind::Binary`], [`ExprKind::Between`],
+//!   [`ExprKind::Select`], [`ExprKind::Builtin`], [`ExprKind::ToReal`]) have the axes of the result on every operand, or none at all
+//!   (a scalar, which is repeated). All other alignment is explicit: [`ExprKind::Broadcast`] and [`ExprKind::Reshape`].
+//! * Operands of a node have one kind: an int beside a real is wrapped in [`ExprKind::ToReal`].
+//! * An assigned value has exactly the axes of its target, or none (a scalar, for every element), and its kind
+//!   (a real for every model variable that is not `: int`).
+//! * Arrays are row-major in the order of their axes. Lengths are known but for [`AxisName::Synapses`] of a projection.
+//! * A [`LocalId`] belongs to one body. Locals are set before they are read.
+//! * [`ExprKind::Error`] and [`Ty::Poisoned`] occur only after a reported error.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::builtins::{Builtin, Dist};
+use crate::hir::{self, DataId, PopId, ProjId, ReadoutId, ShownUnit, View};
+use crate::script::machine::{ResetTarget, VarKey};
+use crate::source::Span;
+use crate::units::Dim;
+
+pub use crate::hir::{AssignOp, BinaryOp, UnaryOp};
+
+/// A local variable of a [`Body`] (index into its `locals`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalId(pub u32);
+
+/// A procedure for one list of argument types (index into `Program::procedures`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcId(pub u32);
+
+impl LocalId {
+    /// As an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl ProcId {
+    /// As an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// All protocols of a program.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// Procedures, one for each list of argument types that they are called with. A procedure comes after those it calls.
+    pub procedures: Vec<Procedure>,
+    /// Experiments, in order of the file.
+    pub experiments: Vec<Experiment>,
+    /// Tests, in order of the file.
+    pub tests: Vec<Test>,
+    /// Top-level recordings: they hold in every experiment and test.
+    pub records: Vec<Record>,
+    /// Every model variable that some protocol assigns or loads: the code generator must give these storage.
+    pub assigned: BTreeSet<VarKey>,
+    /// Every model variable that some protocol or recording reads (saved ones too).
+    pub read: BTreeSet<VarKey>,
+    /// Every model variable that some protocol freezes.
+    pub frozen: BTreeSet<VarKey>,
+    /// Every model variable that is `reset` by itself (`reset(E.v)`).
+    pub reset: BTreeSet<VarKey>,
+    /// Populations whose counts (`X.count`, `X.first`) are read.
+    pub counted: BTreeSet<PopId>,
+    /// Populations whose spikes must be recorded: for `record X.spikes`, `rate`, `cv_isi`, `spikes`.
+    pub spikes_recorded: BTreeSet<PopId>,
+}
+
+/// `experiment e { … }`
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    /// The name.
+    pub name: String,
+    /// What it does.
+    pub body: Body,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// `test "…" { … }`
+#[derive(Debug, Clone)]
+pub struct Test {
+    /// The title.
+    pub title: String,
+    /// What it does.
+    pub body: Body,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// A procedure for one list of argument types. Arguments are passed by value; those that are populations, views, projections,
+/// readouts or data sets are fixed in the body and do not appear here.
+#[derive(Debug, Clone)]
+pub struct Procedure {
+    /// The name.
+    pub name: String,
+    /// The parameters that take a value, in order: locals of the body, set by the caller.
+    pub params: Vec<LocalId>,
+    /// What it does.
+    pub body: Body,
+    /// The type of every `return` in it; [`Ty::None`] without a value.
+    pub returns: Ty,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// The statements of an experiment, procedure or test with their local variables.
+#[derive(Debug, Clone, Default)]
+pub struct Body {
+    /// Its locals.
+    pub locals: Vec<LocalDecl>,
+    /// Its statements.
+    pub stmts: Vec<Stmt>,
+}
+
+/// A local variable: a `let`, a loop variable or a parameter.
+#[derive(Debug, Clone)]
+pub struct LocalDecl {
+    /// The name as written.
+    pub name: String,
+    /// Its type.
+    pub ty: Ty,
+    /// The unit in which it is shown (of the value it was made from); `None` for what is no number.
+    pub shown: Option<ShownUnit>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// The type of a value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ty {
+    /// A number or an array of numbers.
+    Num(NumTy),
+    /// A text.
+    Str,
+    /// A sample of a data set.
+    Sample(DataId),
+    /// No value.
+    None,
+    /// Of a faulty expression: uses of it are silent.
+    Poisoned,
+}
+
+/// The type of numbers: kind and axes (none for a scalar).
+#[derive(Debug, Clone, PartialEq)]
+pub struct NumTy {
+    /// The kind of the elements.
+    pub kind: Kind,
+    /// The axes, outermost first.
+    pub axes: Vec<Axis>,
+}
+
+/// The kind of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A real with a dimension.
+    Real(Dim),
+    /// A whole number.
+    Int,
+    /// A truth value.
+    Bool,
+}
+
+/// One axis of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Axis {
+    /// What runs along it.
+    pub name: AxisName,
+    /// Its length; `None` only for [`AxisName::Synapses`].
+    pub len: Option<u64>,
+}
+
+/// What runs along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AxisName {
+    /// Nothing in particular: lists, fields of samples, `zeros(n)`.
+    Unnamed,
+    /// Neurons of a population: axis number `axis` of its grid.
+    Neurons {
+        /// The population.
+        pop: PopId,
+        /// Which axis of its grid.
+        axis: u32,
+    },
+    /// The presynaptic neurons of a projection, by position in its pre view.
+    Pre(ProjId),
+    /// The postsynaptic neurons of a projection, by position in its post view.
+    Post(ProjId),
+    /// The synapses of a projection that is not dense, in storage order (pre, post, order of the rule).
+    Synapses(ProjId),
+}
+
+/// Whether a projection's variables have the axes (pre, post) in protocols; otherwise they have the one axis of its synapses.
+#[must_use]
+pub fn is_dense(projection: &hir::Projection) -> bool {
+    projection.rule == hir::Rule::AllToAll && projection.filter.is_none()
+}
+
+/// A statement.
+#[derive(Debug, Clone)]
+pub struct Stmt {
+    /// What it does.
+    pub kind: StmtKind,
+    /// Where.
+    pub span: Span,
+}
+
+/// The kinds of statements.
+#[derive(Debug, Clone)]
+pub enum StmtKind {
+    /// `let x = e` (a copy of the value)
+    Let {
+        /// The local.
+        local: LocalId,
+        /// Its value.
+        value: Expr,
+    },
+    /// `x += e`, `x[i] = e` on a local.
+    SetLocal {
+        /// The local.
+        local: LocalId,
+        /// Indices, one per axis of the local (ints; out of range is a run-time fault); empty for the whole.
+        index: Vec<Expr>,
+        /// The written form.
+        op: AssignOp,
+        /// The value, of the kind of the local.
+        value: Expr,
+    },
+    /// `X.rate = e`, `XE.w *= e`, `O[k].teach = e`. Bounds of the variable saturate the write.
+    SetVar {
+        /// What is assigned.
+        place: Place,
+        /// The written form.
+        op: AssignOp,
+        /// The value.
+        value: Expr,
+        /// In a batch body, to a `weight` or `learned` variable: pending changes are merged first, then it is run once.
+        collective: bool,
+    },
+    /// `if c { … } else { … }`
+    If {
+        /// A scalar truth value.
+        cond: Expr,
+        /// If true.
+        then: Vec<Stmt>,
+        /// If false.
+        els: Vec<Stmt>,
+    },
+    /// `for k in a..b { … }`: half-open.
+    ForRange {
+        /// The loop variable, an int.
+        var: LocalId,
+        /// First value.
+        start: Expr,
+        /// One past the last value.
+        end: Expr,
+        /// The body.
+        body: Vec<Stmt>,
+    },
+    /// `for x in [1 ms, 2 ms] { … }`
+    ForEach {
+        /// The loop variable, a scalar.
+        var: LocalId,
+        /// An array with one axis.
+        values: Expr,
+        /// The body.
+        body: Vec<Stmt>,
+    },
+    /// `for s in d.train[..n] batch b epochs e { … }`
+    ForSamples(Box<SampleLoop>),
+    /// `while c { … }`
+    While {
+        /// A scalar truth value.
+        cond: Expr,
+        /// The body.
+        body: Vec<Stmt>,
+    },
+    /// `repeat { … } until c`
+    Repeat {
+        /// The body.
+        body: Vec<Stmt>,
+        /// A scalar truth value; sees the locals of the body.
+        until: Expr,
+    },
+    /// `run e`
+    Run {
+        /// A scalar time in ms, rounded to the nearest step; negative is a run-time fault.
+        time: Expr,
+    },
+    /// `expect e`
+    Expect {
+        /// A scalar truth value.
+        cond: Expr,
+        /// The condition as source text (normalised spaces).
+        text: String,
+    },
+    /// `return e`
+    Return(Option<Expr>),
+    /// `break` out of the innermost loop.
+    Break,
+    /// `reset(E, S, E.v)`
+    Reset(Vec<ResetTarget>),
+    /// `redraw(E, E.v)`: draws initial values anew.
+    Redraw(Vec<ResetTarget>),
+    /// `freeze(XE.w)`
+    Freeze(Vec<VarKey>),
+    /// `thaw(XE.w)`
+    Thaw(Vec<VarKey>),
+    /// `save("f.npz", XE.w)`
+    Save {
+        /// A text.
+        path: Expr,
+        /// What is saved.
+        vars: Vec<NamedVar>,
+    },
+    /// `load("f.npz", XE.w)`
+    Load {
+        /// A text.
+        path: Expr,
+        /// What is loaded.
+        vars: Vec<NamedVar>,
+    },
+    /// `print("rate", rate(N))`
+    Print(Vec<PrintItem>),
+    /// `log("curve.csv", trial = k)`: appends a row.
+    Log {
+        /// A text.
+        path: Expr,
+        /// Column names and scalar values, with the units they are written in.
+        columns: Vec<PrintItem>,
+    },
+    /// `observe(vote, response, class)`
+    Observe(ReadoutUse),
+    /// `score(vote, response, class)`
+    Score(ReadoutUse),
+    /// `fit(now, past)`
+    Fit(Vec<ReadoutId>),
+    /// A recording that starts here.
+    Record(Record),
+    /// A procedure called for its effect; a value is dropped.
+    Call {
+        /// The procedure.
+        proc: ProcId,
+        /// Values of its parameters.
+        args: Vec<Expr>,
+    },
+}
+
+/// `for s in d.train[..n] batch b epochs e { … }`
+#[derive(Debug, Clone)]
+pub struct SampleLoop {
+    /// The loop variable, a sample.
+    pub var: LocalId,
+    /// The samples.
+    pub samples: Samples,
+    /// `batch e`: a scalar int, at least 1 (fewer is a run-time fault).
+    pub batch: Option<Expr>,
+    /// `epochs e`: a scalar int, at least 0.
+    pub epochs: Option<Expr>,
+    /// The body.
+    pub body: Vec<Stmt>,
+    /// Locals of the enclosing block that the body changes (with a batch: by `+=` and `-=` only), not those declared in it.
+    pub changes: BTreeSet<LocalId>,
+    /// Number of this loop among the sample loops of its experiment, test or procedure, from 0, in order of writing.
+    pub number: u32,
+}
+
+/// Samples of a data set, in order.
+#[derive(Debug, Clone)]
+pub enum Samples {
+    /// `d.train`
+    Split {
+        /// The data set.
+        data: DataId,
+        /// Which split.
+        split: Split,
+        /// Where.
+        span: Span,
+    },
+    /// `s[a..b]`: half-open; beyond the end, or `a > b`, is a run-time fault.
+    Slice {
+        /// Of what.
+        of: Box<Samples>,
+        /// First (an int); 0 if missing.
+        start: Option<Expr>,
+        /// One past the last (an int).
+        end: Option<Expr>,
+        /// Where.
+        span: Span,
+    },
+    /// `shuffle(s)`: a permutation, new in every epoch.
+    Shuffle {
+        /// Of what.
+        of: Box<Samples>,
+        /// The name of its stream of random numbers, such as `train/shuffle`.
+        stream: String,
+        /// Where.
+        span: Span,
+    },
+}
+
+impl Samples {
+    /// The data set and split that the samples come from.
+    #[must_use]
+    pub fn source(&self) -> (DataId, Split) {
+        match self {
+            Self::Split { data, split, .. } => (*data, *split),
+            Self::Slice { of, .. } | Self::Shuffle { of, .. } => of.source(),
+        }
+    }
+
+    /// Where they are written.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Split { span, .. } | Self::Slice { span, .. } | Self::Shuffle { span, .. } => *span,
+        }
+    }
+}
+
+/// A split of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Split {
+    /// `.train`
+    Train,
+    /// `.test`
+    Test,
+}
+
+impl Split {
+    /// As written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// A field of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Field {
+    /// `.image`: reals in 0..1, axes 28 × 28.
+    Image,
+    /// `.label`: an int.
+    Label,
+    /// `.index`: the number of the sample in its split.
+    Index,
+}
+
+/// Elements of a model variable.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The variable.
+    pub key: VarKey,
+    /// Which elements.
+    pub select: Select,
+    /// Where.
+    pub span: Span,
+}
+
+/// Which elements of a variable.
+#[derive(Debug, Clone)]
+pub enum Select {
+    /// Neurons of a population.
+    Neurons(Neurons),
+    /// All synapses of a projection.
+    AllSynapses,
+    /// One synapse, by its number in the order (pre, post, rule); also of dense projections (number = pre * posts + post).
+    Synapse(Box<Expr>),
+    /// One synapse of a dense projection, by position in the pre and post views.
+    Pair(Box<Expr>, Box<Expr>),
+    /// The synapses of one pre neuron of a dense projection.
+    Row(Box<Expr>),
+    /// The synapses of one post neuron of a dense projection.
+    Column(Box<Expr>),
+}
+
+/// Some neurons of a population, or one of them chosen at run time.
+#[derive(Debug, Clone)]
+pub struct Neurons {
+    /// A view. Its `shape` gives the axes of what is read (empty: a scalar), if `at` is empty.
+    pub view: View,
+    /// One int for each axis of `view.shape`, chosen at run time (out of range is a run-time fault); empty for the whole view. With it, one
+    /// neuron is meant and the value is a scalar.
+    pub at: Vec<Expr>,
+    /// Where.
+    pub span: Span,
+}
+
+/// A variable that is saved or loaded.
+#[derive(Debug, Clone)]
+pub struct NamedVar {
+    /// The variable, whole.
+    pub key: VarKey,
+    /// The path as written, such as `XE.w`: the key in the file.
+    pub name: String,
+    /// The unit it is saved in.
+    pub unit: ShownUnit,
+    /// Where.
+    pub span: Span,
+}
+
+/// A value to be shown.
+#[derive(Debug, Clone)]
+pub struct PrintItem {
+    /// The label before it, or the column's name; a label without a value has no `value`.
+    pub label: Option<String>,
+    /// The value as source text, such as `rate(N)`: its name in reports when there is no label.
+    pub text: String,
+    /// The value.
+    pub value: Option<Expr>,
+    /// The unit it is shown in (internal value / factor).
+    pub unit: ShownUnit,
+}
+
+/// The arguments of `observe` and `score`.
+#[derive(Debug, Clone)]
+pub struct ReadoutUse {
+    /// The readout.
+    pub readout: ReadoutId,
+    /// The response: an array (int or real), flattened by the decoder.
+    pub response: Expr,
+    /// The class: a scalar int.
+    pub class: Expr,
+}
+
+/// `record E.spikes, E.v every 1 ms to "f.npz"`
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// What is recorded.
+    pub items: Vec<RecordItem>,
+    /// Values are sampled every so many steps, at the start of a step.
+    pub every_steps: u64,
+    /// `to "…"`
+    pub to: Option<String>,
+    /// Where.
+    pub span: Span,
+}
+
+/// One recorded thing.
+#[derive(Debug, Clone)]
+pub struct RecordItem {
+    /// As written, such as `N[0, 10].v`: the key in the file.
+    pub name: String,
+    /// What.
+    pub what: Recorded,
+    /// Where.
+    pub span: Span,
+}
+
+/// What is recorded.
+#[derive(Debug, Clone)]
+pub enum Recorded {
+    /// Spike times and indices (in the whole population).
+    Spikes(View),
+    /// A value.
+    Value {
+        /// The value.
+        value: Expr,
+        /// The unit it is saved in.
+        unit: ShownUnit,
+    },
+}
+
+/// An expression.
+#[derive(Debug, Clone)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Its type.
+    pub ty: Ty,
+    /// Where.
+    pub span: Span,
+}
+
+/// The kinds of expressions.
+#[derive(Debug, Clone)]
+pub enum ExprKind {
+    /// A scalar number in internal units. Ints are whole.
+    Const(f64),
+    /// A truth value.
+    Bool(bool),
+    /// A text.
+    Str(Arc<str>),
+    /// A constant array with one axis.
+    Table(Arc<[f64]>),
+    /// A local variable.
+    Local(LocalId),
+    /// Values of a model variable.
+    Var(Place),
+    /// `X.count`: spikes of each neuron in the last `run` (ints).
+    Count(Neurons),
+    /// `X.first`: time of each neuron's first spike since the start of the last `run`, in ms; `inf` without one.
+    First(Neurons),
+    /// `t`: the time in ms.
+    Time,
+    /// A field of a sample.
+    Field {
+        /// A local that holds a sample.
+        sample: LocalId,
+        /// Which field.
+        field: Field,
+    },
+    /// `-x`, `not x`
+    Unary(UnaryOp, Box<Expr>),
+    /// Arithmetic, comparison, logic. `And` and `Or` of scalars evaluate the right side only if it decides. `/` of ints has been converted to
+    /// reals; `%` of ints takes the sign of the divisor, as of reals.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `x in a .. b`: of reals with both ends, of ints without the upper one.
+    Between {
+        /// The value.
+        value: Box<Expr>,
+        /// The lower end.
+        lo: Option<Box<Expr>>,
+        /// The upper end.
+        hi: Option<Box<Expr>>,
+        /// Whether the upper end belongs to it.
+        closed: bool,
+    },
+    /// `x in list`: whether a scalar equals some element of an array.
+    OneOf {
+        /// The scalar.
+        value: Box<Expr>,
+        /// The array.
+        list: Box<Expr>,
+    },
+    /// An int as a real (a truth value as 0 or 1).
+    ToReal(Box<Expr>),
+    /// A truth value as an int 0 or 1.
+    ToInt(Box<Expr>),
+    /// `if c then a else b` with a scalar condition: only the chosen side is evaluated. Both sides have the type of the whole.
+    If(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// The same, element by element.
+    Select(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// The value repeated and permuted to the axes of this node.
+    Broadcast {
+        /// The value.
+        value: Box<Expr>,
+        /// For each axis of the result, where it comes from.
+        from: Vec<AxisSource>,
+    },
+    /// The same elements in the same order under the axes of this node (as many elements).
+    Reshape(Box<Expr>),
+    /// An elementwise function.
+    Builtin(Builtin, Vec<Expr>),
+    /// A reduction.
+    Reduce {
+        /// Which.
+        op: Reduction,
+        /// Of what.
+        value: Box<Expr>,
+        /// Over what.
+        over: Over,
+    },
+    /// `rate`, `cv_isi`, `spikes` over the current experiment or test.
+    Metric {
+        /// Which.
+        metric: Metric,
+        /// Of which neurons.
+        of: Neurons,
+        /// `from =` in ms, counted as `t`; the start of the experiment or test if missing.
+        from: Option<Box<Expr>>,
+        /// `to =` in ms; now if missing.
+        to: Option<Box<Expr>>,
+    },
+    /// `accuracy(r)`: share of right predictions since the last `score` of a new series.
+    Accuracy(ReadoutId),
+    /// A draw from a distribution: a scalar.
+    Draw {
+        /// The distribution.
+        dist: Dist,
+        /// Its parameters: scalars in internal units.
+        args: Vec<Expr>,
+        /// The name of its stream: `EXPERIMENT/uniform`, from the second one on with `#k`; of a procedure its name, of a test its title.
+        stream: String,
+    },
+    /// `zeros(n)`: the axes give the size.
+    Zeros,
+    /// One element or a part of an array that is no variable of a model.
+    Index {
+        /// The array.
+        base: Box<Expr>,
+        /// One per axis.
+        items: Vec<IndexItem>,
+    },
+    /// `[a, b]` of scalars.
+    List(Vec<Expr>),
+    /// A procedure called for its value.
+    Call {
+        /// The procedure.
+        proc: ProcId,
+        /// Values of its parameters.
+        args: Vec<Expr>,
+    },
+    /// Faulty; already reported.
+    Error,
+}
+
+/// Where an axis of a [`ExprKind::Broadcast`] comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AxisSource {
+    /// Axis number k of the value.
+    Axis(usize),
+    /// Repeated.
+    Repeat,
+    /// The result's axis is [`AxisName::Synapses`], and axis k of the value the pre neurons of that projection.
+    ByPre(usize),
+    /// The result's axis is [`AxisName::Synapses`], and axis k of the value the post neurons of that projection.
+    ByPost(usize),
+}
+
+/// One index of an [`ExprKind::Index`].
+#[derive(Debug, Clone)]
+pub enum IndexItem {
+    /// One position (an int; out of range is a run-time fault): the axis goes.
+    At(Expr),
+    /// A constant half-open range within the axis: the axis stays.
+    Range(u64, u64),
+}
+
+/// Reductions. Ints stay ints under `Sum`, `Min`, `Max`; `Mean` and `Std` are real; `Count` counts the true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reduction {
+    /// `sum`
+    Sum,
+    /// `mean`
+    Mean,
+    /// `std`: of the population (divided by n).
+    Std,
+    /// `min`
+    Min,
+    /// `max`
+    Max,
+    /// `argmax`: the first of equals.
+    Argmax,
+    /// `argmin`: the first of equals.
+    Argmin,
+    /// `norm`: the square root of the sum of squares.
+    Norm,
+    /// `count`: how many are true.
+    Count,
+}
+
+impl Reduction {
+    /// As written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Mean => "mean",
+            Self::Std => "std",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Argmax => "argmax",
+            Self::Argmin => "argmin",
+            Self::Norm => "norm",
+            Self::Count => "count",
+        }
+    }
+}
+
+/// What a reduction runs over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Over {
+    /// Every axis: the result is a scalar (so is its argument, perhaps).
+    All,
+    /// These axes of the value, in ascending order; the others remain.
+    Axes(Vec<usize>),
+    /// The value has one axis [`AxisName::Synapses`]; over the pre neurons, leaving the axis `Post`.
+    SynapsesOverPre(ProjId),
+    /// The value has one axis [`AxisName::Synapses`]; over the post neurons, leaving the axis `Pre`.
+    SynapsesOverPost(ProjId),
+}
+
+/// Measures of recorded spikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// `rate`: spikes per neuron and time, in 1/ms: a scalar.
+    Rate,
+    /// `cv_isi`: the mean over neurons with at least two intervals of the coefficient of variation of their intervals: a scalar.
+    CvIsi,
+    /// `spikes`: the number of spikes of each neuron (ints, shape of the view).
+    Spikes,
+}
+
+impl Metric {
+    /// As written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::CvIsi => "cv_isi",
+            Self::Spikes => "spikes",
+        }
+    }
+}
+
+impl NumTy {
+    /// A scalar.
+    #[must_use]
+    pub fn scalar(kind: Kind) -> Self {
+        Self { kind, axes: Vec::new() }
+    }
+
+    /// The product of the lengths; `None` if one is not known.
+    #[must_use]
+    pub fn len(&self) -> Option<u64> {
+        self.axes.iter().map(|a| a.len).product()
+    }
+
+    /// Whether it has no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+}
+
+impl Ty {
+    /// A scalar.
+    #[must_use]
+    pub fn scalar(kind: Kind) -> Self {
+        Self::Num(NumTy::scalar(kind))
+    }
+
+    /// As a number.
+    #[must_use]
+    pub fn num(&self) -> Option<&NumTy> {
+        match self {
+            Self::Num(n) => Some(n),
+            _ => None,
+        }
+    }
+
+    /// The axes; none for what is no array.
+    #[must_use]
+    pub fn axes(&self) -> &[Axis] {
+        self.num().map_or(&[], |n| &n.axes)
+    }
+}
+
+impl Kind {
+    /// The dimension; none for ints and truth values.
+    #[must_use]
+    pub fn dim(self) -> Dim {
+        match self {
+            Self::Real(d) => d,
+            Self::Int | Self::Bool => Dim::NONE,
+        }
+    }
+}
+
+impl From<hir::Type> for Kind {
+    fn from(ty: hir::Type) -> Self {
+        match ty {
+            hir::Type::Real(d) => Self::Real(d),
+            hir::Type::Int => Self::Int,
+            hir::Type::Bool => Self::Bool,
+        }
+    }
+}

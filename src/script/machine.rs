@@ -1,0 +1,182 @@
+//! What a protocol can do to a network. The evaluator of protocols knows networks only through this trait; `runtime`
+//! implements it. Values are in internal units (ms, mV, pA, …).
+
+use crate::diag::Diagnostic;
+use crate::hir::{PopId, ProjId, VarId};
+
+/// A population or a projection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Entity {
+    /// A population.
+    Pop(PopId),
+    /// A projection.
+    Proj(ProjId),
+}
+
+/// A variable of a population or projection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VarKey {
+    /// Whose.
+    pub entity: Entity,
+    /// Which variable of its model.
+    pub var: VarId,
+}
+
+/// Borrowed values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Slice<'a> {
+    /// `f32` values.
+    F32(&'a [f32]),
+    /// `f64` values.
+    F64(&'a [f64]),
+    /// One value for every element.
+    Uniform(f64),
+}
+
+/// Values of a variable of a whole population (`rows` = 1, `cols` = neurons), of a dense projection (`rows` = pre, `cols` = post) or of
+/// a sparse one (`rows` = 1, `cols` = synapses in the order pre, post, rule). Element (r, c) is `data[r*stride + c]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Values<'a> {
+    /// The storage.
+    pub data: Slice<'a>,
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub cols: usize,
+    /// Distance between rows in the storage.
+    pub stride: usize,
+}
+
+/// Mutable storage.
+#[derive(Debug, PartialEq)]
+pub enum SliceMut<'a> {
+    /// `f32` values.
+    F32(&'a mut [f32]),
+    /// `f64` values.
+    F64(&'a mut [f64]),
+}
+
+/// As [`Values`], writable.
+#[derive(Debug, PartialEq)]
+pub struct ValuesMut<'a> {
+    /// The storage.
+    pub data: SliceMut<'a>,
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub cols: usize,
+    /// Distance between rows in the storage.
+    pub stride: usize,
+    /// Bounds that every write must respect (inclusive).
+    pub bounds: Option<(f64, f64)>,
+}
+
+/// Names the random draws of one `run`: a stable hash of (experiment, loop, split, epoch, sample index, number of the run in the body), or of the
+/// running number of the run outside of sample loops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunKey(pub u64);
+
+/// What `reset` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetTarget {
+    /// All states of a population (never `learned` ones), its event queues, refractory timers, and assigned inputs.
+    Pop(PopId),
+    /// All states of a projection (never weights), and its event queue.
+    Proj(ProjId),
+    /// One state.
+    Var(VarKey),
+}
+
+/// The spikes recorded of one population: parallel arrays in order of time, then index.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SpikeLog {
+    /// The number of the step at whose end the spike happened: its time is `step * dt` (the end of step n has number n + 1).
+    pub step: Vec<u64>,
+    /// The neuron's index in the whole population.
+    pub neuron: Vec<u32>,
+}
+
+/// A network that a protocol drives.
+pub trait Machine: Send {
+    /// An independent copy for another worker: same state, shared code.
+    fn fork(&self) -> Box<dyn Machine>;
+
+    /// Takes over the state of a copy made by [`Machine::fork`].
+    fn adopt(&mut self, other: Box<dyn Machine>);
+
+    /// For downcasting in `adopt`.
+    fn as_any(&self) -> &dyn std::any::Any;
+
+    /// The time step in ms.
+    fn dt(&self) -> f64;
+
+    /// Number of steps done since the start.
+    fn steps(&self) -> u64;
+
+    /// Sets the number of steps done (a worker that runs sample k of an independent loop starts from the loop's time).
+    fn set_steps(&mut self, steps: u64);
+
+    /// Starts a `run`: counts go to zero, slow states are brought up to date, sources restart their gaps under `key`.
+    ///
+    /// # Errors
+    /// A limit is passed (simulated time, or events).
+    fn begin_run(&mut self, steps: u64, key: RunKey) -> Result<(), Diagnostic>;
+
+    /// Advances by `steps` within the current run.
+    ///
+    /// # Errors
+    /// A run-time fault.
+    fn advance(&mut self, steps: u64) -> Result<(), Diagnostic>;
+
+    /// Spikes of each neuron in the last (or current) run.
+    fn counts(&self, pop: PopId) -> &[i32];
+
+    /// Number of the step at whose end each neuron first spiked in the last run (`None`: it did not), counted from the run's start (first step: 1).
+    fn first(&self, pop: PopId) -> Vec<Option<u64>>;
+
+    /// The values of a variable, brought up to date.
+    fn values(&mut self, key: VarKey) -> Values<'_>;
+
+    /// Writable values of a variable, brought up to date, with its bounds. The caller keeps to the bounds and calls [`Machine::written`] afterwards. A held state may be written. Assigning an
+    /// input replaces its binding until `reset`. Variables that protocols assign always have storage.
+    ///
+    /// # Errors
+    /// The variable cannot be written (a bug in snnc: the front end admits none).
+    fn values_mut(&mut self, key: VarKey) -> Result<ValuesMut<'_>, Diagnostic>;
+
+    /// Tells that [`Machine::values_mut`] of the variable was used.
+    fn written(&mut self, key: VarKey);
+
+    /// Pre and post index of each synapse of a sparse projection, in storage order; `None` for a dense one.
+    fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])>;
+
+    /// Number of synapses of a projection.
+    fn synapse_count(&self, proj: ProjId) -> u64;
+
+    /// Restores initial values without drawing again.
+    fn reset(&mut self, targets: &[ResetTarget]);
+
+    /// Makes variables constant.
+    ///
+    /// # Errors
+    /// Code generation failed.
+    fn freeze(&mut self, vars: &[VarKey]) -> Result<(), Diagnostic>;
+
+    /// Lets variables change again.
+    ///
+    /// # Errors
+    /// Code generation failed.
+    fn thaw(&mut self, vars: &[VarKey]) -> Result<(), Diagnostic>;
+
+    /// The frozen variables, in order.
+    fn frozen(&self) -> Vec<VarKey>;
+
+    /// Starts or stops recording the spikes of a population.
+    fn record_spikes(&mut self, pop: PopId, on: bool);
+
+    /// What was recorded since the last [`Machine::clear_spikes`].
+    fn spikes(&self, pop: PopId) -> &SpikeLog;
+
+    /// Forgets the recorded spikes of all populations.
+    fn clear_spikes(&mut self);
+}

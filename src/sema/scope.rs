@@ -1,0 +1,55 @@
+//! The top-level names of a program. Model checking fills the scope; protocols are checked against it.
+
+use std::collections::BTreeMap;
+
+use crate::hir::{DataId, PopId, ProjId, ReadoutId, View};
+use crate::source::Span;
+use crate::syntax::ast;
+
+/// What a top-level name stands for.
+#[derive(Debug, Clone)]
+pub enum Symbol {
+    /// A `param` or `const` (index into `hir::Model::globals`), with its value.
+    Global(usize),
+    /// A constant list, in internal units.
+    Table(usize),
+    /// A data set.
+    Data(DataId),
+    /// A neuron model.
+    Neuron,
+    /// A synapse model.
+    Synapse,
+    /// A population.
+    Pop(PopId),
+    /// A view (`let Exc = N[..3200]`).
+    View(View),
+    /// A named projection.
+    Proj(ProjId),
+    /// A readout.
+    Readout(ReadoutId),
+    /// A user function: parameters and body, inlined where called.
+    Fn {
+        /// The parameters.
+        params: Vec<(ast::Ident, Option<ast::TypeExpr>)>,
+        /// The body.
+        body: ast::Expr,
+    },
+    /// A procedure: parameters and body, instantiated for each list of argument types.
+    Procedure {
+        /// The parameters.
+        params: Vec<ast::Ident>,
+        /// The body.
+        body: ast::Block,
+    },
+    /// An experiment.
+    Experiment,
+    /// Something whose declaration is faulty; uses of it are silent.
+    Poisoned,
+}
+
+/// The top-level names, each with the place of its definition.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// By name. Prelude names are shadowed by the file's.
+    pub names: BTreeMap<String, (Symbol, Span)>,
+}

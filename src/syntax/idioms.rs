@@ -1,0 +1,232 @@
+//! `E0003`: idioms of other languages (Python, C, MATLAB, NMODL, Brian2, Modelica), each with the form this language has
+//! for it. An idiom is recognised only where the grammar already stopped, so none can reject a valid program.
+
+use std::ops::Range;
+
+use super::errors::{Fault, Place};
+use super::lex::Kind;
+use crate::diag::{Code, Diagnostic};
+use crate::source::{FileId, Span};
+
+/// The diagnostics for the comments of other languages, which were blanked before parsing; at most [`super::MAX_FAULTS`].
+pub(super) fn foreign_comments(id: FileId, text: &str, comments: &[Range<usize>]) -> Vec<Diagnostic> {
+    let one = |range: &Range<usize>| {
+        let span = Span::new(id, range.start, range.end);
+        let written = text.get(range.clone()).unwrap_or("");
+        let fault = |what: &str| Diagnostic::new(Code::E0003, span, format!("`{what}` does not begin a comment"));
+        match written.strip_prefix("//") {
+            Some(rest) => {
+                let two = Span::new(id, range.start, range.start + 2);
+                let mut out = fault("//").help("write `#`").fix(two, "#");
+                if rest.trim().is_empty() || rest.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+                    out = out.note("division of integers is `floor(a / b)`");
+                }
+                out
+            }
+            None => {
+                let inside = written.strip_prefix("/*").unwrap_or(written);
+                let inside = inside.strip_suffix("*/").unwrap_or(inside);
+                let lines: Vec<String> = inside.lines().map(|l| format!("# {}", l.trim())).collect();
+                let after = text.get(range.end..).unwrap_or("").lines().next().unwrap_or("");
+                let out = fault("/*").help("write `#` before every line of the comment");
+                // A comment reaches to the end of its line, so one that code follows cannot simply be replaced.
+                if after.trim().is_empty() { out.fix(span, lines.join("\n")) } else { out }
+            }
+        }
+    };
+    comments.iter().take(super::MAX_FAULTS).map(one).collect()
+}
+
+/// The idiom at a place where the grammar stopped.
+pub(super) fn find(fault: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnostic> {
+    python_head(fault)
+        .or_else(|| operator(fault, place, expected))
+        .or_else(|| derivative(fault))
+        .or_else(|| character(fault))
+}
+
+fn idiom(span: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(Code::E0003, span, message)
+}
+
+/// A sign replaced by another one.
+fn replaced(span: Span, wrong: &str, right: &str, meaning: &str) -> Diagnostic {
+    idiom(span, format!("{meaning} is written `{right}`, not `{wrong}`"))
+        .help(format!("write `{right}`"))
+        .fix(span, right)
+}
+
+fn operator(f: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnostic> {
+    let wants = |what: &str| expected.iter().any(|e| e == what);
+    let pair = |a: &str, b: &str| f.word(0) == a && f.word(1) == b && f.touches_next(0);
+    match f.word(0) {
+        "**" => Some(replaced(f.span, "**", "^", "a power")),
+        "&&" => Some(word_operator(f.span, f, "&&", "and")),
+        "||" => Some(word_operator(f.span, f, "||", "or")),
+        "&" => Some(word_operator(f.span, f, "&", "and")),
+        "|" => Some(word_operator(f.span, f, "|", "or")),
+        ":=" => Some(replaced(f.span, ":=", "=", "an assignment")),
+        "!" => Some(idiom(f.span, "negation is written `not`, not `!`").help("write `not`").fix(f.span, "not ")),
+        "=" if f.word(-1) == "==" || f.word(-1) == "!=" => {
+            let span = f.span_at(-1).to(f.span);
+            let two = f.word(-1).to_owned();
+            Some(replaced(span, &format!("{two}="), &two, "a comparison"))
+        }
+        "=" if pair("=", ">") => Some(replaced(f.span.to(f.span_at(1)), "=>", ">=", "greater or equal")),
+        "=" if pair("=", "<") => Some(replaced(f.span.to(f.span_at(1)), "=<", "<=", "less or equal")),
+        "==" if wants("`=`") || wants("an assignment such as `=` or `+=`") => {
+            Some(idiom(f.span, "`==` compares; a value is set with `=`").help("write `=`").fix(f.span, "="))
+        }
+        "=" if place == Place::Block && in_condition(f) => {
+            Some(idiom(f.span, "`=` sets a value; a comparison is written `==`").help("write `==`").fix(f.span, "=="))
+        }
+        "+" | "-" if pair("+", "+") || pair("-", "-") || (f.word(-1) == f.word(0) && f.kind(1).is_none()) => step(f),
+        _ if f.kind(0).is_none() && f.word(-1) == f.word(-2) && matches!(f.word(-1), "+" | "-") => step(f),
+        ">" if f.word(-1) == "<" => Some(replaced(f.span_at(-1).to(f.span), "<>", "!=", "inequality")),
+        "<" if pair("<", "-") && place != Place::File => {
+            Some(replaced(f.span.to(f.span_at(1)), "<-", "=", "an assignment"))
+        }
+        "%" | "]" | ")" | "," | "}" | "" if f.word(-1) == "%" => Some(
+            idiom(f.span_at(-1), "`%` is the remainder of a division; there is no percent sign")
+                .help("write 5 % as `0.05`"),
+        ),
+        ":" if matches!(place, Place::Neuron | Place::Synapse) && f.word(1) != "" && f.piece.start + 2 < f.token => {
+            Some(
+                idiom(f.span, "an equation does not declare a unit")
+                    .help("the unit comes from the state: `state v = 0 mV`"),
+            )
+        }
+        _ => None,
+    }
+}
+
+fn word_operator(span: Span, f: &Fault<'_>, wrong: &str, right: &str) -> Diagnostic {
+    let (before, after) = (f.span_at(-1).end == span.start, f.span_at(1).start == span.end);
+    let text = format!("{}{right}{}", if before { " " } else { "" }, if after { " " } else { "" });
+    idiom(span, format!("`{wrong}` is written `{right}`")).help(format!("write `{right}`")).fix(span, text)
+}
+
+/// `i++`.
+fn step(f: &Fault<'_>) -> Option<Diagnostic> {
+    let second = f.word(-1) == f.word(-2) || f.word(-1) == f.word(0);
+    let first = match () {
+        () if f.kind(0).is_none() && second => -2,
+        () if second => -1,
+        () => 0,
+    };
+    let sign = f.word(first).to_owned();
+    let name = f.word(first - 1);
+    let span = f.span_at(first).to(f.span_at(first + 1));
+    let name = if name.is_empty() { "i" } else { name };
+    Some(
+        idiom(span, format!("there is no `{sign}{sign}`"))
+            .help(format!("write `{name} {sign}= 1`"))
+            .fix(span, format!(" {sign}= 1")),
+    )
+}
+
+/// Whether the place is in the condition of an `if`, `while`, `expect`, `until` or `when`.
+fn in_condition(f: &Fault<'_>) -> bool {
+    (f.piece.start..f.token)
+        .rev()
+        .take(40)
+        .take_while(|t| !matches!(f.lexed.word(*t), "{" | "}" | "(" | ")" | ","))
+        .any(|t| matches!(f.lexed.word(t), "if" | "while" | "expect" | "until" | "when" | "where"))
+}
+
+/// `v' = …` of NMODL and NESTML, `der(v) = …` of Modelica, `d/dt v`.
+fn derivative(f: &Fault<'_>) -> Option<Diagnostic> {
+    let form = |span: Span, wrong: String, name: &str| {
+        idiom(span, format!("a derivative is written `d{name}/dt`, not `{wrong}`"))
+            .help(format!("write `d{name}/dt = …`"))
+            .fix(span, format!("d{name}/dt"))
+    };
+    if f.word(0) == "'" && f.kind(-1) == Some(Kind::Word) {
+        let name = f.word(-1);
+        return Some(form(f.span_at(-1).to(f.span), format!("{name}'"), name));
+    }
+    if f.word(0) == "=" && f.word(-1) == ")" && f.word(-3) == "(" && matches!(f.word(-4), "der" | "diff" | "ddt") {
+        let name = f.word(-2);
+        return Some(form(f.span_at(-4).to(f.span_at(-1)), format!("{}({name})", f.word(-4)), name));
+    }
+    // `dv / dt`, and anything else that divides by `dt` on the left.
+    if f.word(0) == "=" && f.word(-1) == "dt" && f.word(-2) == "/" && !(f.touches_next(-3) && f.touches_next(-2)) {
+        let name = f.word(-3).strip_prefix('d').filter(|n| !n.is_empty())?;
+        return Some(form(f.span_at(-3).to(f.span_at(-1)), format!("d{name} / dt"), name));
+    }
+    None
+}
+
+/// `def f(x):`, `for x in y:`, `if c:`, `elif`.
+fn python_head(f: &Fault<'_>) -> Option<Diagnostic> {
+    let head = f.lexed.word(f.piece.start);
+    let first = f.lexed.tokens.get(f.piece.start).map(|t| Span::new(f.id, t.start as usize, t.end as usize))?;
+    let next_is_name = f.lexed.kind(f.piece.start + 1) == Kind::Word;
+    match head {
+        "def" | "function" | "func" if next_is_name => Some(
+            idiom(first, format!("`{head}` does not begin a declaration"))
+                .help("a formula is `fn f(x) = …`; a sequence of statements is `procedure f(x) { … }`"),
+        ),
+        "class" if next_is_name => Some(
+            idiom(first, "there are no classes")
+                .help("a model of a neuron is `neuron M { … }`, of a synapse `synapse S { … }`"),
+        ),
+        "elif" => Some(replaced(first, "elif", "else if", "a second condition")),
+        "var" | "auto" | "double" | "float" if next_is_name => Some(
+            idiom(first, format!("a variable is declared with `let`, not `{head}`"))
+                .help("write `let x = …`")
+                .fix(first, "let"),
+        ),
+        "for" | "while" | "if" | "else" | "try" if f.word(0) == ":" => Some(
+            idiom(f.span, "a block stands in braces, not after `:`")
+                .label("Python's form")
+                .help(format!("write `{head} … {{` and close the block with `}}`"))
+                .fix(f.span, " {"),
+        ),
+        "for" if f.word(0) == "(" => Some(idiom(f.span, "there is no `for` of C").help("write `for k in 0..10 { … }`")),
+        _ => None,
+    }
+}
+
+/// Characters that look like others, and quotes.
+fn character(f: &Fault<'_>) -> Option<Diagnostic> {
+    let right = match f.word(0) {
+        "'" | "\u{2018}" | "\u{2019}" | "\u{201c}" | "\u{201d}" => {
+            return Some(
+                idiom(f.span, format!("strings stand in double quotes `\"`, not `{}`", f.word(0)))
+                    .help("write `\"…\"`"),
+            );
+        }
+        "?" => return Some(idiom(f.span, "there is no `c ? a : b`").help("write `if c then a else b`")),
+        "\\" => {
+            return Some(
+                idiom(f.span, "lines are not continued with a backslash")
+                    .help("begin the next line with the operator: it then continues this one")
+                    .fix(f.span, ""),
+            );
+        }
+        "@" => return Some(idiom(f.span, "there is no `@`").help("sums of products are written `sum(a * b)`")),
+        "\u{a0}" | "\u{202f}" | "\u{2009}" | "\u{3000}" | "\u{200b}" => " ",
+        "\u{b5}" | "\u{3bc}" => "u",
+        "\u{3a9}" | "\u{2126}" => "Ohm",
+        "\u{2212}" | "\u{2013}" | "\u{2014}" => "-",
+        "\u{d7}" | "\u{b7}" | "\u{22c5}" => "*",
+        "\u{f7}" => "/",
+        "\u{b2}" => "^2",
+        "\u{b3}" => "^3",
+        "\u{2264}" => "<=",
+        "\u{2265}" => ">=",
+        "\u{2260}" => "!=",
+        "\u{2192}" => "->",
+        "\u{2190}" => "=",
+        "\u{2026}" => "..",
+        _ => return None,
+    };
+    let c = f.word(0).chars().next()?;
+    let (what, help) = if right == " " {
+        (format!("a special space (U+{:04X}) stands here", c as u32), "write a plain space".to_owned())
+    } else {
+        (format!("`{c}` (U+{:04X}) is written `{right}`", c as u32), format!("write `{right}`"))
+    };
+    Some(idiom(f.span, what).help(help).fix(f.span, right))
+}

@@ -1,0 +1,927 @@
+//! From pest's tree to [`super::ast`]. One [`Builder`] builds one piece (an item, a model item or a statement) that already
+//! matched the grammar; positions are shifted to those of the whole file.
+//!
+//! Invariants: no node of the tree is deeper than [`MAX_DEPTH`] operators, so later passes and `Drop` may recurse; spans end
+//! with the last character of the last token (pest's own would include comments after it). A builder method that returns
+//! `None` has either noted a fault or met a tree that the grammar cannot give; the caller tells the two apart.
+
+use pest::Parser as _;
+use pest::iterators::{Pair, Pairs};
+use pest_derive::Parser;
+
+use super::ast::*;
+use crate::diag::{Code, Diagnostic};
+use crate::source::{FileId, Span, Spanned};
+
+/// The matcher of the grammar.
+#[derive(Parser)]
+#[grammar = "grammar/snn.pest"]
+pub(super) struct Grammar;
+
+/// How deep an expression may be: the operators on the longest way from its root to a leaf.
+pub(crate) const MAX_DEPTH: u32 = 256;
+
+/// How many units a declared type may multiply.
+const MAX_TYPE: u32 = 32;
+
+/// Matches a text with one rule of the grammar.
+pub(super) fn matches(rule: Rule, text: &str) -> Result<Pairs<'_, Rule>, Box<pest::error::Error<Rule>>> {
+    Grammar::parse(rule, text).map_err(Box::new)
+}
+
+/// Builds the tree of one piece.
+pub(super) struct Builder {
+    file: FileId,
+    /// Where the piece begins in the file.
+    base: usize,
+    /// What is wrong although the grammar matched; the piece is then faulty.
+    pub(super) faults: Vec<Diagnostic>,
+}
+
+/// The children of a node without keywords, brackets and separators.
+struct Kids<'i>(std::iter::Peekable<Pairs<'i, Rule>>);
+
+impl<'i> Kids<'i> {
+    fn of(pair: Pair<'i, Rule>) -> Self {
+        Self(pair.into_inner().peekable())
+    }
+
+    fn peek(&mut self) -> Option<Rule> {
+        while self.0.next_if(|p| is_mark(p.as_rule())).is_some() {}
+        self.0.peek().map(Pair::as_rule)
+    }
+
+    fn next(&mut self) -> Option<Pair<'i, Rule>> {
+        self.peek()?;
+        self.0.next()
+    }
+
+    fn next_if(&mut self, rule: Rule) -> Option<Pair<'i, Rule>> {
+        if self.peek()? == rule { self.0.next() } else { None }
+    }
+}
+
+/// A node that the tree has no use for.
+fn is_mark(rule: Rule) -> bool {
+    use Rule::*;
+    matches!(
+        rule,
+        sep | lparen
+            | rparen
+            | lbracket
+            | rbracket
+            | lbrace
+            | rbrace
+            | comma
+            | colon
+            | eq
+            | arrow
+            | dot
+            | kw_as
+            | kw_batch
+            | kw_by
+            | kw_connect
+            | kw_const
+            | kw_crosses
+            | kw_data
+            | kw_deliver
+            | kw_else
+            | kw_epochs
+            | kw_event
+            | kw_every
+            | kw_expect
+            | kw_experiment
+            | kw_fn
+            | kw_for
+            | kw_hold
+            | kw_if
+            | kw_import
+            | kw_in
+            | kw_inject
+            | kw_input
+            | kw_kernel
+            | kw_learned
+            | kw_let
+            | kw_method
+            | kw_minimize
+            | kw_neuron
+            | kw_on
+            | kw_over
+            | kw_param
+            | kw_population
+            | kw_procedure
+            | kw_rate
+            | kw_readout
+            | kw_record
+            | kw_refractory
+            | kw_repeat
+            | kw_return
+            | kw_run
+            | kw_simulation
+            | kw_spike
+            | kw_state
+            | kw_surrogate
+            | kw_synapse
+            | kw_test
+            | kw_then
+            | kw_through
+            | kw_to
+            | kw_until
+            | kw_via
+            | kw_weight
+            | kw_when
+            | kw_where
+            | kw_while
+            | kw_with
+            | EOI
+    )
+}
+
+/// An expression and how deep it is.
+type Deep = (Expr, u32);
+
+impl Builder {
+    pub(super) fn new(file: FileId, base: usize) -> Self {
+        Self { file, base, faults: Vec::new() }
+    }
+
+    /// The bytes from a node's first to its last token.
+    fn span(&self, pair: &Pair<'_, Rule>) -> Span {
+        let start = pair.as_span().start();
+        let mut last = pair.clone();
+        while let Some(inner) = last.clone().into_inner().next_back() {
+            // Quoted text is the one leaf that something follows inside its node.
+            if last.as_rule() == Rule::string {
+                break;
+            }
+            last = inner;
+        }
+        Span::new(self.file, self.base + start, self.base + last.as_span().end().max(start))
+    }
+
+    fn fault(&mut self, diagnostic: Diagnostic) {
+        self.faults.push(diagnostic);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------- items
+
+    /// The kind of the item of an `only_item`.
+    pub(super) fn item(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<ItemKind> {
+        let pair = Kids::of(pairs.next()?).next()?;
+        self.item_kind(pair)
+    }
+
+    fn item_kind(&mut self, pair: Pair<'_, Rule>) -> Option<ItemKind> {
+        let rule = pair.as_rule();
+        let mut k = Kids::of(pair);
+        Some(match rule {
+            Rule::import => ItemKind::Import { path: self.string(k.next()?)?, alias: k.next().map(|p| self.ident(&p)) },
+            Rule::simulation => ItemKind::Simulation(self.rest(&mut k, Self::assign)?),
+            Rule::const_decl => ItemKind::Const(self.rest(&mut k, Self::binding)?),
+            Rule::param => ItemKind::Param(self.rest(&mut k, Self::binding)?),
+            Rule::let_decl => ItemKind::Let(self.let_decl(&mut k)?),
+            Rule::fn_decl => {
+                let name = self.ident(&k.next()?);
+                let mut params = Vec::new();
+                while let Some(p) = k.next_if(Rule::fparam) {
+                    let mut inner = Kids::of(p);
+                    let param = self.ident(&inner.next()?);
+                    let ty = inner.next().map(|t| self.type_expr(t));
+                    params.push((param, transpose(ty)?));
+                }
+                ItemKind::Fn { name, params, body: self.expr(&mut k)? }
+            }
+            Rule::data => ItemKind::Data { name: self.ident(&k.next()?), value: self.expr(&mut k)? },
+            Rule::neuron | Rule::synapse => {
+                let name = self.ident(&Kids::of(k.next()?).next()?);
+                let mut items = Vec::new();
+                while let Some(p) = k.next() {
+                    let span = self.span(&p);
+                    items.push(ModelItem { doc: String::new(), kind: self.model_item_kind(p)?, span });
+                }
+                let model = Model { name, items };
+                if rule == Rule::neuron { ItemKind::Neuron(model) } else { ItemKind::Synapse(model) }
+            }
+            Rule::population => {
+                let name = self.ident(&k.next()?);
+                let index = k.next_if(Rule::index).map(|p| self.index(p));
+                let index = transpose(index)?.map(|(index, _)| index);
+                ItemKind::Population { name, index, model: self.model_ref(k.next()?)? }
+            }
+            Rule::connect => ItemKind::Connect(self.connect(k)?),
+            Rule::kernel => ItemKind::Kernel {
+                name: self.ident(&k.next()?),
+                arg: self.ident(&k.next()?),
+                body: self.expr(&mut k)?,
+                over: self.expr(&mut k)?,
+            },
+            Rule::readout => ItemKind::Readout { name: self.ident(&k.next()?), model: self.model_ref(k.next()?)? },
+            Rule::record => ItemKind::Record(self.record(k)?),
+            Rule::procedure => {
+                let (name, params) = self.procedure_head(k.next()?)?;
+                ItemKind::Procedure { name, params, body: self.block(k.next()?)? }
+            }
+            Rule::experiment => {
+                let name = self.ident(&Kids::of(k.next()?).next()?);
+                ItemKind::Experiment { name, body: self.block(k.next()?)? }
+            }
+            Rule::test => {
+                let name = self.string(Kids::of(k.next()?).next()?)?;
+                ItemKind::Test { name, body: self.block(k.next()?)? }
+            }
+            Rule::unroll => {
+                let (var, range) = self.unroll_head(k.next()?)?;
+                let mut items = Vec::new();
+                while let Some(p) = k.next() {
+                    let span = self.span(&p);
+                    items.push(Item { doc: String::new(), kind: self.item_kind(p)?, span });
+                }
+                ItemKind::Unroll { var, range, items }
+            }
+            _ => return None,
+        })
+    }
+
+    /// `procedure p(a, b)`.
+    pub(super) fn procedure_head(&mut self, head: Pair<'_, Rule>) -> Option<(Ident, Vec<Ident>)> {
+        let mut k = Kids::of(head);
+        let name = self.ident(&k.next()?);
+        let mut params = Vec::new();
+        while let Some(p) = k.next() {
+            params.push(self.ident(&p));
+        }
+        Some((name, params))
+    }
+
+    /// `for a in 0..8` of items.
+    pub(super) fn unroll_head(&mut self, head: Pair<'_, Rule>) -> Option<(Ident, Expr)> {
+        let mut k = Kids::of(head);
+        Some((self.ident(&k.next()?), self.expr(&mut k)?))
+    }
+
+    fn connect(&mut self, mut k: Kids<'_>) -> Option<Connect> {
+        let name = k.next_if(Rule::connect_name).and_then(|p| Kids::of(p).next()).map(|p| self.ident(&p));
+        let source = match k.next_if(Rule::source_call) {
+            Some(call) => ConnectSource::Call(self.model_ref(call)?),
+            None => ConnectSource::Path(self.path(k.next()?)?),
+        };
+        let target = self.path(k.next()?)?;
+        let mut connect = Connect { name, source, target, via: None, filter: None, with: None, through: None };
+        while let Some(clause) = k.next() {
+            let (rule, span) = (clause.as_rule(), self.span(&clause));
+            let mut inner = Kids::of(clause);
+            let twice = match rule {
+                Rule::via => connect.via.replace(self.model_ref(inner.next()?)?).map(|_| "via"),
+                Rule::filter => connect.filter.replace(self.expr(&mut inner)?).map(|_| "where"),
+                Rule::with => connect.with.replace(self.model_ref(inner.next()?)?).map(|_| "with"),
+                Rule::through => connect.through.replace(self.ident(&inner.next()?)).map(|_| "through"),
+                _ => return None,
+            };
+            self.given_twice(twice, span);
+        }
+        Some(connect)
+    }
+
+    fn given_twice(&mut self, word: Option<&str>, span: Span) {
+        if let Some(word) = word {
+            let message = format!("`{word}` is given twice");
+            self.fault(
+                Diagnostic::new(Code::E0001, span, message)
+                    .label(format!("the second `{word}`"))
+                    .help(if word == "where" { "join the two conditions with `and`" } else { "keep one of the two" }),
+            );
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------------ models
+
+    /// The kind of the model item of an `only_model_item`.
+    pub(super) fn model_item(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<ModelItemKind> {
+        let pair = Kids::of(pairs.next()?).next()?;
+        self.model_item_kind(pair)
+    }
+
+    fn model_item_kind(&mut self, pair: Pair<'_, Rule>) -> Option<ModelItemKind> {
+        let rule = pair.as_rule();
+        let mut k = Kids::of(pair);
+        Some(match rule {
+            Rule::param => ModelItemKind::Param(self.rest(&mut k, Self::binding)?),
+            Rule::state => ModelItemKind::State(self.rest(&mut k, Self::binding)?),
+            Rule::weight => ModelItemKind::Weight(self.rest(&mut k, Self::binding)?),
+            Rule::learned => ModelItemKind::Learned(self.rest(&mut k, Self::binding)?),
+            Rule::input => ModelItemKind::Input(self.rest(&mut k, Self::binding)?),
+            Rule::let_decl => ModelItemKind::Let(self.let_decl(&mut k)?),
+            Rule::ode => {
+                let coef = match k.next_if(Rule::coef) {
+                    Some(p) => Some(self.expr(&mut Kids::of(p))?),
+                    None => None,
+                };
+                if coef.is_some() {
+                    k.next_if(Rule::star)?;
+                }
+                let var = self.ident(&Kids::of(k.next_if(Rule::deriv)?).next()?);
+                ModelItemKind::Ode { coef, var, rhs: self.expr(&mut k)? }
+            }
+            Rule::spike => {
+                let cond = match k.next_if(Rule::condition) {
+                    Some(p) => SpikeCond::When(self.condition(p)?),
+                    None => SpikeCond::Rate(self.expr(&mut k)?),
+                };
+                let surrogate = match k.next_if(Rule::surrogate) {
+                    Some(p) => Some(self.model_ref(Kids::of(p).next()?)?),
+                    None => None,
+                };
+                ModelItemKind::Spike { cond, surrogate }
+            }
+            Rule::event => ModelItemKind::Event { name: self.ident(&k.next()?), cond: self.condition(k.next()?)? },
+            Rule::on => {
+                let event = self.ident(&Kids::of(k.next()?).next()?);
+                ModelItemKind::On { event, body: self.block(k.next()?)? }
+            }
+            Rule::every => {
+                let period = self.expr(&mut Kids::of(k.next()?))?;
+                ModelItemKind::Every { period, body: self.block(k.next()?)? }
+            }
+            Rule::refractory => {
+                let duration = self.expr(&mut k)?;
+                let mut hold = Vec::new();
+                if let Some(p) = k.next_if(Rule::hold) {
+                    let mut names = Kids::of(p);
+                    while let Some(name) = names.next() {
+                        hold.push(self.ident(&name));
+                    }
+                }
+                ModelItemKind::Refractory { duration, hold }
+            }
+            Rule::method => ModelItemKind::Method(self.model_ref(k.next()?)?),
+            Rule::inject => ModelItemKind::Inject(self.expr(&mut k)?),
+            _ => return None,
+        })
+    }
+
+    fn condition(&mut self, pair: Pair<'_, Rule>) -> Option<Condition> {
+        let mut k = Kids::of(pair);
+        let expr = self.expr(&mut k)?;
+        let crosses = if k.peek().is_some() { Some(self.expr(&mut k)?) } else { None };
+        Some(Condition { expr, crosses })
+    }
+
+    fn binding(&mut self, pair: Pair<'_, Rule>) -> Option<Binding> {
+        let span = self.span(&pair);
+        let mut k = Kids::of(pair);
+        let name = self.ident(&k.next()?);
+        let ty = k.next_if(Rule::type_expr).map(|p| self.type_expr(p));
+        let ty = transpose(ty)?;
+        let value = if k.peek() == Some(Rule::expr_nobound) { Some(self.expr(&mut k)?) } else { None };
+        let bounds = match k.next_if(Rule::bounds) {
+            Some(p) => Some(self.expr(&mut Kids::of(p))?),
+            None => None,
+        };
+        Some(Binding { name, ty, value, bounds, span })
+    }
+
+    fn let_decl(&mut self, k: &mut Kids<'_>) -> Option<Let> {
+        let name = self.ident(&k.next()?);
+        let ty = k.next_if(Rule::type_expr).map(|p| self.type_expr(p));
+        let ty = transpose(ty)?;
+        let value = self.expr(k)?;
+        let filter = match k.next_if(Rule::filter) {
+            Some(p) => Some(self.expr(&mut Kids::of(p))?),
+            None => None,
+        };
+        Some(Let { name, ty, value, filter })
+    }
+
+    fn type_expr(&mut self, pair: Pair<'_, Rule>) -> Option<TypeExpr> {
+        let mut k = Kids::of(pair);
+        let mut left = self.type_atom(k.next()?)?;
+        let mut depth = 0;
+        while let Some(op) = k.next() {
+            let operator = self.span(&op);
+            depth += 1;
+            if depth > MAX_TYPE {
+                self.too_deep(operator);
+                return None;
+            }
+            let right = self.type_atom(k.next()?)?;
+            let span = left.span.to(right.span);
+            let (left_box, right) = (Box::new(left), Box::new(right));
+            let kind = match op.as_rule() {
+                Rule::star => TypeKind::Mul(left_box, right),
+                _ => TypeKind::Div(left_box, right),
+            };
+            left = TypeExpr { kind, span };
+        }
+        Some(left)
+    }
+
+    fn type_atom(&mut self, pair: Pair<'_, Rule>) -> Option<TypeExpr> {
+        let span = self.span(&pair);
+        let kind = match pair.as_rule() {
+            Rule::type_int => TypeKind::Int,
+            Rule::type_bool => TypeKind::Bool,
+            Rule::type_one => TypeKind::One,
+            Rule::unit => TypeKind::Unit(self.unit(pair)?),
+            Rule::type_expr => return self.type_expr(pair),
+            _ => return None,
+        };
+        Some(TypeExpr { kind, span })
+    }
+
+    // -------------------------------------------------------------------------------------------------------- statements
+
+    /// The kind of the statement of an `only_stmt`.
+    pub(super) fn stmt(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<StmtKind> {
+        let pair = Kids::of(pairs.next()?).next()?;
+        self.stmt_kind(pair)
+    }
+
+    fn block(&mut self, pair: Pair<'_, Rule>) -> Option<Block> {
+        let mut span = self.span(&pair);
+        if let Some(brace) = pair.clone().into_inner().find(|p| p.as_rule() == Rule::lbrace) {
+            span.start = self.span(&brace).start;
+        }
+        let mut k = Kids::of(pair);
+        let mut stmts = Vec::new();
+        while let Some(p) = k.next() {
+            let span = self.span(&p);
+            stmts.push(Stmt { kind: self.stmt_kind(p)?, span });
+        }
+        Some(Block { stmts, span })
+    }
+
+    fn stmt_kind(&mut self, pair: Pair<'_, Rule>) -> Option<StmtKind> {
+        let rule = pair.as_rule();
+        if rule == Rule::assign {
+            return Some(StmtKind::Assign(self.assign(pair)?));
+        }
+        let mut k = Kids::of(pair);
+        Some(match rule {
+            Rule::if_stmt => {
+                let cond = self.expr(&mut Kids::of(k.next()?))?;
+                let then = self.block(k.next()?)?;
+                let els = match k.next() {
+                    None => None,
+                    Some(part) => {
+                        let inner = Kids::of(part).next()?;
+                        Some(if inner.as_rule() == Rule::block {
+                            Else::Block(self.block(inner)?)
+                        } else {
+                            let span = self.span(&inner);
+                            Else::If(Box::new(Stmt { kind: self.stmt_kind(inner)?, span }))
+                        })
+                    }
+                };
+                StmtKind::If { cond, then, els }
+            }
+            Rule::for_stmt => {
+                let (var, range, batch, epochs) = self.for_head(k.next()?)?;
+                StmtKind::For { var, range, batch, epochs, body: self.block(k.next()?)? }
+            }
+            Rule::while_stmt => {
+                let cond = self.expr(&mut Kids::of(k.next()?))?;
+                StmtKind::While { cond, body: self.block(k.next()?)? }
+            }
+            Rule::repeat => {
+                let body = self.block(k.next()?)?;
+                StmtKind::Repeat { body, until: self.expr(&mut Kids::of(k.next()?))? }
+            }
+            Rule::run => StmtKind::Run(self.expr(&mut k)?),
+            Rule::minimize => {
+                let loss = self.expr(&mut k)?;
+                let mut over = Vec::new();
+                while let Some(p) = k.next_if(Rule::path) {
+                    over.push(self.path(p)?);
+                }
+                StmtKind::Minimize { loss, over, by: self.model_ref(k.next()?)? }
+            }
+            Rule::expect => StmtKind::Expect(self.expr(&mut k)?),
+            Rule::return_stmt => StmtKind::Return(if k.peek().is_some() { Some(self.expr(&mut k)?) } else { None }),
+            Rule::break_stmt => StmtKind::Break,
+            Rule::record => StmtKind::Record(self.record(k)?),
+            Rule::deliver => StmtKind::Deliver { value: self.expr(&mut k)?, to: k.next().map(|p| self.ident(&p)) },
+            Rule::inject => StmtKind::Inject(self.expr(&mut k)?),
+            Rule::let_decl => StmtKind::Let(self.let_decl(&mut k)?),
+            Rule::call => StmtKind::Call { name: self.ident(&k.next()?), args: self.args(k.next()?)?.0 },
+            _ => return None,
+        })
+    }
+
+    /// `for x in range batch n epochs n`.
+    #[expect(clippy::type_complexity, reason = "the parts of the head, taken apart at once")]
+    pub(super) fn for_head(&mut self, head: Pair<'_, Rule>) -> Option<(Ident, Expr, Option<Expr>, Option<Expr>)> {
+        let mut k = Kids::of(head);
+        let var = self.ident(&k.next()?);
+        let range = self.expr(&mut k)?;
+        let (mut batch, mut epochs) = (None, None);
+        while let Some(clause) = k.next() {
+            let (rule, span) = (clause.as_rule(), self.span(&clause));
+            let value = self.expr(&mut Kids::of(clause))?;
+            let twice = match rule {
+                Rule::for_batch => batch.replace(value).map(|_| "batch"),
+                _ => epochs.replace(value).map(|_| "epochs"),
+            };
+            self.given_twice(twice, span);
+        }
+        Some((var, range, batch, epochs))
+    }
+
+    /// The one expression of a head such as `while c`.
+    pub(super) fn head_expr(&mut self, head: Pair<'_, Rule>) -> Option<Expr> {
+        self.expr(&mut Kids::of(head))
+    }
+
+    /// The one name of a head such as `experiment e`.
+    pub(super) fn head_ident(&mut self, head: Pair<'_, Rule>) -> Option<Ident> {
+        let name = Kids::of(head).next()?;
+        Some(self.ident(&name))
+    }
+
+    /// The one string of a head such as `test "…"`.
+    pub(super) fn head_string(&mut self, head: Pair<'_, Rule>) -> Option<Spanned<String>> {
+        self.string(Kids::of(head).next()?)
+    }
+
+    fn assign(&mut self, pair: Pair<'_, Rule>) -> Option<Assign> {
+        let span = self.span(&pair);
+        let mut k = Kids::of(pair);
+        let target = self.path(k.next()?)?;
+        let op = match k.next()?.as_str() {
+            "=" => AssignOp::Set,
+            "+=" => AssignOp::Add,
+            "-=" => AssignOp::Sub,
+            "*=" => AssignOp::Mul,
+            "/=" => AssignOp::Div,
+            _ => return None,
+        };
+        Some(Assign { target, op, value: self.expr(&mut k)?, span })
+    }
+
+    fn record(&mut self, mut k: Kids<'_>) -> Option<Record> {
+        let mut record = Record { targets: Vec::new(), every: None, to: None };
+        while let Some(rule) = k.peek() {
+            match rule {
+                Rule::expr => record.targets.push(self.expr(&mut k)?),
+                Rule::record_every => record.every = Some(self.expr(&mut Kids::of(k.next()?))?),
+                Rule::record_to => record.to = Some(self.string(Kids::of(k.next()?).next()?)?),
+                _ => return None,
+            }
+        }
+        Some(record)
+    }
+
+    /// The assignment of an `only_assign`.
+    pub(super) fn only_assign(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<Assign> {
+        let pair = Kids::of(pairs.next()?).next()?;
+        self.assign(pair)
+    }
+
+    /// The binding of an `only_binding`.
+    pub(super) fn only_binding(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<Binding> {
+        let pair = Kids::of(pairs.next()?).next()?;
+        self.binding(pair)
+    }
+
+    /// The condition of an `only_until`.
+    pub(super) fn until(&mut self, mut pairs: Pairs<'_, Rule>) -> Option<Expr> {
+        let pair = Kids::of(pairs.next()?).next()?;
+        self.head_expr(pair)
+    }
+
+    // ------------------------------------------------------------------------------------------------------- expressions
+
+    fn expr(&mut self, k: &mut Kids<'_>) -> Option<Expr> {
+        Some(self.operand(k)?.0)
+    }
+
+    /// One value with all the tails that follow it: `a`, `product_tail(* b)`, `sum_tail(+ c)`, each around what came before.
+    fn operand(&mut self, k: &mut Kids<'_>) -> Option<Deep> {
+        let first = k.next()?;
+        let mut left = self.head(first)?;
+        while let Some(rule) = k.peek() {
+            left = match rule {
+                Rule::args | Rule::index | Rule::member => self.postfix(left, k.next()?)?,
+                Rule::range_tail => {
+                    let tail = k.next()?;
+                    let tail_span = self.span(&tail);
+                    let mut inner = Kids::of(tail);
+                    inner.next_if(Rule::dots)?;
+                    let end = if inner.peek().is_some() { Some(self.operand(&mut inner)?) } else { None };
+                    let (end, depth) = boxed(end, left.1);
+                    let span = left.0.span.to(tail_span);
+                    self.node(ExprKind::Range { start: Some(Box::new(left.0)), end }, span, depth)?
+                }
+                Rule::power_tail
+                | Rule::product_tail
+                | Rule::coef_tail
+                | Rule::sum_tail
+                | Rule::cmp_tail
+                | Rule::cmp_nobound_tail
+                | Rule::and_tail
+                | Rule::and_nobound_tail
+                | Rule::or_tail
+                | Rule::or_nobound_tail => {
+                    let mut inner = Kids::of(k.next()?);
+                    while let Some(sign) = inner.next() {
+                        let op = binary_op(&sign)?;
+                        let op_span = self.span(&sign);
+                        let right = self.operand(&mut inner)?;
+                        let (span, depth) = (left.0.span.to(right.0.span), left.1.max(right.1));
+                        let (l, r) = (Box::new(left.0), Box::new(right.0));
+                        left = self.node(ExprKind::Binary { op, op_span, left: l, right: r }, span, depth)?;
+                    }
+                    left
+                }
+                _ => break,
+            };
+        }
+        Some(left)
+    }
+
+    fn head(&mut self, pair: Pair<'_, Rule>) -> Option<Deep> {
+        let rule = pair.as_rule();
+        let span = self.span(&pair);
+        match rule {
+            Rule::expr | Rule::expr_nobound | Rule::range_expr | Rule::sum_expr => self.operand(&mut Kids::of(pair)),
+            Rule::cond | Rule::cond_nobound => {
+                let mut k = Kids::of(pair);
+                let (cond, then, els) =
+                    (self.operand(&mut k)?, self.operand_of_next(&mut k)?, self.operand_of_next(&mut k)?);
+                let depth = cond.1.max(then.1).max(els.1);
+                let kind = ExprKind::If { cond: Box::new(cond.0), then: Box::new(then.0), els: Box::new(els.0) };
+                self.node(kind, span, depth)
+            }
+            Rule::negated | Rule::negation | Rule::negation_nobound => {
+                let mut k = Kids::of(pair);
+                let mut signs = Vec::new();
+                while let Some(p) =
+                    k.next_if(Rule::neg).or_else(|| k.next_if(Rule::pos)).or_else(|| k.next_if(Rule::not_op))
+                {
+                    let op = match p.as_rule() {
+                        Rule::neg => UnaryOp::Neg,
+                        Rule::pos => UnaryOp::Plus,
+                        _ => UnaryOp::Not,
+                    };
+                    signs.push((op, self.span(&p)));
+                }
+                let mut operand = self.operand(&mut k)?;
+                for (op, op_span) in signs.into_iter().rev() {
+                    let span = op_span.to(operand.0.span);
+                    let kind = ExprKind::Unary { op, op_span, operand: Box::new(operand.0) };
+                    operand = self.node(kind, span, operand.1)?;
+                }
+                Some(operand)
+            }
+            Rule::open_range => {
+                let mut k = Kids::of(pair);
+                k.next_if(Rule::dots)?;
+                let end = if k.peek().is_some() { Some(self.operand(&mut k)?) } else { None };
+                let (end, depth) = boxed(end, 0);
+                self.node(ExprKind::Range { start: None, end }, span, depth)
+            }
+            Rule::quantity => self.quantity(pair, span),
+            Rule::string => Some((Expr { kind: ExprKind::Str(self.string(pair)?.node), span }, 1)),
+            Rule::bool_true => Some((Expr { kind: ExprKind::Bool(true), span }, 1)),
+            Rule::bool_false => Some((Expr { kind: ExprKind::Bool(false), span }, 1)),
+            Rule::name => Some((Expr { kind: ExprKind::Name(pair.as_str().to_owned()), span }, 1)),
+            Rule::paren => {
+                let (inner, depth) = self.operand(&mut Kids::of(pair))?;
+                self.node(ExprKind::Paren(Box::new(inner)), span, depth)
+            }
+            Rule::list => {
+                let (items, depth) = self.expressions(pair)?;
+                self.node(ExprKind::List(items), span, depth)
+            }
+            _ => None,
+        }
+    }
+
+    fn operand_of_next(&mut self, k: &mut Kids<'_>) -> Option<Deep> {
+        let next = k.next()?;
+        self.head(next)
+    }
+
+    /// The expressions of a list or an index, and the greatest depth of them.
+    fn expressions(&mut self, pair: Pair<'_, Rule>) -> Option<(Vec<Expr>, u32)> {
+        let (mut items, mut deepest) = (Vec::new(), 0);
+        let mut k = Kids::of(pair);
+        while k.peek().is_some() {
+            let (item, depth) = self.operand_of_next(&mut k)?;
+            items.push(item);
+            deepest = deepest.max(depth);
+        }
+        Some((items, deepest))
+    }
+
+    fn postfix(&mut self, base: Deep, pair: Pair<'_, Rule>) -> Option<Deep> {
+        let own = self.span(&pair);
+        let span = base.0.span.to(own);
+        match pair.as_rule() {
+            Rule::args => {
+                let (args, depth) = self.args(pair)?;
+                self.node(ExprKind::Call { callee: Box::new(base.0), args }, span, depth.max(base.1))
+            }
+            Rule::index => {
+                let (index, depth) = self.index(pair)?;
+                self.node(ExprKind::Index { base: Box::new(base.0), index }, span, depth.max(base.1))
+            }
+            _ => {
+                let member = self.ident(&Kids::of(pair).next()?);
+                if matches!(base.0.kind, ExprKind::Number { unit: None, .. }) {
+                    let message = "a number does not end with a point";
+                    self.fault(
+                        Diagnostic::new(Code::E0004, span, message)
+                            .label(format!("the point makes `{}` a member of the number", member.node))
+                            .help(format!("write `.0 {}`, or leave the point out", member.node))
+                            .fix(Span { end: member.span.start, ..own }, " "),
+                    );
+                }
+                self.node(ExprKind::Member { base: Box::new(base.0), member }, span, base.1)
+            }
+        }
+    }
+
+    fn args(&mut self, pair: Pair<'_, Rule>) -> Option<(Vec<Arg>, u32)> {
+        let (mut args, mut deepest) = (Vec::new(), 0);
+        let mut k = Kids::of(pair);
+        while let Some(p) = k.next() {
+            let span = self.span(&p);
+            let mut inner = Kids::of(p);
+            let name = inner.next_if(Rule::arg_name).and_then(|n| Kids::of(n).next()).map(|n| self.ident(&n));
+            let (value, depth) = self.operand_of_next(&mut inner)?;
+            let over = inner.next_if(Rule::arg_over).and_then(|n| Kids::of(n).next()).map(|n| self.ident(&n));
+            deepest = deepest.max(depth);
+            args.push(Arg { name, value, over, span });
+        }
+        Some((args, deepest))
+    }
+
+    fn index(&mut self, pair: Pair<'_, Rule>) -> Option<(Index, u32)> {
+        let span = self.span(&pair);
+        let (items, depth) = self.expressions(pair)?;
+        Some((Index { items, span }, depth))
+    }
+
+    fn path(&mut self, pair: Pair<'_, Rule>) -> Option<Path> {
+        let span = self.span(&pair);
+        let mut k = Kids::of(pair);
+        let root = self.ident(&k.next()?);
+        let mut segments = Vec::new();
+        while let Some(p) = k.next() {
+            segments.push(match p.as_rule() {
+                Rule::index => Segment::Index(self.index(p)?.0),
+                _ => Segment::Member(self.ident(&Kids::of(p).next()?)),
+            });
+        }
+        Some(Path { root, segments, span })
+    }
+
+    fn model_ref(&mut self, pair: Pair<'_, Rule>) -> Option<ModelRef> {
+        let span = self.span(&pair);
+        let mut k = Kids::of(pair);
+        let name = self.ident(&k.next()?);
+        let args = match k.next() {
+            Some(p) => Some(self.args(p)?.0),
+            None => None,
+        };
+        Some(ModelRef { name, args, span })
+    }
+
+    fn quantity(&mut self, pair: Pair<'_, Rule>, span: Span) -> Option<Deep> {
+        let mut k = Kids::of(pair);
+        let number = k.next()?;
+        let text = number.as_str();
+        let digits: String = text.chars().filter(|c| *c != '_').collect();
+        let value: f64 = digits.parse().ok()?;
+        if !value.is_finite() {
+            let here = self.span(&number);
+            self.fault(
+                Diagnostic::new(Code::E0001, here, "this number is larger than any the computer can hold")
+                    .note("the largest is about 1.8e308")
+                    .help("for infinity write `inf`"),
+            );
+        }
+        let unit = match k.next() {
+            Some(p) => Some(self.unit(p)?),
+            None => None,
+        };
+        let is_int = unit.is_none() && text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+        Some((Expr { kind: ExprKind::Number { value, is_int, unit }, span }, 1))
+    }
+
+    fn unit(&mut self, pair: Pair<'_, Rule>) -> Option<Unit> {
+        let span = self.span(&pair);
+        let mut k = Kids::of(pair);
+        let name = k.next()?.as_str().to_owned();
+        let exponent = k.next().map(|p| p.as_str().to_owned());
+        if exponent.is_none()
+            && let Some(fault) = super::errors::glued_unit(&name, span)
+        {
+            self.fault(fault);
+        }
+        Some(Unit { name, exponent, span })
+    }
+
+    fn string(&mut self, pair: Pair<'_, Rule>) -> Option<Spanned<String>> {
+        let span = self.span(&pair);
+        Some(Spanned::new(Kids::of(pair).next()?.as_str().to_owned(), span))
+    }
+
+    fn ident(&mut self, pair: &Pair<'_, Rule>) -> Ident {
+        Spanned::new(pair.as_str().to_owned(), self.span(pair))
+    }
+
+    /// All remaining children, each built by `build`.
+    fn rest<T>(&mut self, k: &mut Kids<'_>, build: fn(&mut Self, Pair<'_, Rule>) -> Option<T>) -> Option<Vec<T>> {
+        let mut out = Vec::new();
+        while let Some(p) = k.next() {
+            out.push(build(self, p)?);
+        }
+        Some(out)
+    }
+
+    /// A node above others of the given depth; refuses one that is too deep.
+    fn node(&mut self, kind: ExprKind, span: Span, below: u32) -> Option<Deep> {
+        if below >= MAX_DEPTH {
+            self.too_deep(span);
+            return None;
+        }
+        Some((Expr { kind, span }, below + 1))
+    }
+
+    fn too_deep(&mut self, span: Span) {
+        self.fault(super::errors::too_deep_expression(span));
+    }
+}
+
+fn boxed(end: Option<Deep>, depth: u32) -> (Option<Box<Expr>>, u32) {
+    match end {
+        Some((e, d)) => (Some(Box::new(e)), depth.max(d)),
+        None => (None, depth),
+    }
+}
+
+/// `None` for a part that was there and failed.
+#[expect(clippy::option_option, reason = "absent, failed and present are three cases")]
+fn transpose<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+    match part {
+        Some(None) => None,
+        Some(some) => Some(some),
+        None => Some(None),
+    }
+}
+
+fn binary_op(sign: &Pair<'_, Rule>) -> Option<BinaryOp> {
+    Some(match sign.as_str() {
+        "+" => BinaryOp::Add,
+        "-" => BinaryOp::Sub,
+        "*" => BinaryOp::Mul,
+        "/" => BinaryOp::Div,
+        "%" => BinaryOp::Mod,
+        "^" => BinaryOp::Pow,
+        "==" => BinaryOp::Eq,
+        "!=" => BinaryOp::Ne,
+        "<" => BinaryOp::Lt,
+        "<=" => BinaryOp::Le,
+        ">" => BinaryOp::Gt,
+        ">=" => BinaryOp::Ge,
+        "in" => BinaryOp::In,
+        "and" => BinaryOp::And,
+        "or" => BinaryOp::Or,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_takes_whole_files_as_the_splitter_cuts_them() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|e| e != "snn") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let pairs = matches(Rule::file, &text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let items = pairs.flat_map(Pair::into_inner).filter(|p| !is_mark(p.as_rule())).count();
+            assert_eq!(items, crate::syntax::split_items(&text).len(), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn the_list_of_reserved_words_is_the_grammar_s() {
+        let grammar = include_str!("../../grammar/snn.pest");
+        let rule = grammar.split("\nreserved = @{").nth(1).and_then(|r| r.split("!word_char").next()).unwrap();
+        let words: Vec<&str> = rule.split('"').skip(1).step_by(2).collect();
+        assert!(words.len() > 40);
+        for word in &words {
+            assert!(crate::syntax::errors::is_reserved(word), "{word}");
+            assert!(matches(Rule::ident, word).is_err(), "{word}");
+            assert!(matches(Rule::ident, &format!("{word}_1")).is_ok(), "{word}_1");
+        }
+        assert_eq!(words.len(), crate::syntax::errors::RESERVED.len());
+    }
+}

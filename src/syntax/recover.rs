@@ -1,0 +1,508 @@
+//! Takes a file apart so that a fault stays where it is: items first, then the items of a faulty model and the statements of a
+//! faulty block, each matched alone.
+//!
+//! Invariants: every faulty piece adds exactly one diagnostic (faults of brackets are reported for the item they lie in, and
+//! the pieces that hold them stay silent); a piece is matched at most three times, however deep it lies; recursion is bounded
+//! because items nested beyond the limit are never taken apart.
+
+use std::ops::Range;
+
+use pest::iterators::{Pair, Pairs};
+
+use super::MAX_FAULTS;
+use super::ast::*;
+use super::errors::{self, Place};
+use super::lex::{Kind, Lexed};
+use super::parser::{Builder, Rule, matches};
+use super::split::{BracketFault, Brackets, doc_text, pieces};
+use crate::diag::Diagnostic;
+use crate::source::{FileId, Span};
+
+/// What became of a file.
+pub(super) struct Recovered {
+    /// All items.
+    pub(super) items: Vec<Item>,
+    /// All faults except those of comments, up to [`MAX_FAULTS`].
+    pub(super) faults: Vec<Diagnostic>,
+    /// How many more there are.
+    pub(super) hidden: usize,
+}
+
+/// Parses all items of a file.
+pub(super) fn file(id: FileId, lexed: &Lexed<'_>, brackets: &Brackets) -> Recovered {
+    let mut recovery = Recovery { id, lexed, brackets, faults: Vec::new(), hidden: 0 };
+    let items = recovery.file();
+    Recovered { items, faults: recovery.faults, hidden: recovery.hidden }
+}
+
+struct Recovery<'l> {
+    id: FileId,
+    lexed: &'l Lexed<'l>,
+    brackets: &'l Brackets,
+    faults: Vec<Diagnostic>,
+    hidden: usize,
+}
+
+/// How many bindings of a faulty list are taken apart.
+const MAX_BINDINGS: usize = 1000;
+
+/// A piece with a body: tokens before the brace, the brace, the inside, and what follows the closing brace.
+struct Parts {
+    head: Range<usize>,
+    open: usize,
+    inside: Range<usize>,
+    rest: Range<usize>,
+}
+
+impl Recovery<'_> {
+    // ------------------------------------------------------------------------------------------------------------- items
+
+    fn file(&mut self) -> Vec<Item> {
+        let mut items = Vec::new();
+        let mut done = 0;
+        // Where the faults begin that a stray `}` further on would explain: pieces that belong into the model it closed.
+        let mut explained = 0;
+        for piece in pieces(self.lexed, self.brackets, 0..self.lexed.tokens.len()) {
+            self.stray_braces(done..piece.start, &mut explained);
+            done = piece.end;
+            let word = self.lexed.word(piece.start).to_owned();
+            let new = self.item(piece);
+            let leaked = matches!(word.as_str(), "param" | "let" | "record" | "for")
+                || (errors::begins(&word) != Some(Place::File)
+                    && matches!(new.first().map(|i| &i.kind), Some(ItemKind::Error { .. })));
+            if !leaked {
+                explained = self.faults.len();
+            }
+            items.extend(new);
+        }
+        self.stray_braces(done..self.lexed.tokens.len(), &mut explained);
+        items
+    }
+
+    /// Reports the `}` of the file's level, which stand between the pieces, and takes back what they explain.
+    fn stray_braces(&mut self, between: Range<usize>, explained: &mut usize) {
+        for fault in self.brackets.faults_in(&between) {
+            self.faults.truncate(*explained);
+            self.report_bracket(fault);
+            *explained = self.faults.len();
+        }
+    }
+
+    fn items(&mut self, tokens: Range<usize>) -> Vec<Item> {
+        pieces(self.lexed, self.brackets, tokens).into_iter().flat_map(|piece| self.item(piece)).collect()
+    }
+
+    /// The item of a piece; several when a list of bindings is faulty in part.
+    fn item(&mut self, piece: Range<usize>) -> Vec<Item> {
+        let span = self.span(&piece);
+        let doc = self.doc(&piece);
+        let one = |kind| vec![Item { doc: doc.clone(), kind, span }];
+        let broken = self.brackets.faults_in(&piece);
+        if let Some(limit) = broken.iter().find(|f| matches!(f, BracketFault::TooDeep(_) | BracketFault::TooLong(_))) {
+            self.report_bracket(limit);
+            return one(ItemKind::Error { defines: self.defines(&piece) });
+        }
+        for fault in broken {
+            self.report_bracket(fault);
+        }
+        let before = self.count();
+        let mut fallback = Vec::new();
+        if broken.is_empty() {
+            match self.build(Rule::only_item, &piece, Place::File, Builder::item) {
+                Ok(mut kind) => {
+                    self.document(&mut kind);
+                    return one(kind);
+                }
+                Err(faults) => fallback = faults,
+            }
+        }
+        let kind = self.taken_apart(&piece);
+        if self.count() == before && broken.is_empty() {
+            self.report(fallback);
+        }
+        match kind {
+            Some(kind) => one(kind),
+            None => self
+                .bindings(&piece)
+                .into_iter()
+                .map(|(rule, result)| {
+                    let kind = match (rule, result) {
+                        ("const", Ok(b)) => ItemKind::Const(vec![b]),
+                        (_, Ok(b)) => ItemKind::Param(vec![b]),
+                        (_, Err(defines)) => ItemKind::Error { defines },
+                    };
+                    Item { doc: doc.clone(), kind, span }
+                })
+                .collect(),
+        }
+    }
+
+    /// A faulty item, body by body; `None` for one without a body.
+    fn taken_apart(&mut self, piece: &Range<usize>) -> Option<ItemKind> {
+        let parts = self.parts(piece)?;
+        let error = ItemKind::Error { defines: self.defines(piece) };
+        Some(match self.lexed.word(piece.start) {
+            word @ ("neuron" | "synapse") => {
+                let is_neuron = word == "neuron";
+                let name = self.head(Rule::only_head, &parts.head, Place::File, Builder::head_ident);
+                let place = if is_neuron { Place::Neuron } else { Place::Synapse };
+                let items = self.model_items(parts.inside, place);
+                match name {
+                    Some(name) if is_neuron => ItemKind::Neuron(Model { name, items }),
+                    Some(name) => ItemKind::Synapse(Model { name, items }),
+                    None => error,
+                }
+            }
+            "experiment" => {
+                let name = self.head(Rule::only_head, &parts.head, Place::File, Builder::head_ident);
+                let body = self.block(&parts);
+                name.map_or(error, |name| ItemKind::Experiment { name, body })
+            }
+            "test" => {
+                let name = self.head(Rule::only_head, &parts.head, Place::File, Builder::head_string);
+                let body = self.block(&parts);
+                name.map_or(error, |name| ItemKind::Test { name, body })
+            }
+            "procedure" => {
+                let name = self.head(Rule::only_head, &parts.head, Place::File, Builder::procedure_head);
+                let body = self.block(&parts);
+                name.map_or(error, |(name, params)| ItemKind::Procedure { name, params, body })
+            }
+            "for" => {
+                let var = self.head(Rule::only_unroll_head, &parts.head, Place::File, Builder::unroll_head);
+                let items = self.items(parts.inside);
+                var.map_or(error, |(var, range)| ItemKind::Unroll { var, range, items })
+            }
+            "simulation" => {
+                let mut settings = Vec::new();
+                for piece in pieces(self.lexed, self.brackets, parts.inside) {
+                    settings.extend(self.leaf(Rule::only_assign, &piece, Place::Simulation, Builder::only_assign));
+                }
+                ItemKind::Simulation(settings)
+            }
+            _ => error,
+        })
+    }
+
+    // ------------------------------------------------------------------------------------------------------------ models
+
+    fn model_items(&mut self, tokens: Range<usize>, place: Place) -> Vec<ModelItem> {
+        pieces(self.lexed, self.brackets, tokens).into_iter().flat_map(|piece| self.model_item(&piece, place)).collect()
+    }
+
+    fn model_item(&mut self, piece: &Range<usize>, place: Place) -> Vec<ModelItem> {
+        let span = self.span(piece);
+        let doc = self.doc(piece);
+        let one = |kind| vec![ModelItem { doc: doc.clone(), kind, span }];
+        let broken = !self.brackets.faults_in(piece).is_empty();
+        let mut fallback = Vec::new();
+        if !broken {
+            match self.build(Rule::only_model_item, piece, place, Builder::model_item) {
+                Ok(kind) => return one(kind),
+                Err(faults) => fallback = faults,
+            }
+        }
+        let before = self.count();
+        let word = self.lexed.word(piece.start).to_owned();
+        let kind = match (word.as_str(), self.parts(piece)) {
+            ("on", Some(parts)) => {
+                let event = self.head(Rule::only_head, &parts.head, place, Builder::head_ident);
+                let body = self.block(&parts);
+                Some(event.map_or(ModelItemKind::Error { defines: None }, |event| ModelItemKind::On { event, body }))
+            }
+            ("every", Some(parts)) => {
+                let period = self.head(Rule::only_head, &parts.head, place, Builder::head_expr);
+                let body = self.block(&parts);
+                Some(
+                    period
+                        .map_or(ModelItemKind::Error { defines: None }, |period| ModelItemKind::Every { period, body }),
+                )
+            }
+            _ => None,
+        };
+        if self.count() == before {
+            self.report(fallback);
+        }
+        if let Some(kind) = kind {
+            return one(kind);
+        }
+        let found = self.bindings(piece).into_iter().map(|(rule, result)| {
+            let kind = match (rule, result) {
+                ("state", Ok(b)) => ModelItemKind::State(vec![b]),
+                ("weight", Ok(b)) => ModelItemKind::Weight(vec![b]),
+                ("learned", Ok(b)) => ModelItemKind::Learned(vec![b]),
+                ("input", Ok(b)) => ModelItemKind::Input(vec![b]),
+                (_, Ok(b)) => ModelItemKind::Param(vec![b]),
+                (_, Err(defines)) => ModelItemKind::Error { defines },
+            };
+            ModelItem { doc: doc.clone(), kind, span }
+        });
+        found.collect()
+    }
+
+    // -------------------------------------------------------------------------------------------------------- statements
+
+    fn block(&mut self, parts: &Parts) -> Block {
+        let stmts = pieces(self.lexed, self.brackets, parts.inside.clone()).iter().map(|p| self.stmt(p)).collect();
+        let close =
+            if self.lexed.kind(parts.inside.end) == Kind::Close { parts.inside.end + 1 } else { parts.inside.end };
+        Block { stmts, span: self.span(&(parts.open..close)) }
+    }
+
+    fn stmt(&mut self, piece: &Range<usize>) -> Stmt {
+        let span = self.span(piece);
+        if matches!(self.lexed.word(piece.start), "if" | "for" | "while" | "repeat")
+            && let Some(parts) = self.parts(piece)
+        {
+            let before = self.count();
+            let (kind, complete) = self.block_stmt(piece, &parts);
+            if !complete && self.count() == before {
+                let _ = self.leaf(Rule::only_stmt, piece, Place::Block, Builder::stmt);
+            }
+            return Stmt { kind, span };
+        }
+        let kind = self.leaf(Rule::only_stmt, piece, Place::Block, Builder::stmt);
+        Stmt { kind: kind.unwrap_or_else(|| self.faulty_stmt(piece, span)), span }
+    }
+
+    /// A statement with a body, and whether its parts are all that was written.
+    fn block_stmt(&mut self, piece: &Range<usize>, parts: &Parts) -> (StmtKind, bool) {
+        let head_span = self.span(&parts.head);
+        let error = Expr { kind: ExprKind::Error, span: head_span };
+        let word = self.lexed.word(piece.start).to_owned();
+        if word == "repeat" {
+            let bare = parts.head.len() == 1;
+            let body = self.block(parts);
+            let until = self.leaf(Rule::only_until, &parts.rest, Place::Block, Builder::until);
+            return (StmtKind::Repeat { body, until: until.unwrap_or(error) }, bare);
+        }
+        let bare = parts.rest.is_empty();
+        match word.as_str() {
+            "for" => {
+                let known = self.head(Rule::only_head, &parts.head, Place::Block, Builder::for_head);
+                let body = self.block(parts);
+                let (var, range, batch, epochs) = known.unwrap_or_else(|| {
+                    let var = self.name(piece.start + 1).unwrap_or_else(|| Ident::new(String::new(), head_span));
+                    (var, error, None, None)
+                });
+                (StmtKind::For { var, range, batch, epochs, body }, bare)
+            }
+            "while" => {
+                let cond = self.head(Rule::only_head, &parts.head, Place::Block, Builder::head_expr).unwrap_or(error);
+                (StmtKind::While { cond, body: self.block(parts) }, bare)
+            }
+            _ => {
+                let cond = self.head(Rule::only_head, &parts.head, Place::Block, Builder::head_expr).unwrap_or(error);
+                let then = self.block(parts);
+                let (els, complete) = self.else_part(&parts.rest);
+                (StmtKind::If { cond, then, els }, complete)
+            }
+        }
+    }
+
+    fn else_part(&mut self, rest: &Range<usize>) -> (Option<Else>, bool) {
+        if rest.is_empty() {
+            return (None, true);
+        }
+        let after = rest.start + 1..rest.end;
+        if self.lexed.word(rest.start) != "else" {
+            return (None, false);
+        }
+        let Some(parts) = self.parts(&after) else { return (None, false) };
+        if self.lexed.word(after.start) == "if" {
+            let span = self.span(&after);
+            let (kind, complete) = self.block_stmt(&after, &parts);
+            return (Some(Else::If(Box::new(Stmt { kind, span }))), complete);
+        }
+        let complete = parts.head.is_empty() && parts.rest.is_empty();
+        (Some(Else::Block(self.block(&parts))), complete)
+    }
+
+    /// What can be told of a statement that did not parse: its kind, with an error in place of its value.
+    fn faulty_stmt(&self, piece: &Range<usize>, span: Span) -> StmtKind {
+        let error = Expr { kind: ExprKind::Error, span };
+        match self.lexed.word(piece.start) {
+            "let" => match self.name(piece.start + 1) {
+                Some(name) => StmtKind::Let(Let { name, ty: None, value: error, filter: None }),
+                None => StmtKind::Expect(error),
+            },
+            "run" => StmtKind::Run(error),
+            "return" => StmtKind::Return(Some(error)),
+            "deliver" => StmtKind::Deliver { value: error, to: None },
+            "inject" => StmtKind::Inject(error),
+            "record" => StmtKind::Record(Record { targets: vec![error], every: None, to: None }),
+            // Nothing is known but that a value stands here.
+            _ => StmtKind::Expect(error),
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------------ pieces
+
+    /// How many faults there were so far.
+    fn count(&self) -> usize {
+        self.faults.len() + self.hidden
+    }
+
+    /// Reports the faults of one piece: at least one, whether it is shown or not.
+    fn report(&mut self, faults: Vec<Diagnostic>) {
+        if faults.is_empty() || self.faults.len() >= MAX_FAULTS {
+            self.hidden += faults.len().max(1);
+        } else {
+            self.faults.extend(faults);
+        }
+    }
+
+    fn report_bracket(&mut self, fault: &BracketFault) {
+        let shown = self.faults.len() < MAX_FAULTS;
+        self.report(if shown { vec![errors::bracket(self.id, self.lexed, fault)] } else { Vec::new() });
+    }
+
+    /// Matches a piece and builds its node; otherwise the faults to report (none once enough are shown).
+    fn build<T>(
+        &self,
+        rule: Rule,
+        piece: &Range<usize>,
+        place: Place,
+        build: impl FnOnce(&mut Builder, Pairs<'_, Rule>) -> Option<T>,
+    ) -> Result<T, Vec<Diagnostic>> {
+        let bytes = self.lexed.bytes(piece);
+        let text = self.lexed.text.get(bytes.clone()).unwrap_or("");
+        match matches(rule, text) {
+            Err(_) if self.faults.len() >= MAX_FAULTS => Err(Vec::new()),
+            Err(error) => Err(vec![errors::explain(self.id, self.lexed, piece, place, &error)]),
+            Ok(pairs) => {
+                let mut builder = Builder::new(self.id, bytes.start);
+                match build(&mut builder, pairs) {
+                    Some(node) if builder.faults.is_empty() => Ok(node),
+                    _ if builder.faults.is_empty() => Err(vec![errors::bug(self.span(piece))]),
+                    _ => Err(builder.faults),
+                }
+            }
+        }
+    }
+
+    /// A piece without a body: its node, or its fault reported, unless that is a bracket's.
+    fn leaf<T>(
+        &mut self,
+        rule: Rule,
+        piece: &Range<usize>,
+        place: Place,
+        build: impl FnOnce(&mut Builder, Pairs<'_, Rule>) -> Option<T>,
+    ) -> Option<T> {
+        if !self.brackets.faults_in(piece).is_empty() {
+            return None;
+        }
+        match self.build(rule, piece, place, build) {
+            Ok(node) => Some(node),
+            Err(faults) => {
+                self.report(faults);
+                None
+            }
+        }
+    }
+
+    /// A head such as `neuron M`, read by `read`.
+    fn head<T>(
+        &mut self,
+        rule: Rule,
+        head: &Range<usize>,
+        place: Place,
+        read: fn(&mut Builder, Pair<'_, Rule>) -> Option<T>,
+    ) -> Option<T> {
+        self.leaf(rule, head, place, |b: &mut Builder, mut pairs: Pairs<'_, Rule>| {
+            let pair = pairs.next()?.into_inner().next()?;
+            read(b, pair)
+        })
+    }
+
+    /// The bindings of a faulty `param`, `state`, … one by one: those that parse, and the names of the others. For any other
+    /// piece the one name it would define.
+    fn bindings(&self, piece: &Range<usize>) -> Vec<(&'static str, Result<Binding, Option<Ident>>)> {
+        let words = ["param", "const", "state", "weight", "learned", "input"];
+        let Some(word) = words.into_iter().find(|w| *w == self.lexed.word(piece.start)) else {
+            return vec![("", Err(self.defines(piece)))];
+        };
+        let (mut out, mut at, mut start) = (Vec::new(), piece.start + 1, piece.start + 1);
+        while at <= piece.end && out.len() < MAX_BINDINGS {
+            if at == piece.end || self.lexed.kind(at) == Kind::Comma {
+                let part = start..at;
+                let parsed = if self.brackets.faults_in(&part).is_empty() && !part.is_empty() {
+                    self.build(Rule::only_binding, &part, Place::Block, Builder::only_binding).ok()
+                } else {
+                    None
+                };
+                out.push((word, parsed.ok_or_else(|| self.name(start))));
+                start = at + 1;
+            }
+            at = if self.lexed.kind(at) == Kind::Open { self.brackets.close(at).max(at) + 1 } else { at + 1 };
+        }
+        if out.is_empty() { vec![("", Err(None))] } else { out }
+    }
+
+    /// The name that a faulty piece would define, so that its uses stay silent.
+    fn defines(&self, piece: &Range<usize>) -> Option<Ident> {
+        match self.lexed.word(piece.start) {
+            "connect" if self.lexed.word(piece.start + 2) == ":" => self.name(piece.start + 1),
+            "import" => piece.clone().find(|t| self.lexed.word(*t) == "as").and_then(|t| self.name(t + 1)),
+            // A model whose spike clause is faulty does spike.
+            "spike" => self.name(piece.start),
+            "neuron" | "synapse" | "population" | "experiment" | "procedure" | "readout" | "data" | "const"
+            | "param" | "let" | "fn" | "kernel" | "state" | "weight" | "learned" | "input" | "event" => {
+                self.name(piece.start + 1)
+            }
+            _ => None,
+        }
+    }
+
+    fn name(&self, token: usize) -> Option<Ident> {
+        let span = self.lexed.tokens.get(token).map(|t| Span::new(self.id, t.start as usize, t.end as usize))?;
+        let word = self.lexed.word(token);
+        (self.lexed.kind(token) == Kind::Word && !errors::is_reserved(word)).then(|| Ident::new(word.to_owned(), span))
+    }
+
+    /// Takes a piece apart at its first brace.
+    fn parts(&self, piece: &Range<usize>) -> Option<Parts> {
+        let mut at = piece.start;
+        while at < piece.end {
+            if self.lexed.kind(at) == Kind::Open {
+                let close = self.brackets.close(at).max(at + 1).min(piece.end);
+                if self.lexed.word(at) == "{" {
+                    let rest = if self.lexed.kind(close) == Kind::Close { close + 1 } else { close };
+                    let rest = rest.min(piece.end)..piece.end;
+                    return Some(Parts { head: piece.start..at, open: at, inside: at + 1..close, rest });
+                }
+                at = close;
+            }
+            at += 1;
+        }
+        None
+    }
+
+    fn span(&self, piece: &Range<usize>) -> Span {
+        let bytes = self.lexed.bytes(piece);
+        Span::new(self.id, bytes.start, bytes.end)
+    }
+
+    fn doc(&self, piece: &Range<usize>) -> String {
+        let token = self.lexed.tokens.get(piece.start).filter(|t| t.first);
+        token.map(|t| doc_text(&self.lexed.text, t.start as usize)).unwrap_or_default()
+    }
+
+    /// Adds the documentation of inner items, which the grammar does not see.
+    fn document(&self, kind: &mut ItemKind) {
+        match kind {
+            ItemKind::Neuron(model) | ItemKind::Synapse(model) => {
+                for item in &mut model.items {
+                    item.doc = doc_text(&self.lexed.text, item.span.start as usize);
+                }
+            }
+            ItemKind::Unroll { items, .. } => {
+                for item in items {
+                    item.doc = doc_text(&self.lexed.text, item.span.start as usize);
+                    self.document(&mut item.kind);
+                }
+            }
+            _ => {}
+        }
+    }
+}
