@@ -3,6 +3,7 @@
 //! and SSE4.1.
 
 #![cfg(feature = "jit")]
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
 
 mod support;
 
