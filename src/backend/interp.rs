@@ -339,7 +339,6 @@ fn defined(bits: Option<u64>) -> Result<u64, BackendError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
     use super::*;
     use crate::lir::text;

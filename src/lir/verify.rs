@@ -569,7 +569,6 @@ fn marked(f: &For) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
     use super::*;
     use crate::lir::{Const, text};
