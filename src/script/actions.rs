@@ -60,7 +60,8 @@ impl Lower<'_, '_> {
             "print" => Some(StmtKind::Print(self.print(args)?)),
             "log" if is_log_file => self.log_row(name, args, span),
             other => {
-                let value_function = table::is_function(other) || matches!(self.cx.scope.names.get(other), Some((Symbol::Fn { .. }, _)));
+                let value_function =
+                    table::is_function(other) || matches!(self.cx.scope.names.get(other), Some((Symbol::Fn { .. }, _)));
                 if table::LATER.contains(&other) {
                     self.err(
                         Diagnostic::new(Code::E0901, span, format!("`{other}` is not supported in protocols yet"))
@@ -89,9 +90,10 @@ impl Lower<'_, '_> {
             return None;
         }
         if let Some(named) = args.iter().find_map(|a| a.name.as_ref()) {
-            let d = Diagnostic::new(Code::E0105, named.span, format!("`{}` has no argument `{}`", name.node, named.node))
-                .label("not expected")
-                .note(format!("it takes {takes}"));
+            let d =
+                Diagnostic::new(Code::E0105, named.span, format!("`{}` has no argument `{}`", name.node, named.node))
+                    .label("not expected")
+                    .note(format!("it takes {takes}"));
             self.err(d);
             return None;
         }
@@ -109,9 +111,13 @@ impl Lower<'_, '_> {
         if response_value.ty != Ty::Poisoned && !response_value.ty.num().is_some_and(|n| n.kind != Kind::Bool) {
             let found = self.describe(&response_value.ty);
             self.err(
-                Diagnostic::new(Code::E0502, response.span, format!("`{}` needs the response of the network", name.node))
-                    .label(format!("this is {found}"))
-                    .help("give numbers, one for each neuron, such as `E.count`"),
+                Diagnostic::new(
+                    Code::E0502,
+                    response.span,
+                    format!("`{}` needs the response of the network", name.node),
+                )
+                .label(format!("this is {found}"))
+                .help("give numbers, one for each neuron, such as `E.count`"),
             );
             ok = false;
         }
@@ -139,9 +145,13 @@ impl Lower<'_, '_> {
             Thing::Neurons(n) => {
                 let name = entity_name(self.cx.model, Entity::Pop(n.view.pop)).to_owned();
                 self.err(
-                    Diagnostic::new(Code::E0901, e.span, format!("`{what}` of a part of a population is not supported yet"))
-                        .label(format!("a part of `{name}`"))
-                        .help(format!("`{what}({name})` takes all of it; single states of a part can be assigned")),
+                    Diagnostic::new(
+                        Code::E0901,
+                        e.span,
+                        format!("`{what}` of a part of a population is not supported yet"),
+                    )
+                    .label(format!("a part of `{name}`"))
+                    .help(format!("`{what}({name})` takes all of it; single states of a part can be assigned")),
                 );
                 None
             }
@@ -277,12 +287,18 @@ impl Lower<'_, '_> {
                 Ty::Poisoned => ok = false,
                 Ty::Num(_) | Ty::Str => {
                     let unit = self.shown(&value);
-                    items.push(PrintItem { label: label.take(), text: text::expr(&arg.value), value: Some(value), unit });
+                    items.push(PrintItem {
+                        label: label.take(),
+                        text: text::expr(&arg.value),
+                        value: Some(value),
+                        unit,
+                    });
                 }
                 other => {
                     let found = self.describe(other);
                     self.err(
-                        Diagnostic::new(Code::E0502, arg.span, "this cannot be printed").label(format!("this is {found}")),
+                        Diagnostic::new(Code::E0502, arg.span, "this cannot be printed")
+                            .label(format!("this is {found}")),
                     );
                     ok = false;
                 }

@@ -1,20 +1,18 @@
 //! Calls that give a value: functions of one element, reductions, measures of spikes, draws, user functions, and procedures.
 
-use crate::builtins::Dist;
+use crate::builtins::{Builtin, DimRule, Dist};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::ReadoutId;
-use crate::script::operators::{Operand, convert, fits_any, kind_of, to_real};
 use crate::script::index;
-use crate::script::ir::{
-    Axis, AxisName, Expr, ExprKind, Kind, Metric, Neurons, NumTy, Over, Reduction, Samples, Ty,
-};
+use crate::script::ir::{Axis, AxisName, Expr, ExprKind, Kind, Metric, NumTy, Over, Reduction, Samples, Ty};
 use crate::script::lower::{Bound, Lower, poisoned};
 use crate::script::names::Thing;
+use crate::script::operators::{Operand, convert, fits_any, kind_of, to_real};
+use crate::script::suggest::nearest;
 use crate::script::{quantity, shape, table};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
-use crate::units::nearest::nearest;
 use crate::units::{Dim, Ratio};
 
 impl Lower<'_, '_> {
@@ -79,17 +77,18 @@ impl Lower<'_, '_> {
         {
             return Thing::Value(self.reduction(op, args, span));
         }
-        if let Some((builtin, params, units)) = table::builtin(name) {
-            let Some(values) = self.arguments(name, name_span, params, params.len(), args) else {
-                return Thing::Poisoned;
+        if let Some(row) = Builtin::named(name) {
+            let params: &[&str] = match row.args {
+                1 => &["x"],
+                2 => &["a", "b"],
+                _ => &["x", "lo", "hi"],
             };
-            return Thing::Value(self.elementwise(name, builtin, units, values, span));
+            let Some(values) = self.arguments(name, name_span, params, args) else { return Thing::Poisoned };
+            return Thing::Value(self.elementwise(name, row.builtin, row.rule, values, span));
         }
-        if let Some((dist, params)) = table::distribution(name) {
-            let Some(values) = self.arguments(name, name_span, params, params.len(), args) else {
-                return Thing::Poisoned;
-            };
-            return Thing::Value(self.draw(name, dist, values, span));
+        if let Some(row) = Dist::named(name) {
+            let Some(values) = self.arguments(name, name_span, row.params, args) else { return Thing::Poisoned };
+            return Thing::Value(self.draw(name, row.dist, values, span));
         }
         match name {
             "accuracy" => {
@@ -97,11 +96,9 @@ impl Lower<'_, '_> {
                     return self.arity(name, name_span, "one readout", args);
                 };
                 match self.readout(&arg.value) {
-                    Some(r) => Thing::Value(Expr {
-                        kind: ExprKind::Accuracy(r),
-                        ty: Ty::scalar(Kind::Real(Dim::NONE)),
-                        span,
-                    }),
+                    Some(r) => {
+                        Thing::Value(Expr { kind: ExprKind::Accuracy(r), ty: Ty::scalar(Kind::Real(Dim::NONE)), span })
+                    }
                     None => Thing::Poisoned,
                 }
             }
@@ -181,8 +178,8 @@ impl Lower<'_, '_> {
             .filter(|(_, (s, _))| matches!(s, Symbol::Fn { .. } | Symbol::Procedure { .. }))
             .map(|(n, _)| n.clone())
             .collect();
-        let names = own.iter().map(String::as_str).chain(table::FUNCTIONS.iter().copied());
-        if let Some(near) = nearest(name, names) {
+        let near = nearest(name, own.iter().map(String::as_str).chain(table::functions()));
+        if let Some(near) = near {
             d = d.help(format!("did you mean `{near}`?")).fix(span, near);
         }
         self.err(d);
@@ -197,14 +194,14 @@ impl Lower<'_, '_> {
 
     pub(crate) fn arity(&mut self, name: &str, span: Span, takes: &str, args: &[ast::Arg]) -> Thing {
         self.check_args(args);
-        self.err(
-            Diagnostic::new(Code::E0105, span, format!("`{name}` takes {takes}"))
-                .label(format!("{} given", match args.len() {
-                    0 => "nothing is".to_owned(),
-                    1 => "1 argument is".to_owned(),
-                    n => format!("{n} arguments are"),
-                })),
-        );
+        self.err(Diagnostic::new(Code::E0105, span, format!("`{name}` takes {takes}")).label(format!(
+            "{} given",
+            match args.len() {
+                0 => "nothing is".to_owned(),
+                1 => "1 argument is".to_owned(),
+                n => format!("{n} arguments are"),
+            }
+        )));
         Thing::Poisoned
     }
 
@@ -237,9 +234,13 @@ impl Lower<'_, '_> {
                 let at = arg.name.as_ref().map_or(arg.span, |n| n.span);
                 let message = match &arg.name {
                     Some(n) => format!("`{name}` has no argument `{}`", n.node),
-                    None => format!("`{name}` takes {} argument{}", params.len(), if params.len() == 1 { "" } else { "s" }),
+                    None => {
+                        format!("`{name}` takes {} argument{}", params.len(), if params.len() == 1 { "" } else { "s" })
+                    }
                 };
-                let mut d = Diagnostic::new(Code::E0105, at, message).label("not expected").note(format!("it is `{signature}`"));
+                let mut d = Diagnostic::new(Code::E0105, at, message)
+                    .label("not expected")
+                    .note(format!("it is `{signature}`"));
                 if let Some(near) = arg.name.as_ref().and_then(|n| nearest(&n.node, params.iter().copied())) {
                     d = d.help(format!("did you mean `{near}`?")).fix(at, near);
                 }
@@ -282,10 +283,9 @@ impl Lower<'_, '_> {
         name: &str,
         name_span: Span,
         params: &[&str],
-        required: usize,
         args: &'e [ast::Arg],
     ) -> Option<Vec<Operand<'e>>> {
-        let slots = self.matched(name, name_span, params, required, args)?;
+        let slots = self.matched(name, name_span, params, params.len(), args)?;
         let values: Vec<Operand> =
             slots.into_iter().flatten().map(|a| Operand { value: self.expr(&a.value), ast: &a.value }).collect();
         for v in &values {
@@ -304,19 +304,12 @@ impl Lower<'_, '_> {
         Some(values)
     }
 
-    fn elementwise(
-        &mut self,
-        name: &str,
-        builtin: crate::builtins::Builtin,
-        units: table::Units,
-        values: Vec<Operand>,
-        span: Span,
-    ) -> Expr {
+    fn elementwise(&mut self, name: &str, builtin: Builtin, rule: DimRule, values: Vec<Operand>, span: Span) -> Expr {
         let what = format!("`{name}`");
         let mut kind = values.first().map_or(Kind::Int, |v| kind_of(&v.value));
         let mut out = Vec::new();
-        match units {
-            table::Units::Keep => {
+        match rule {
+            DimRule::Same => {
                 let mut values = values.into_iter();
                 let Some(mut first) = values.next() else { return poisoned(span) };
                 for v in values {
@@ -328,7 +321,7 @@ impl Lower<'_, '_> {
                 out.insert(0, first.value);
                 out = out.into_iter().map(|v| convert(v, kind)).collect();
             }
-            table::Units::Bare => {
+            DimRule::Bare => {
                 for v in values {
                     let d = kind_of(&v.value).dim();
                     if !d.is_none() {
@@ -344,12 +337,12 @@ impl Lower<'_, '_> {
                 }
                 kind = Kind::Real(Dim::NONE);
             }
-            table::Units::Root => {
+            DimRule::Root => {
                 let half = Ratio::new(1, 2).unwrap_or(Ratio::ZERO);
                 kind = Kind::Real(kind.dim().pow(half));
                 out = values.into_iter().map(|v| to_real(v.value)).collect();
             }
-            table::Units::Drop => {
+            DimRule::ToBare => {
                 kind = Kind::Real(Dim::NONE);
                 out = values.into_iter().map(|v| to_real(v.value)).collect();
             }
@@ -360,8 +353,12 @@ impl Lower<'_, '_> {
 
     fn draw(&mut self, name: &str, dist: Dist, values: Vec<Operand>, span: Span) -> Expr {
         if let Some(v) = values.iter().find(|v| !v.value.ty.axes().is_empty()) {
-            let d = Diagnostic::new(Code::E0901, v.ast.span, "draws with a parameter for each element are not supported yet")
-                .label("a single number is needed");
+            let d = Diagnostic::new(
+                Code::E0901,
+                v.ast.span,
+                "draws with a parameter for each element are not supported yet",
+            )
+            .label("a single number is needed");
             return self.fault(d, span);
         }
         let what = format!("`{name}`");
@@ -392,13 +389,14 @@ impl Lower<'_, '_> {
                 if let Some(v) = all.iter().find(|v| !bare(v)).cloned() {
                     return self.needs_bare(name, &v, span);
                 }
-                let kind = if dist == Dist::Bernoulli { Kind::Bool } else { Kind::Real(Dim::NONE) };
+                let kind = if dist == Dist::Bernoulli { Kind::Int } else { Kind::Real(Dim::NONE) };
                 (all.into_iter().map(|v| to_real(v.value)).collect(), kind)
             }
             Dist::Randint => {
                 let all: Vec<Operand> = values.collect();
                 if let Some(v) = all.iter().find(|v| kind_of(&v.value) != Kind::Int) {
-                    let d = Diagnostic::new(Code::E0205, v.ast.span, "`randint` needs whole numbers").label("not a whole number");
+                    let d = Diagnostic::new(Code::E0205, v.ast.span, "`randint` needs whole numbers")
+                        .label("not a whole number");
                     return self.fault(d, span);
                 }
                 (all.into_iter().map(|v| v.value).collect(), Kind::Int)
@@ -442,7 +440,9 @@ impl Lower<'_, '_> {
             );
         };
         let kind = match (op, num.kind) {
-            (Reduction::Count, Kind::Bool) | (Reduction::Argmax | Reduction::Argmin, Kind::Int | Kind::Real(_)) => Kind::Int,
+            (Reduction::Count, Kind::Bool) | (Reduction::Argmax | Reduction::Argmin, Kind::Int | Kind::Real(_)) => {
+                Kind::Int
+            }
             (Reduction::Count, _) => {
                 let what = self.describe(&value.ty);
                 return self.fault(
@@ -498,8 +498,12 @@ impl Lower<'_, '_> {
             let post = Axis { name: AxisName::Post(*p), len: Some(shape::view_len(self.cx.model, &proj.post)) };
             if matches!(op, Reduction::Argmax | Reduction::Argmin) && matches!(over.node.as_str(), "pre" | "post") {
                 self.err(
-                    Diagnostic::new(Code::E0901, arg.span, format!("`{}` over synapses is not supported yet", op.name()))
-                        .label("not built yet"),
+                    Diagnostic::new(
+                        Code::E0901,
+                        arg.span,
+                        format!("`{}` over synapses is not supported yet", op.name()),
+                    )
+                    .label("not built yet"),
                 );
                 return None;
             }
@@ -527,7 +531,11 @@ impl Lower<'_, '_> {
                     AxisName::Unnamed => "one without a name",
                 })
                 .collect();
-            let label = if has.is_empty() { "a single number has no axes".to_owned() } else { format!("its axes: {}", has.join(", ")) };
+            let label = if has.is_empty() {
+                "a single number has no axes".to_owned()
+            } else {
+                format!("its axes: {}", has.join(", "))
+            };
             self.err(
                 Diagnostic::new(Code::E0502, over.span, format!("there is no axis `{}` to reduce", over.node))
                     .label("no such axis")
@@ -537,8 +545,12 @@ impl Lower<'_, '_> {
         }
         if hits.len() > 1 && matches!(op, Reduction::Argmax | Reduction::Argmin) && hits.len() != axes.len() {
             self.err(
-                Diagnostic::new(Code::E0901, arg.span, format!("`{}` over several axes is not supported yet", op.name()))
-                    .label("not built yet"),
+                Diagnostic::new(
+                    Code::E0901,
+                    arg.span,
+                    format!("`{}` over several axes is not supported yet", op.name()),
+                )
+                .label("not built yet"),
             );
             return None;
         }
@@ -552,7 +564,8 @@ impl Lower<'_, '_> {
         let Some(slots) = self.matched(name, span, &["neurons", "from", "to"], 1, args) else { return poisoned(span) };
         let mut slots = slots.into_iter();
         let Some(Some(of_arg)) = slots.next() else { return poisoned(span) };
-        let times: Vec<Option<Expr>> = slots.map(|s| s.map(|a| self.time(&a.value, &format!("an end of `{name}`")))).collect();
+        let times: Vec<Option<Expr>> =
+            slots.map(|s| s.map(|a| self.time(&a.value, &format!("an end of `{name}`")))).collect();
         let of = match self.resolve(&of_arg.value) {
             Thing::Neurons(n) | Thing::Spikes(n) => n,
             Thing::Poisoned => return poisoned(span),
@@ -585,7 +598,9 @@ impl Lower<'_, '_> {
         match &value.ty {
             Ty::Poisoned => value,
             Ty::Num(n) if n.axes.is_empty() && n.kind.dim() == Dim::TIME => value,
-            Ty::Num(n) if n.axes.is_empty() && n.kind != Kind::Bool && fits_any(e) => convert(value, Kind::Real(Dim::TIME)),
+            Ty::Num(n) if n.axes.is_empty() && n.kind != Kind::Bool && fits_any(e) => {
+                convert(value, Kind::Real(Dim::TIME))
+            }
             Ty::Num(n) if n.axes.is_empty() && n.kind.dim().is_none() && super::operators::is_literal(e) => {
                 let d = self.bare_number(e, "ms", None);
                 self.fault(d, e.span)
@@ -653,9 +668,13 @@ impl Lower<'_, '_> {
             }
             if repeats_effect(&value) {
                 return self.fault(
-                    Diagnostic::new(Code::E0901, arg.span, "a draw or procedure inside a function's argument is not supported yet")
-                        .label("would be evaluated wherever the function uses it")
-                        .help("put it in a variable first: `let x = …`"),
+                    Diagnostic::new(
+                        Code::E0901,
+                        arg.span,
+                        "a draw or procedure inside a function's argument is not supported yet",
+                    )
+                    .label("would be evaluated wherever the function uses it")
+                    .help("put it in a variable first: `let x = …`"),
                     span,
                 );
             }
@@ -669,7 +688,6 @@ impl Lower<'_, '_> {
         self.scopes = outside;
         value
     }
-
 }
 
 fn wrap(value: Expr, kind: Kind, node: fn(Box<Expr>) -> ExprKind) -> Expr {

@@ -36,7 +36,7 @@ impl Lower<'_, '_> {
                 None => Thing::Poisoned,
             },
             Thing::Synapses { proj, select: Select::AllSynapses, .. } => match self.index_synapses(proj, items, span) {
-                Some(select) => Thing::Synapses { proj, select, span },
+                Some(select) => Thing::Synapses { proj, select },
                 None => Thing::Poisoned,
             },
             Thing::Samples(of) => self.index_samples(of, items, span),
@@ -141,7 +141,8 @@ impl Lower<'_, '_> {
         for ((item, item_span), len) in items.into_iter().zip(&lens) {
             picks.push(self.constant_pick(&item, item_span, *len, name)?);
         }
-        let view = if several { self.list_view(&of.view, &picks, span)? } else { grid_view(self.cx.model, &of.view, &picks) };
+        let view =
+            if several { self.list_view(&of.view, &picks, span)? } else { grid_view(self.cx.model, &of.view, &picks) };
         Some(Neurons { view, at: Vec::new(), span })
     }
 
@@ -185,11 +186,9 @@ impl Lower<'_, '_> {
                 let at = constant(e)?;
                 (at, at + 1, true)
             }
-            Item::Range(a, b) => (
-                a.as_ref().map_or(Some(0), constant)?,
-                b.as_ref().map_or(Some(len as i64), constant)?,
-                false,
-            ),
+            Item::Range(a, b) => {
+                (a.as_ref().map_or(Some(0), constant)?, b.as_ref().map_or(Some(len as i64), constant)?, false)
+            }
             Item::Faulty => return None,
         };
         if a < 0 || b > len as i64 || a >= b {
@@ -201,7 +200,11 @@ impl Lower<'_, '_> {
                 (format!("{a}..{b} is out of range"), format!("the widest range is 0..{len}"))
             };
             let mut d = Diagnostic::new(Code::E0402, span, written).help(help);
-            d = if name.is_empty() { d.label(format!("the length is {len}")) } else { d.label(format!("`{name}` has {len} here")) };
+            d = if name.is_empty() {
+                d.label(format!("the length is {len}"))
+            } else {
+                d.label(format!("`{name}` has {len} here"))
+            };
             self.err(d);
             return None;
         }
@@ -297,9 +300,8 @@ impl Lower<'_, '_> {
             );
             return None;
         };
-        let scalars_or_whole = |items: &[(Item, Span)]| {
-            items.iter().all(|(i, _)| matches!(i, Item::At(_) | Item::Range(None, None)))
-        };
+        let scalars_or_whole =
+            |items: &[(Item, Span)]| items.iter().all(|(i, _)| matches!(i, Item::At(_) | Item::Range(None, None)));
         match value.kind {
             ExprKind::Var(Place { key, select: Select::Neurons(n), .. }) => {
                 let n = self.index_neurons(&n, items, index_span, span)?;

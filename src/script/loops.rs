@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::diag::{Code, Diagnostic};
-use crate::script::operators::kind_of;
 use crate::script::index;
 use crate::script::ir::{Expr, Kind, SampleLoop, Samples, StmtKind, Ty};
 use crate::script::lower::{Batch, Lower};
 use crate::script::names::Thing;
+use crate::script::operators::kind_of;
 use crate::source::Span;
 use crate::syntax::ast;
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{DataId, Model, ProjId, ReadoutId, ShownUnit, View};
-use crate::script::ir::{Body, Expr, ExprKind, Experiment, LocalDecl, LocalId, ProcId, Program, Test, Ty};
+use crate::script::ir::{Body, Experiment, Expr, ExprKind, LocalDecl, LocalId, ProcId, Program, Test, Ty};
 use crate::script::machine::VarKey;
 use crate::sema::scope::Scope;
 use crate::source::Span;

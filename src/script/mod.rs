@@ -15,7 +15,10 @@ mod quantity;
 mod recording;
 mod shape;
 mod stmts;
+mod suggest;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod walk;
 

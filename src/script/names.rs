@@ -7,19 +7,22 @@ use crate::script::ir::{
 };
 use crate::script::lower::{Bound, Fixed, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
+use crate::script::suggest::nearest;
 use crate::script::{quantity, shape, table};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::Dim;
-use crate::units::nearest::nearest;
 
 /// What an expression without operators stands for.
 #[derive(Debug, Clone)]
 pub(crate) enum Thing {
     Value(Expr),
     Neurons(Neurons),
-    Synapses { proj: ProjId, select: Select, span: Span },
+    Synapses {
+        proj: ProjId,
+        select: Select,
+    },
     Spikes(Neurons),
     Readout(ReadoutId),
     Data(DataId),
@@ -150,14 +153,14 @@ impl Lower<'_, '_> {
         let mut names: Vec<String> = self.scopes.iter().flatten().map(|(n, ..)| n.clone()).collect();
         names.extend(self.cx.scope.names.keys().cloned());
         names.extend(["t", "dt", "pi", "inf"].map(str::to_owned));
-        names.extend(table::FUNCTIONS.iter().map(|&f| f.to_owned()));
+        names.extend(table::functions().map(str::to_owned));
         names
     }
 
     fn fixed(&mut self, fixed: &Fixed, span: Span) -> Thing {
         match fixed {
             Fixed::Neurons(view) => Thing::Neurons(Neurons { view: view.clone(), at: Vec::new(), span }),
-            Fixed::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses, span },
+            Fixed::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses },
             Fixed::Readout(r) => Thing::Readout(*r),
             Fixed::Data(d) => Thing::Data(*d),
         }
@@ -184,7 +187,7 @@ impl Lower<'_, '_> {
                 Thing::Neurons(Neurons { view, at: Vec::new(), span })
             }
             Symbol::View(view) => Thing::Neurons(Neurons { view: view.clone(), at: Vec::new(), span }),
-            Symbol::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses, span },
+            Symbol::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses },
             Symbol::Readout(r) => Thing::Readout(*r),
             Symbol::Data(d) => Thing::Data(*d),
             Symbol::Neuron => Thing::Other("a neuron model"),
@@ -222,9 +225,10 @@ impl Lower<'_, '_> {
                     "label" => (Field::Label, Kind::Int, Vec::new()),
                     "index" => (Field::Index, Kind::Int, Vec::new()),
                     other => {
-                        let mut d = Diagnostic::new(Code::E0504, member.span, format!("a sample has no field `{other}`"))
-                            .label("no such field")
-                            .help("the fields of these samples are `image`, `label` and `index`");
+                        let mut d =
+                            Diagnostic::new(Code::E0504, member.span, format!("a sample has no field `{other}`"))
+                                .label("no such field")
+                                .help("the fields of these samples are `image`, `label` and `index`");
                         if let Some(near) = nearest(other, ["image", "label", "index"].into_iter()) {
                             d = d.fix(member.span, near);
                         }
@@ -237,10 +241,9 @@ impl Lower<'_, '_> {
             Thing::Poisoned => Thing::Poisoned,
             Thing::Value(e) if e.ty == Ty::Poisoned => Thing::Poisoned,
             other => {
-                let mut d =
-                    Diagnostic::new(Code::E0104, member.span, format!("there is no `.{}` here", member.node))
-                        .label("no such member")
-                        .also(base_span, format!("this is {}", other.describe()));
+                let mut d = Diagnostic::new(Code::E0104, member.span, format!("there is no `.{}` here", member.node))
+                    .label("no such member")
+                    .also(base_span, format!("this is {}", other.describe()));
                 if let Thing::Samples(_) = other {
                     d = d.help("take the samples one by one: `for s in … { … s.image … }`");
                 }

@@ -26,7 +26,7 @@ impl Lower<'_, '_> {
                 scalar(ExprKind::Const(*value), if *is_int { Kind::Int } else { Kind::Real(Dim::NONE) })
             }
             ast::ExprKind::Number { value, unit: Some(unit), .. } => match quantity::of_literal(unit) {
-                Ok(unit) => scalar(ExprKind::Const(unit.scale(*value)), Kind::Real(unit.dim)),
+                Ok(unit) => scalar(ExprKind::Const(value * unit.factor), Kind::Real(unit.dim)),
                 Err(d) => self.fault(*d, span),
             },
             ast::ExprKind::Str(s) => Expr { kind: ExprKind::Str(s.as_str().into()), ty: Ty::Str, span },
@@ -57,7 +57,10 @@ impl Lower<'_, '_> {
     fn list(&mut self, items: &[ast::Expr], span: Span) -> Expr {
         let values: Vec<Expr> = items.iter().map(|i| self.expr(i)).collect();
         let Some((first, rest)) = items.split_first() else {
-            return self.fault(Diagnostic::new(Code::E0502, span, "an empty list has no type").label("write at least one value"), span);
+            return self.fault(
+                Diagnostic::new(Code::E0502, span, "an empty list has no type").label("write at least one value"),
+                span,
+            );
         };
         if values.iter().any(|v| v.ty == Ty::Poisoned) {
             return poisoned(span);
@@ -68,7 +71,8 @@ impl Lower<'_, '_> {
         for (item, value) in rest.iter().zip(values) {
             let Some(head) = out.first().cloned() else { break };
             let l = Operand { value: head, ast: first };
-            let Some((_, _, k)) = self.unify("a list", item.span, l, Operand { value: value.clone(), ast: item }) else {
+            let Some((_, _, k)) = self.unify("a list", item.span, l, Operand { value: value.clone(), ast: item })
+            else {
                 return poisoned(span);
             };
             kind = Some(k);
@@ -79,7 +83,8 @@ impl Lower<'_, '_> {
         };
         if out.iter().any(|v| !v.ty.axes().is_empty()) {
             return self.fault(
-                Diagnostic::new(Code::E0901, span, "lists of arrays are not supported yet").label("only single numbers"),
+                Diagnostic::new(Code::E0901, span, "lists of arrays are not supported yet")
+                    .label("only single numbers"),
                 span,
             );
         }
@@ -140,7 +145,9 @@ impl Lower<'_, '_> {
             for (side, end) in sides.iter_mut().zip(ends) {
                 let Some(end) = end else { continue };
                 let what = "a range and the value in it";
-                let Some((v, e, kind)) = self.unify(what, end.ast.span, value.clone(), end) else { return poisoned(span) };
+                let Some((v, e, kind)) = self.unify(what, end.ast.span, value.clone(), end) else {
+                    return poisoned(span);
+                };
                 value.value = v;
                 *side = Some(e);
                 kinds.push(kind);
@@ -148,10 +155,9 @@ impl Lower<'_, '_> {
             let kind = value.value.ty.num().map_or(Kind::Int, |n| n.kind);
             // An end that became real later than the other makes both real.
             let [lo, hi] = sides.map(|s| s.map(|e| convert(e, kind)));
-            let Some((mut aligned, axes)) = self.align(
-                [Some(value.value), lo, hi].into_iter().flatten().collect(),
-                span,
-            ) else {
+            let Some((mut aligned, axes)) =
+                self.align([Some(value.value), lo, hi].into_iter().flatten().collect(), span)
+            else {
                 return poisoned(span);
             };
             let hi = end.is_some().then(|| aligned.pop()).flatten().map(Box::new);
@@ -173,8 +179,12 @@ impl Lower<'_, '_> {
                 span,
             );
         }
-        let unified =
-            self.unify("a list and the value in it", span, Operand { value, ast: left }, Operand { value: list, ast: right });
+        let unified = self.unify(
+            "a list and the value in it",
+            span,
+            Operand { value, ast: left },
+            Operand { value: list, ast: right },
+        );
         let Some((value, list, _)) = unified else { return poisoned(span) };
         let kind = ExprKind::OneOf { value: Box::new(value), list: Box::new(list) };
         Expr { kind, ty: Ty::scalar(Kind::Bool), span }
@@ -401,8 +411,8 @@ impl Lower<'_, '_> {
         )
         .also(l.ast.span, label(l, a))
         .also(r.ast.span, label(r, b));
-        if let Some(help) = crate::units::explain::missing_factor(b, a) {
-            d = d.help(format!("for the right side to be {}: {help}", name(l, a)));
+        if !a.is_none() && !b.is_none() {
+            d = d.note(format!("they differ by a factor in {}", quantity::describe(a.div(b))));
         }
         d
     }
@@ -448,9 +458,13 @@ impl Lower<'_, '_> {
         if !value.ty.axes().is_empty() {
             let shape = shape::describe(value.ty.axes());
             return self.fault(
-                Diagnostic::new(Code::E0205, e.span, format!("{what} needs a single truth value, and these are {shape}"))
-                    .label("one truth value for each element")
-                    .help("reduce them: `min(…)` of the values, or `count(…) > 0`"),
+                Diagnostic::new(
+                    Code::E0205,
+                    e.span,
+                    format!("{what} needs a single truth value, and these are {shape}"),
+                )
+                .label("one truth value for each element")
+                .help("reduce them: `min(…)` of the values, or `count(…) > 0`"),
                 e.span,
             );
         }

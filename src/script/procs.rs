@@ -1,10 +1,10 @@
 //! Procedures: lowered once for each list of argument types, so that shapes and units are known in their bodies.
 
 use crate::diag::{Code, Diagnostic};
+use crate::script::ir::Select;
 use crate::script::ir::{Body, Expr, ProcId, Procedure, Stmt, StmtKind, Ty};
 use crate::script::lower::{ArgKey, Bound, Fixed, Instance, Lower};
 use crate::script::names::Thing;
-use crate::script::ir::Select;
 use crate::source::Span;
 use crate::syntax::ast;
 
@@ -74,7 +74,8 @@ impl Lower<'_, '_> {
                 }
                 if value.ty == Ty::None {
                     self.err(
-                        Diagnostic::new(Code::E0502, e.span, "this procedure returns nothing").label("no value to pass on"),
+                        Diagnostic::new(Code::E0502, e.span, "this procedure returns nothing")
+                            .label("no value to pass on"),
                     );
                     return None;
                 }
@@ -146,11 +147,15 @@ impl Lower<'_, '_> {
         if let Some(batch) = self.batch.clone() {
             if let Some((at, what)) = &effects.shared_write {
                 self.err(
-                    Diagnostic::new(Code::E0503, span, format!("`{name}` assigns {what}, which the samples of a batch share"))
-                        .label("called for each sample of a batch")
-                        .also(*at, "assigned here")
-                        .also(batch.span, "the batch")
-                        .help("assign it directly in the body of the loop, or before it"),
+                    Diagnostic::new(
+                        Code::E0503,
+                        span,
+                        format!("`{name}` assigns {what}, which the samples of a batch share"),
+                    )
+                    .label("called for each sample of a batch")
+                    .also(*at, "assigned here")
+                    .also(batch.span, "the batch")
+                    .help("assign it directly in the body of the loop, or before it"),
                 );
             }
             if let Some((at, what)) = &effects.forbidden {

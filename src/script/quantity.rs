@@ -4,8 +4,9 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::ShownUnit;
 use crate::script::ir::{BinaryOp, Expr, ExprKind, Kind, Reduction, Ty};
 use crate::script::lower::Lower;
+use crate::script::suggest::nearest;
 use crate::syntax::ast;
-use crate::units::{self, Dim, UnitDef};
+use crate::units::{self, Dim, UnitDef, table};
 
 /// The unit constant of a name, such as `ms` in `1/ms`: dimension and value in internal units.
 pub(crate) fn unit(name: &str) -> Option<(Dim, f64)> {
@@ -20,12 +21,13 @@ pub(crate) fn is_long_unit(name: &str) -> bool {
 /// The unit of a literal, with its exponent.
 pub(crate) fn of_literal(unit: &ast::Unit) -> Result<UnitDef, Box<Diagnostic>> {
     units::lookup_power(&unit.name, unit.exponent.as_deref()).ok_or_else(|| {
-        let mut d = Diagnostic::new(Code::E0102, unit.span, format!("there is no unit `{}`", unit.name)).label("unknown unit");
+        let mut d =
+            Diagnostic::new(Code::E0102, unit.span, format!("there is no unit `{}`", unit.name)).label("unknown unit");
         if units::lookup(&unit.name).is_some() {
             d = Diagnostic::new(Code::E0102, unit.span, "this power of a unit is not supported")
                 .label("the exponent is no small fraction");
-        } else if let Some(help) = units::table::suggestion(&unit.name) {
-            d = d.help(help);
+        } else if let Some(near) = nearest(&unit.name, table::names()) {
+            d = d.help(format!("did you mean `{near}`?")).fix(unit.span, near);
         }
         Box::new(d)
     })
@@ -55,22 +57,23 @@ pub(crate) fn kind(ty: &ast::TypeExpr) -> Result<Kind, Box<Diagnostic>> {
 
 /// A dimension by its usual unit.
 pub(crate) fn describe(dim: Dim) -> String {
-    units::describe(dim)
+    units::words(dim)
 }
 
-/// A number for messages.
+/// A number for messages: at most six significant digits, without trailing zeros.
 pub(crate) fn number(value: f64) -> String {
-    units::number(value)
+    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
+    if rounded == 0.0 || (1e-4..1e7).contains(&rounded.abs()) { format!("{rounded}") } else { format!("{rounded:e}") }
 }
 
 /// The usual unit of a dimension.
 pub(crate) fn preferred(dim: Dim) -> ShownUnit {
-    units::show(dim)
+    units::usual(dim)
 }
 
 /// The unit of bare numbers.
 pub(crate) fn bare() -> ShownUnit {
-    units::show(Dim::NONE)
+    units::usual(Dim::NONE)
 }
 
 /// A unit's name; words for bare numbers.

@@ -121,8 +121,7 @@ fn by_name(model: &Model, value: &[Axis], target: &[Axis]) -> Option<Option<Fit>
         }
         *slot = source;
     }
-    let identity = value.len() == target.len()
-        && from.iter().enumerate().all(|(k, s)| *s == AxisSource::Axis(k));
+    let identity = value.len() == target.len() && from.iter().enumerate().all(|(k, s)| *s == AxisSource::Axis(k));
     Some(Some(if identity { Fit::Same } else { Fit::Map(from) }))
 }
 
@@ -182,14 +181,15 @@ fn trailing(value: &[Axis], target: &[Axis]) -> Option<Fit> {
     if !unnamed || !same_lengths(value, target.get(skip..)?) {
         return None;
     }
-    Some(Fit::Map((0..target.len()).map(|k| k.checked_sub(skip).map_or(AxisSource::Repeat, AxisSource::Axis)).collect()))
+    Some(Fit::Map(
+        (0..target.len()).map(|k| k.checked_sub(skip).map_or(AxisSource::Repeat, AxisSource::Axis)).collect(),
+    ))
 }
 
 /// A flat array fits a grid of as many elements, and the other way round. (pre, post) is no grid.
 fn flat(value: &[Axis], target: &[Axis]) -> Option<Fit> {
-    let ends = |axes: &[Axis]| {
-        axes.len() > 1 && axes.iter().any(|a| matches!(a.name, AxisName::Pre(_) | AxisName::Post(_)))
-    };
+    let ends =
+        |axes: &[Axis]| axes.len() > 1 && axes.iter().any(|a| matches!(a.name, AxisName::Pre(_) | AxisName::Post(_)));
     if value.len() == target.len() || (value.len() != 1 && target.len() != 1) || ends(value) || ends(target) {
         return None;
     }

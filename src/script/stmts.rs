@@ -2,11 +2,11 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Role;
-use crate::script::operators::{const_value, convert, fits_any, is_literal, to_real};
 use crate::script::ir::{AssignOp, Expr, ExprKind, Kind, LocalId, NumTy, Place, Select, Stmt, StmtKind, Ty};
 use crate::script::lower::{BodyKind, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::names::{Thing, entity_name};
+use crate::script::operators::{const_value, convert, fits_any, is_literal, to_real};
 use crate::script::{quantity, shape, text};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -106,7 +106,8 @@ impl Lower<'_, '_> {
             ast::StmtKind::Break => {
                 if self.loop_depth == 0 {
                     self.err(
-                        Diagnostic::new(Code::E0502, span, "`break` stands outside of a loop").label("nothing to leave"),
+                        Diagnostic::new(Code::E0502, span, "`break` stands outside of a loop")
+                            .label("nothing to leave"),
                     );
                     return None;
                 }
@@ -213,8 +214,12 @@ impl Lower<'_, '_> {
                 value
             }
             other => self.fault(
-                Diagnostic::new(Code::E0502, e.span, format!("a value is needed here, and this is {}", other.describe()))
-                    .label(other.describe()),
+                Diagnostic::new(
+                    Code::E0502,
+                    e.span,
+                    format!("a value is needed here, and this is {}", other.describe()),
+                )
+                .label(other.describe()),
                 e.span,
             ),
         }
@@ -248,6 +253,7 @@ impl Lower<'_, '_> {
                         .label(format!("here {mine}"))
                         .also(other_span, format!("here {other}")),
                 );
+                self.returns = Some((Ty::Poisoned, span));
                 return None;
             }
         }
@@ -314,8 +320,12 @@ impl Lower<'_, '_> {
                 for item in items {
                     let crate::script::ir::IndexItem::At(e) = item else {
                         self.err(
-                            Diagnostic::new(Code::E0901, a.target.span, "assigning a part of an array is not supported yet")
-                                .label("assign single elements or the whole"),
+                            Diagnostic::new(
+                                Code::E0901,
+                                a.target.span,
+                                "assigning a part of an array is not supported yet",
+                            )
+                            .label("assign single elements or the whole"),
                         );
                         return None;
                     };
@@ -339,8 +349,9 @@ impl Lower<'_, '_> {
                     Diagnostic::new(Code::E0302, span, "spike counts are measured and cannot be assigned")
                         .label("holds what the last `run` gave")
                 }
-                ExprKind::Time => Diagnostic::new(Code::E0302, span, "the time cannot be assigned")
-                    .label("advanced by `run` only"),
+                ExprKind::Time => {
+                    Diagnostic::new(Code::E0302, span, "the time cannot be assigned").label("advanced by `run` only")
+                }
                 ExprKind::Field { .. } => Diagnostic::new(Code::E0302, span, "data cannot be assigned")
                     .label("a field of a sample")
                     .help("copy it first: `let image = s.image`"),
@@ -560,10 +571,14 @@ impl Lower<'_, '_> {
             (shape::describe_named(self.cx.model, &from), shape::describe_named(self.cx.model, &to.axes));
         let wanted_short = shape::describe(&to.axes);
         self.err(
-            Diagnostic::new(Code::E0501, a.value.span, format!("{mine} values do not fit {name}, which has {wanted_short}"))
-                .label(format!("this is {mine}"))
-                .also(a.target.span, format!("this is {wanted}"))
-                .also(declared, "declared here"),
+            Diagnostic::new(
+                Code::E0501,
+                a.value.span,
+                format!("{mine} values do not fit {name}, which has {wanted_short}"),
+            )
+            .label(format!("this is {mine}"))
+            .also(a.target.span, format!("this is {wanted}"))
+            .also(declared, "declared here"),
         );
         None
     }
@@ -623,17 +638,23 @@ impl Lower<'_, '_> {
                 self.err(
                     Diagnostic::new(Code::E0502, e.span, format!("{what} takes whole variables"))
                         .label("this is a part of one")
-                        .help(format!("name the variable of the whole population or projection: `{}.{}`",
+                        .help(format!(
+                            "name the variable of the whole population or projection: `{}.{}`",
                             entity_name(self.cx.model, place.key.entity),
-                            self.decl(place.key).map_or("", |d| &d.name))),
+                            self.decl(place.key).map_or("", |d| &d.name)
+                        )),
                 );
                 None
             }
             other => {
                 self.err(
-                    Diagnostic::new(Code::E0502, e.span, format!("{what} takes variables of populations or projections"))
-                        .label(format!("this is {}", other.describe()))
-                        .help("write them as `E.theta` or `XE.w`"),
+                    Diagnostic::new(
+                        Code::E0502,
+                        e.span,
+                        format!("{what} takes variables of populations or projections"),
+                    )
+                    .label(format!("this is {}", other.describe()))
+                    .help("write them as `E.theta` or `XE.w`"),
                 );
                 None
             }
