@@ -96,6 +96,7 @@ codes! {
     W0709 Warning "something is never used";
     W0710 Warning "one noise source in two equations";
     W0711 Warning "a very large network";
+    W0712 Warning "a loop that runs very often";
     W0801 Warning "a name or constant that misleads";
     E0801 Error "a file cannot be read or written";
     E0802 Error "a data file is damaged or of the wrong shape";

@@ -8,11 +8,11 @@ use crate::script::ir::{Axis, AxisName, Expr, ExprKind, Kind, Metric, NumTy, Ove
 use crate::script::lower::{Bound, Lower, poisoned};
 use crate::script::names::Thing;
 use crate::script::operators::{Operand, convert, fits_any, kind_of, to_real};
-use crate::script::suggest::nearest;
 use crate::script::{quantity, shape, table};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
+use crate::units::nearest::nearest;
 use crate::units::{Dim, Ratio};
 
 impl Lower<'_, '_> {

@@ -1,6 +1,7 @@
-//! Protocols: the typed, structured IR of experiments, procedures and tests, and its evaluator.
+//! Protocols: the typed, structured IR of experiments, procedures and tests, its checking from the syntax tree, and its evaluator.
 
 mod actions;
+pub mod assign;
 mod calls;
 mod index;
 pub mod ir;
@@ -12,11 +13,12 @@ mod operators;
 pub mod print;
 mod procs;
 mod quantity;
-mod recording;
+mod records;
+pub mod reduce;
 mod shape;
 mod stmts;
-mod suggest;
 mod table;
+pub mod tensor;
 #[cfg(test)]
 mod tests;
 mod text;

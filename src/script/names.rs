@@ -7,12 +7,12 @@ use crate::script::ir::{
 };
 use crate::script::lower::{Bound, Fixed, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
-use crate::script::suggest::nearest;
 use crate::script::{quantity, shape, table};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::Dim;
+use crate::units::nearest::nearest;
 
 /// What an expression without operators stands for.
 #[derive(Debug, Clone)]

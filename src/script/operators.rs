@@ -26,7 +26,7 @@ impl Lower<'_, '_> {
                 scalar(ExprKind::Const(*value), if *is_int { Kind::Int } else { Kind::Real(Dim::NONE) })
             }
             ast::ExprKind::Number { value, unit: Some(unit), .. } => match quantity::of_literal(unit) {
-                Ok(unit) => scalar(ExprKind::Const(value * unit.factor), Kind::Real(unit.dim)),
+                Ok(unit) => scalar(ExprKind::Const(unit.scale(*value)), Kind::Real(unit.dim)),
                 Err(d) => self.fault(*d, span),
             },
             ast::ExprKind::Str(s) => Expr { kind: ExprKind::Str(s.as_str().into()), ty: Ty::Str, span },
@@ -411,8 +411,8 @@ impl Lower<'_, '_> {
         )
         .also(l.ast.span, label(l, a))
         .also(r.ast.span, label(r, b));
-        if !a.is_none() && !b.is_none() {
-            d = d.note(format!("they differ by a factor in {}", quantity::describe(a.div(b))));
+        if let Some(help) = crate::units::explain::missing_factor(b, a) {
+            d = d.help(format!("for the right side to be {}: {help}", name(l, a)));
         }
         d
     }

@@ -4,9 +4,8 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::ShownUnit;
 use crate::script::ir::{BinaryOp, Expr, ExprKind, Kind, Reduction, Ty};
 use crate::script::lower::Lower;
-use crate::script::suggest::nearest;
 use crate::syntax::ast;
-use crate::units::{self, Dim, UnitDef, table};
+use crate::units::{self, Dim, UnitDef};
 
 /// The unit constant of a name, such as `ms` in `1/ms`: dimension and value in internal units.
 pub(crate) fn unit(name: &str) -> Option<(Dim, f64)> {
@@ -26,8 +25,8 @@ pub(crate) fn of_literal(unit: &ast::Unit) -> Result<UnitDef, Box<Diagnostic>> {
         if units::lookup(&unit.name).is_some() {
             d = Diagnostic::new(Code::E0102, unit.span, "this power of a unit is not supported")
                 .label("the exponent is no small fraction");
-        } else if let Some(near) = nearest(&unit.name, table::names()) {
-            d = d.help(format!("did you mean `{near}`?")).fix(unit.span, near);
+        } else if let Some(help) = units::table::suggestion(&unit.name) {
+            d = d.help(help);
         }
         Box::new(d)
     })
@@ -57,23 +56,22 @@ pub(crate) fn kind(ty: &ast::TypeExpr) -> Result<Kind, Box<Diagnostic>> {
 
 /// A dimension by its usual unit.
 pub(crate) fn describe(dim: Dim) -> String {
-    units::words(dim)
+    units::describe(dim)
 }
 
-/// A number for messages: at most six significant digits, without trailing zeros.
+/// A number for messages.
 pub(crate) fn number(value: f64) -> String {
-    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
-    if rounded == 0.0 || (1e-4..1e7).contains(&rounded.abs()) { format!("{rounded}") } else { format!("{rounded:e}") }
+    units::number(value)
 }
 
 /// The usual unit of a dimension.
 pub(crate) fn preferred(dim: Dim) -> ShownUnit {
-    units::usual(dim)
+    units::show(dim)
 }
 
 /// The unit of bare numbers.
 pub(crate) fn bare() -> ShownUnit {
-    units::usual(Dim::NONE)
+    units::show(Dim::NONE)
 }
 
 /// A unit's name; words for bare numbers.

@@ -19,7 +19,7 @@ fn var(name: &str, role: Role, unit: &str) -> VarDecl {
         ty: Type::Real(dim),
         init: None,
         bounds: None,
-        shown: units::usual(dim),
+        shown: units::show(dim),
         doc: String::new(),
         span: Span::default(),
     }
