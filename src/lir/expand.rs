@@ -568,11 +568,43 @@ mod tests {
 
     /// Inputs at which something changes, their neighbours, and many in between, of every magnitude and both signs.
     fn inputs(single: bool) -> Vec<f64> {
-        let mut x = vec![0.0, 1.0, 0.5, 2.0, std::f64::consts::LN_2, f64::INFINITY, f64::NAN, 0.29, 0.41, 0.2929, 0.4142];
+        let mut x =
+            vec![0.0, 1.0, 0.5, 2.0, std::f64::consts::LN_2, f64::INFINITY, f64::NAN, 0.29, 0.41, 0.2929, 0.4142];
         x.extend([87.336_54, 88.722_83, 88.722_84, 93.0, 95.9, 96.1, 103.0, 103.98, 104.0, 1e10, 1e30, 1e38]);
-        x.extend([708.39, 708.396_418_532_264_1, 709.78, 709.782_712_893_384, 709.79, 716.0, 719.9, 720.1, 745.0, 746.0]);
-        x.extend([f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e-310, f64::from(f32::MAX), f64::from(f32::MIN_POSITIVE), 1e-40]);
-        x.extend([1.4e-45, 1e-45, 2.98e-8, 5.55e-17, 1.0 - 1e-7, 1.0 + 1e-7, 1.0 - 1e-16, 1.0 + 1e-15, 0.707, 1.4142, 1e300]);
+        x.extend([
+            708.39,
+            708.396_418_532_264_1,
+            709.78,
+            709.782_712_893_384,
+            709.79,
+            716.0,
+            719.9,
+            720.1,
+            745.0,
+            746.0,
+        ]);
+        x.extend([
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            5e-324,
+            1e-310,
+            f64::from(f32::MAX),
+            f64::from(f32::MIN_POSITIVE),
+            1e-40,
+        ]);
+        x.extend([
+            1.4e-45,
+            1e-45,
+            2.98e-8,
+            5.55e-17,
+            1.0 - 1e-7,
+            1.0 + 1e-7,
+            1.0 - 1e-16,
+            1.0 + 1e-15,
+            0.707,
+            1.4142,
+            1e300,
+        ]);
         for k in 0..13_000 {
             x.push(f64::from(k) * 0.009);
         }
@@ -682,7 +714,10 @@ mod tests {
         let tiny = f32::MIN_POSITIVE;
         let x = vec![tiny, -tiny, tiny.next_down(), -tiny.next_down(), -0.0, f32::INFINITY, f32::NAN, 1.5];
         let Buf::F32(y) = run("flush", "f32", Buf::F32(x)) else { unreachable!() };
-        assert_eq!(y[..6].iter().map(|y| y.to_bits()).collect::<Vec<_>>(), [tiny, -tiny, 0.0, 0.0, 0.0, f32::INFINITY].map(f32::to_bits));
+        assert_eq!(
+            y[..6].iter().map(|y| y.to_bits()).collect::<Vec<_>>(),
+            [tiny, -tiny, 0.0, 0.0, 0.0, f32::INFINITY].map(f32::to_bits)
+        );
         assert!(y[6].is_nan());
         assert_eq!(y[7], 1.5);
     }

@@ -72,14 +72,8 @@ const BINARY: [(BinOp, &str); 14] = [
     (BinOp::FloorDiv, "floordiv"),
 ];
 
-const COMPARE: [(CmpOp, &str); 6] = [
-    (CmpOp::Eq, "eq"),
-    (CmpOp::Ne, "ne"),
-    (CmpOp::Lt, "lt"),
-    (CmpOp::Le, "le"),
-    (CmpOp::Gt, "gt"),
-    (CmpOp::Ge, "ge"),
-];
+const COMPARE: [(CmpOp, &str); 6] =
+    [(CmpOp::Eq, "eq"), (CmpOp::Ne, "ne"), (CmpOp::Lt, "lt"), (CmpOp::Le, "le"), (CmpOp::Gt, "gt"), (CmpOp::Ge, "ge")];
 
 const MATH: [(MathFn, &str); 6] = [
     (MathFn::Sin, "sin"),
@@ -470,7 +464,9 @@ impl<'a> Parser<'a> {
         let mut types = Vec::with_capacity(self.types.len());
         for (val, ty) in &self.types {
             if *val as usize != types.len() {
-                return Err(self.error(format!("function {name} neither defines v{} nor lists it as unused", types.len())));
+                return Err(
+                    self.error(format!("function {name} neither defines v{} nor lists it as unused", types.len()))
+                );
             }
             types.push(*ty);
         }
@@ -703,7 +699,8 @@ impl<'a> Parser<'a> {
 
     fn number(&mut self, scalar: Scalar) -> Result<Const, String> {
         if self.accept("bits") {
-            let bits = self.take("0x and hexadecimal digits", |t| u64::from_str_radix(t.strip_prefix("0x")?, 16).ok())?;
+            let bits =
+                self.take("0x and hexadecimal digits", |t| u64::from_str_radix(t.strip_prefix("0x")?, 16).ok())?;
             return match scalar {
                 Scalar::F32 => u32::try_from(bits)
                     .map(|b| Const::F32(f32::from_bits(b)))
@@ -729,13 +726,16 @@ fn float<F: std::str::FromStr>(text: &str, nan: F) -> Option<F> {
     match text {
         "nan" => Some(nan),
         "inf" | "-inf" => text.parse().ok(),
-        _ if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !text.contains(['n', 'N']) => text.parse().ok(),
+        _ if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !text.contains(['n', 'N']) => {
+            text.parse().ok()
+        }
         _ => None,
     }
 }
 
 /// The text if it is decimal digits without a superfluous zero, so that each number has one spelling.
 fn digits(text: &str) -> Option<&str> {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    let plain =
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
     plain.then_some(text)
 }

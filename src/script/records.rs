@@ -1,10 +1,10 @@
 //! `record`, at the top of a file and inside protocols.
 
 use crate::diag::{Code, Diagnostic};
-use crate::script::operators::const_value;
 use crate::script::ir::{Record, RecordItem, Recorded, Ty};
 use crate::script::lower::Lower;
 use crate::script::names::Thing;
+use crate::script::operators::const_value;
 use crate::script::text;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -71,7 +71,9 @@ impl Lower<'_, '_> {
         let mut fault = None;
         super::walk::any(value, &mut |e| {
             let words = match e.kind {
-                ExprKind::Local(_) | ExprKind::Field { .. } => "a variable of the protocol, which does not change during a `run`",
+                ExprKind::Local(_) | ExprKind::Field { .. } => {
+                    "a variable of the protocol, which does not change during a `run`"
+                }
                 ExprKind::Draw { .. } => "a draw",
                 ExprKind::Call { .. } => "a procedure",
                 _ => return false,

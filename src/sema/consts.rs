@@ -232,7 +232,8 @@ pub(crate) fn evaluate(b: &Binding<'_>, typer: &mut Typer<'_>) -> Option<Worth> 
         let (_, hi) = constant(hi, typer)?;
         if x < lo || x > hi {
             typer.error(
-                Diagnostic::new(Code::E0205, v.span, format!("{what} lies outside of its bounds")).also(bounds.span, "the bounds"),
+                Diagnostic::new(Code::E0205, v.span, format!("{what} lies outside of its bounds"))
+                    .also(bounds.span, "the bounds"),
             );
             return None;
         }
@@ -249,14 +250,18 @@ fn list(items: &[ast::Expr], span: Span, declared: Option<Type>, typer: &mut Typ
         match ty {
             None => ty = Some(t.expr.ty),
             // `[1, 2.5]` is a list of reals.
-            Some(Type::Int) if t.expr.ty == Type::Real(crate::units::Dim::NONE) && declared.is_none() => ty = Some(t.expr.ty),
+            Some(Type::Int) if t.expr.ty == Type::Real(crate::units::Dim::NONE) && declared.is_none() => {
+                ty = Some(t.expr.ty)
+            }
             Some(Type::Real(d)) if t.expr.ty == Type::Int && d.is_none() => {}
             Some(want) => drop(typer.expect(t, want, "this value of the list", None)?),
         }
         values.push(x);
     }
     let Some(ty) = ty else {
-        typer.error(Diagnostic::new(Code::E0205, span, "an empty list has no type").help("give it values, or remove it"));
+        typer.error(
+            Diagnostic::new(Code::E0205, span, "an empty list has no type").help("give it values, or remove it"),
+        );
         return None;
     };
     Some(Worth::List(values, ty))
@@ -277,7 +282,8 @@ pub(crate) fn settings(
         let typer = &mut Typer::new(typer_scope, globals, sink);
         if let Some(first) = first {
             typer.error(
-                Diagnostic::new(Code::E0103, item.span, "there are two `simulation` blocks").also(first, "the first one"),
+                Diagnostic::new(Code::E0103, item.span, "there are two `simulation` blocks")
+                    .also(first, "the first one"),
             );
             continue;
         }
@@ -312,8 +318,12 @@ pub(crate) fn settings(
                             out.threads = n as usize;
                         } else {
                             typer.error(
-                                Diagnostic::new(Code::E0205, a.value.span, "the number of threads must lie between 0 and 4096")
-                                    .note("0 means one per core"),
+                                Diagnostic::new(
+                                    Code::E0205,
+                                    a.value.span,
+                                    "the number of threads must lie between 0 and 4096",
+                                )
+                                .note("0 means one per core"),
                             );
                         }
                     }
@@ -321,14 +331,12 @@ pub(crate) fn settings(
                 "precision" => match &a.value.kind {
                     ast::ExprKind::Name(n) if n == "f32" => out.precision = hir::Precision::F32,
                     ast::ExprKind::Name(n) if n == "f64" => out.precision = hir::Precision::F64,
-                    _ => typer.error(
-                        Diagnostic::new(Code::E0205, a.value.span, "the precision is `f32` or `f64`"),
-                    ),
+                    _ => typer.error(Diagnostic::new(Code::E0205, a.value.span, "the precision is `f32` or `f64`")),
                 },
                 other => {
                     let d = Diagnostic::new(Code::E0105, name.span, format!("`simulation` has no setting `{other}`"));
                     let known = ["dt", "seed", "precision", "threads"];
-                    typer.error(match super::suggest::nearest(other, known.into_iter()) {
+                    typer.error(match crate::units::nearest::nearest(other, known) {
                         Some(n) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),
                         None => d.note("it has `dt`, `seed`, `precision` and `threads`"),
                     });

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::mismatch;
-use super::suggest::nearest;
 use crate::builtins::{Builtin, DimRule, Dist};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{self, BinaryOp, ExprKind, LetId, LocalId, Side, Type, UnaryOp, VarId};
 use crate::sema::scope::{Scope, Symbol};
 use crate::source::Span;
 use crate::syntax::ast;
+use crate::units::nearest::nearest;
 use crate::units::{self, Dim, Ratio};
 
 /// A typed expression with what matters for unit checks.
@@ -210,7 +210,7 @@ impl<'a> Typer<'a> {
             }
             Some(u) => {
                 let def = self.unit(u)?;
-                Some(plain(ExprKind::Const(scaled(value, def.factor)), Type::Real(def.dim), span))
+                Some(plain(ExprKind::Const(def.scale(value)), Type::Real(def.dim), span))
             }
         }
     }
@@ -221,14 +221,19 @@ impl<'a> Typer<'a> {
             return Some(def);
         }
         let mut d = Diagnostic::new(Code::E0102, u.span, format!("unknown unit `{}`", u.name));
-        if let Some(n) = nearest(&u.name, units::table::names()) {
-            let fixed = match &u.exponent {
-                Some(e) => format!("{n}^{e}"),
-                None => n.clone(),
-            };
-            d = d.help(format!("did you mean `{n}`?")).fix(u.span, fixed);
+        if let Some(help) = units::table::suggestion(&u.name) {
+            if let Some(n) = help.strip_prefix("did you mean `").and_then(|h| h.strip_suffix("`?")) {
+                let fixed = match &u.exponent {
+                    Some(e) => format!("{n}^{e}"),
+                    None => n.to_owned(),
+                };
+                d = d.fix(u.span, fixed);
+            }
+            d = d.help(help);
         } else {
-            d = d.note("a word right after a number is always a unit").help("to multiply by a variable, write `*` between them");
+            d = d
+                .note("a word right after a number is always a unit")
+                .help("to multiply by a variable, write `*` between them");
         }
         self.error(d);
         None
@@ -252,8 +257,7 @@ impl<'a> Typer<'a> {
                 let dim = if divide { at.dim().div(bt.dim()) } else { at.dim().mul(bt.dim()) };
                 let factor = if divide { au.factor / bu.factor } else { au.factor * bu.factor };
                 let top = if au.name.is_empty() { "1" } else { &au.name };
-                let bottom =
-                    if bu.name.contains(['*', '/']) { format!("({})", bu.name) } else { bu.name.clone() };
+                let bottom = if bu.name.contains(['*', '/']) { format!("({})", bu.name) } else { bu.name.clone() };
                 let name = format!("{top}{}{bottom}", if divide { "/" } else { "*" });
                 Some((Type::Real(dim), hir::ShownUnit { name, factor }))
             }
@@ -574,7 +578,13 @@ impl<'a> Typer<'a> {
     }
 
     /// A value of a required type, or E0205/E0206. `what` names the place: "the initial value of `v`".
-    pub(crate) fn expect(&mut self, t: Typed, ty: Type, what: &str, because: Option<(Span, String)>) -> Option<hir::Expr> {
+    pub(crate) fn expect(
+        &mut self,
+        t: Typed,
+        ty: Type,
+        what: &str,
+        because: Option<(Span, String)>,
+    ) -> Option<hir::Expr> {
         match (t.expr.ty, ty) {
             (Type::Int, Type::Int) | (Type::Bool, Type::Bool) => return Some(t.expr),
             (Type::Int | Type::Real(_), Type::Real(dim)) if t.any || t.dim() == dim => {
@@ -685,8 +695,12 @@ impl<'a> Typer<'a> {
         }
         if let Some(missing) = slots.iter().position(Option::is_none) {
             self.error(
-                Diagnostic::new(Code::E0105, span, format!("the argument `{}` of `{name}` is missing", params[missing]))
-                    .help(format!("it is `{signature}`")),
+                Diagnostic::new(
+                    Code::E0105,
+                    span,
+                    format!("the argument `{}` of `{name}` is missing", params[missing]),
+                )
+                .help(format!("it is `{signature}`")),
             );
             return None;
         }
@@ -851,13 +865,7 @@ impl<'a> Typer<'a> {
     }
 
     /// `K[i]` of a constant list.
-    fn index(
-        &mut self,
-        base: &ast::Expr,
-        index: &ast::Index,
-        span: Span,
-        names: &mut dyn Names,
-    ) -> Option<Typed> {
+    fn index(&mut self, base: &ast::Expr, index: &ast::Index, span: Span, names: &mut dyn Names) -> Option<Typed> {
         if let ast::ExprKind::Name(name) = &base.kind
             && let Some((Symbol::Table(k), _)) = self.scope.names.get(name)
             && index.items.len() == 1
@@ -884,7 +892,8 @@ impl<'a> Typer<'a> {
             }
             return Some(plain(ExprKind::Table(table, Box::new(at.expr)), ty, span));
         }
-        if matches!(&base.kind, ast::ExprKind::Name(n) if matches!(self.scope.names.get(n), Some((Symbol::Poisoned, _)))) {
+        if matches!(&base.kind, ast::ExprKind::Name(n) if matches!(self.scope.names.get(n), Some((Symbol::Poisoned, _))))
+        {
             return None;
         }
         self.error(
@@ -895,13 +904,7 @@ impl<'a> Typer<'a> {
     }
 
     /// `pre.x`, `post.x`, `pre.N`, `edge.x`.
-    fn member(
-        &mut self,
-        base: &ast::Expr,
-        member: &ast::Ident,
-        span: Span,
-        names: &mut dyn Names,
-    ) -> Option<Typed> {
+    fn member(&mut self, base: &ast::Expr, member: &ast::Ident, span: Span, names: &mut dyn Names) -> Option<Typed> {
         if let ast::ExprKind::Name(n) = &base.kind {
             let side = match n.as_str() {
                 "pre" => Some(Side::Pre),
@@ -955,12 +958,6 @@ impl<'a> Typer<'a> {
         self.error(Diagnostic::new(Code::E0104, span, "there is nothing with members of this kind here"));
         None
     }
-}
-
-/// `value` times a unit's factor, rounded once where the factor is a negative power of ten.
-fn scaled(value: f64, factor: f64) -> f64 {
-    let inverse = 1.0 / factor;
-    if factor < 1.0 && inverse.fract() == 0.0 && inverse <= 1e15 { value / inverse } else { value * factor }
 }
 
 pub(crate) fn plain(kind: ExprKind, ty: Type, span: Span) -> Typed {

@@ -8,7 +8,7 @@ use crate::units::{self, Dim};
 
 /// A dimension in words.
 pub(crate) fn dim_words(dim: Dim) -> String {
-    units::words(dim)
+    units::describe(dim)
 }
 
 /// A type in words: "mV", "a bare number", "a whole number", "a truth value".
@@ -60,7 +60,8 @@ fn with_origin(d: Diagnostic, t: &Typed) -> Diagnostic {
 pub(crate) fn operands(l: &Typed, r: &Typed, at: Span, what: &str) -> Diagnostic {
     for (number, other) in [(l, r), (r, l)] {
         if number.bare_literal && !other.dim().is_none() {
-            return bare(number, other.dim(), None).also(other.expr.span, format!("this is {}", dim_words(other.dim())));
+            return bare(number, other.dim(), None)
+                .also(other.expr.span, format!("this is {}", dim_words(other.dim())));
         }
     }
     let (ld, rd) = (l.dim(), r.dim());
@@ -81,7 +82,7 @@ pub(crate) fn operands(l: &Typed, r: &Typed, at: Span, what: &str) -> Diagnostic
 
 /// E0206: a number needs a unit.
 fn bare(number: &Typed, dim: Dim, what: Option<&str>) -> Diagnostic {
-    let unit = units::usual(dim).name;
+    let unit = units::show(dim).name;
     let place = what.map_or_else(|| "this number".to_owned(), str::to_owned);
     let d = Diagnostic::new(Code::E0206, number.expr.span, format!("{place} needs a unit: {unit}"));
     if let ExprKind::Const(x) = number.expr.kind
@@ -115,7 +116,7 @@ pub(crate) fn place(t: &Typed, ty: Type, what: &str, because: Option<(Span, Stri
     let d = add(with_origin(d, t));
     match (t.expr.ty, ty) {
         (Type::Real(_), Type::Int) => d.help("write a whole number, without a point"),
-        (Type::Real(found) , Type::Real(needed)) => match missing(found, needed) {
+        (Type::Real(found), Type::Real(needed)) => match missing(found, needed) {
             Some(m) => d.help(m),
             None => d,
         },
@@ -136,7 +137,8 @@ pub(crate) fn derivative(name: &str, var: Dim, left: Option<Dim>, t: &Typed, dec
     let rate = var.div(Dim::TIME);
     let needed = left.map_or(rate, |c| c.mul(rate));
     let found = t.dim();
-    let written = if left.is_some() { format!("the left side, d{name}/dt times its factor,") } else { format!("d{name}/dt") };
+    let written =
+        if left.is_some() { format!("the left side, d{name}/dt times its factor,") } else { format!("d{name}/dt") };
     let d = Diagnostic::new(
         Code::E0202,
         at,

@@ -8,7 +8,7 @@ pub(crate) mod model;
 mod network;
 mod neuron;
 pub mod scope;
-pub(crate) mod suggest;
+
 mod synapse;
 mod views;
 
@@ -19,6 +19,7 @@ use crate::hir::{self, DataId, PopId, Precision, ProjId, ReadoutId};
 use crate::script;
 use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ast};
+use crate::units::nearest::nearest;
 
 use consts::{Binding, Worth};
 use infer::{Globals, Typer};
@@ -169,15 +170,23 @@ fn overrides<'a>(
         match bindings.iter_mut().find(|b| b.binding.name.node == given.name.node) {
             Some(b) if b.is_param => b.over = Some(value),
             Some(b) => sink.push(
-                Diagnostic::new(Code::E0905, given.span, format!("`{}` is a `const`, which `--set` cannot change", given.name.node))
-                    .also(b.binding.name.span, "declared here")
-                    .help("declare it as a `param`"),
+                Diagnostic::new(
+                    Code::E0905,
+                    given.span,
+                    format!("`{}` is a `const`, which `--set` cannot change", given.name.node),
+                )
+                .also(b.binding.name.span, "declared here")
+                .help("declare it as a `param`"),
             ),
             None => {
                 let known: Vec<String> =
                     bindings.iter().filter(|b| b.is_param).map(|b| b.binding.name.node.clone()).collect();
-                let d = Diagnostic::new(Code::E0905, given.span, format!("the model has no parameter `{}`", given.name.node));
-                sink.push(match suggest::nearest(&given.name.node, known.iter().map(String::as_str)) {
+                let d = Diagnostic::new(
+                    Code::E0905,
+                    given.span,
+                    format!("the model has no parameter `{}`", given.name.node),
+                );
+                sink.push(match nearest(&given.name.node, known.iter().map(String::as_str)) {
                     Some(n) => d.help(format!("did you mean `{n}`?")),
                     None => d.note(format!("its parameters are {}", infer::list(&known))),
                 });
@@ -219,7 +228,13 @@ fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, 
                     (hir::Type::Int, f64::NAN)
                 }
             };
-            hir::Global { name: b.binding.name.node.clone(), is_param: b.is_param, ty, value, span: b.binding.name.span }
+            hir::Global {
+                name: b.binding.name.node.clone(),
+                is_param: b.is_param,
+                ty,
+                value,
+                span: b.binding.name.span,
+            }
         })
         .collect()
 }

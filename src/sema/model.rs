@@ -119,7 +119,11 @@ impl Names for ModelCx<'_> {
     }
 
     fn time(&self) -> Result<(), &'static str> {
-        if self.initial { Err("`t` has no value here: initial values are set before the simulation starts") } else { Ok(()) }
+        if self.initial {
+            Err("`t` has no value here: initial values are set before the simulation starts")
+        } else {
+            Ok(())
+        }
     }
 
     fn draws(&self) -> bool {
@@ -178,8 +182,12 @@ impl<'a> ModelCx<'a> {
             };
             if let Some((word, here, there, instead)) = wrong {
                 typer.error(
-                    Diagnostic::new(Code::E0302, item.span, format!("`{word}` belongs into a {there}, not into {here}"))
-                        .help(format!("write `{instead}` here")),
+                    Diagnostic::new(
+                        Code::E0302,
+                        item.span,
+                        format!("`{word}` belongs into a {there}, not into {here}"),
+                    )
+                    .help(format!("write `{instead}` here")),
                 );
             }
             for b in bindings {
@@ -194,7 +202,7 @@ impl<'a> ModelCx<'a> {
                         ty: None,
                         init: None,
                         bounds: None,
-                        shown: units::usual(Dim::NONE),
+                        shown: units::show(Dim::NONE),
                     });
                 }
             }
@@ -284,13 +292,14 @@ impl<'a> ModelCx<'a> {
                 (ty, written_unit(binding.value.as_ref(), ty.dim()))
             }
             (None, None) => match self.given.get(name) {
-                Some(ty) => (*ty, units::usual(ty.dim())),
-                None if role == Role::Input => (Type::Real(Dim::NONE), units::usual(Dim::NONE)),
+                Some(ty) => (*ty, units::show(ty.dim())),
+                None if role == Role::Input => (Type::Real(Dim::NONE), units::show(Dim::NONE)),
                 None if self.synapse => return,
                 None => {
                     typer.error(
-                        Diagnostic::new(Code::E0206, binding.span, format!("`{name}` needs a value or a unit"))
-                            .help(format!("write `{name}: mV` (with its unit; `: 1` for a bare number), or give it a value")),
+                        Diagnostic::new(Code::E0206, binding.span, format!("`{name}` needs a value or a unit")).help(
+                            format!("write `{name}: mV` (with its unit; `: 1` for a bare number), or give it a value"),
+                        ),
                     );
                     return;
                 }
@@ -298,15 +307,20 @@ impl<'a> ModelCx<'a> {
         };
         if ty == Type::Bool {
             typer.error(
-                Diagnostic::new(Code::E0901, binding.span, format!("`{name}` is a truth value, which models cannot keep yet"))
-                    .help("use 0 and 1, and compare: `flag > 0`"),
+                Diagnostic::new(
+                    Code::E0901,
+                    binding.span,
+                    format!("`{name}` is a truth value, which models cannot keep yet"),
+                )
+                .help("use 0 and 1, and compare: `flag > 0`"),
             );
             return;
         }
         self.vars[k].ty = Some(ty);
         self.vars[k].shown = shown;
         if let Some(v) = value {
-            let because = declared.map(|(_, span)| (span, format!("`{name}` is declared as {}", mismatch::type_words(ty))));
+            let because =
+                declared.map(|(_, span)| (span, format!("`{name}` is declared as {}", mismatch::type_words(ty))));
             self.vars[k].init = typer.expect(v, ty, &what, because);
         } else if matches!(role, Role::State | Role::Learned) {
             typer.error(
@@ -374,9 +388,11 @@ impl<'a> ModelCx<'a> {
         let saved = (self.draws, self.initial, std::mem::take(&mut self.locals));
         (self.draws, self.initial) = (false, false);
         if let Some(filter) = &decl.filter {
-            typer.error(
-                Diagnostic::new(Code::E0302, filter.span, "`where` selects neurons of a population; a model's `let` has none"),
-            );
+            typer.error(Diagnostic::new(
+                Code::E0302,
+                filter.span,
+                "`where` selects neurons of a population; a model's `let` has none",
+            ));
         }
         let typed = typer.expr(&decl.value, self);
         let expr = match (typed, &decl.ty) {
@@ -424,16 +440,23 @@ impl<'a> ModelCx<'a> {
                 Some(Slot::Var(k)) if matches!(self.vars[*k].role, Role::State | Role::Weight | Role::Learned) => *k,
                 Some(_) => {
                     typer.error(
-                        Diagnostic::new(Code::E0301, var.span, format!("`{}` is not a state: it has no derivative", var.node))
-                            .help(format!("declare it as `state {}`", var.node)),
+                        Diagnostic::new(
+                            Code::E0301,
+                            var.span,
+                            format!("`{}` is not a state: it has no derivative", var.node),
+                        )
+                        .help(format!("declare it as `state {}`", var.node)),
                     );
                     continue;
                 }
                 None => {
                     let known: Vec<String> = self.all();
-                    let mut d =
-                        Diagnostic::new(Code::E0301, var.span, format!("there is no state `{}` to take the derivative of", var.node));
-                    d = match super::suggest::nearest(&var.node, known.iter().map(String::as_str)) {
+                    let mut d = Diagnostic::new(
+                        Code::E0301,
+                        var.span,
+                        format!("there is no state `{}` to take the derivative of", var.node),
+                    );
+                    d = match crate::units::nearest::nearest(&var.node, known.iter().map(String::as_str)) {
                         Some(n) => d.help(format!("did you mean `d{n}/dt`?")),
                         None => d.help(format!("declare it with its initial value: `state {} = …`", var.node)),
                     };
@@ -544,8 +567,12 @@ impl<'a> ModelCx<'a> {
             K::Deliver { value, to } => self.deliver(value, to.as_ref(), s.span, pre, typer)?,
             K::Inject(_) => {
                 typer.error(
-                    Diagnostic::new(Code::E0303, s.span, "`inject` is continuous: it stands in the synapse itself, not in a handler")
-                        .help("use `deliver` for what one event adds"),
+                    Diagnostic::new(
+                        Code::E0303,
+                        s.span,
+                        "`inject` is continuous: it stands in the synapse itself, not in a handler",
+                    )
+                    .help("use `deliver` for what one event adds"),
                 );
                 return None;
             }
@@ -566,7 +593,8 @@ impl<'a> ModelCx<'a> {
         if !a.target.segments.is_empty() {
             let d = Diagnostic::new(Code::E0302, a.target.span, "a handler only assigns the states of its own model");
             typer.error(if self.synapse && (name == "pre" || name == "post") {
-                d.label("this belongs to a neuron").help("use `deliver` to add to the post neuron, or let the neuron do it in its own `on spike`")
+                d.label("this belongs to a neuron")
+                    .help("use `deliver` to add to the post neuron, or let the neuron do it in its own `on spike`")
             } else {
                 d
             });
@@ -592,7 +620,7 @@ impl<'a> ModelCx<'a> {
             None => {
                 let known: Vec<String> = self.vars.iter().map(|v| v.name.node.clone()).collect();
                 let mut d = Diagnostic::new(Code::E0101, a.target.span, format!("unknown state `{name}`"));
-                d = match super::suggest::nearest(name, known.iter().map(String::as_str)) {
+                d = match crate::units::nearest::nearest(name, known.iter().map(String::as_str)) {
                     Some(n) => d.help(format!("did you mean `{n}`?")).fix(a.target.span, n),
                     None if self.locals.iter().any(|s| s.contains_key(name)) => {
                         d.note("a `let` of a handler keeps its value")
@@ -649,8 +677,12 @@ impl<'a> ModelCx<'a> {
                     let states: Vec<String> =
                         ends.post.iter().filter(|v| v.role == Role::State).map(|v| v.name.clone()).collect();
                     typer.error(
-                        Diagnostic::new(Code::E0401, name.span, format!("the post neuron has no state `{}`", name.node))
-                            .note(format!("its states are {}", list(&states))),
+                        Diagnostic::new(
+                            Code::E0401,
+                            name.span,
+                            format!("the post neuron has no state `{}`", name.node),
+                        )
+                        .note(format!("its states are {}", list(&states))),
                     );
                     return None;
                 }
@@ -725,5 +757,5 @@ pub(crate) fn written_unit(e: Option<&ast::Expr>, dim: Dim) -> ShownUnit {
             _ => break,
         }
     }
-    units::usual(dim)
+    units::show(dim)
 }

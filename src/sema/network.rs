@@ -6,16 +6,17 @@ use super::consts::{constant, value, whole};
 use super::infer::{Globals, Typer, list, strip};
 use super::model::{Ends, ModelCx};
 use super::views::{self, IndexNames, len};
-use super::{mismatch, neuron, poison, suggest, synapse};
+use super::{mismatch, neuron, poison, synapse};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
-    self, DataDecl, DataSource, Model, NeuronId, PopId, Population, Projection, Readout, ReadoutKind, Role, Rule, Select,
-    SynapseModel, Type, VarId, View,
+    self, DataDecl, DataSource, Model, NeuronId, PopId, Population, Projection, Readout, ReadoutKind, Role, Rule,
+    Select, SynapseModel, Type, VarId, View,
 };
 use crate::sema::scope::{Scope, Symbol};
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::Dim;
+use crate::units::nearest::nearest;
 
 /// Checks everything between constants and protocols, in an order in which each sees what it needs.
 pub(super) fn build(
@@ -173,17 +174,28 @@ fn data(name: &ast::Ident, value: &ast::Expr, typer: &mut Typer<'_>) -> Option<D
             [one] => match &strip(&one.value).kind {
                 ast::ExprKind::Str(dir) => DataSource::Mnist { dir: Some(dir.clone()) },
                 _ => {
-                    typer.error(Diagnostic::new(Code::E0105, one.span, "`mnist` takes the name of a folder, in quotes"));
+                    typer.error(Diagnostic::new(
+                        Code::E0105,
+                        one.span,
+                        "`mnist` takes the name of a folder, in quotes",
+                    ));
                     return None;
                 }
             },
             [_, second, ..] => {
-                typer.error(Diagnostic::new(Code::E0105, second.span, "`mnist` takes one argument, the name of a folder"));
+                typer.error(Diagnostic::new(
+                    Code::E0105,
+                    second.span,
+                    "`mnist` takes one argument, the name of a folder",
+                ));
                 return None;
             }
         },
         ast::ExprKind::Name(n) if n == "arrays" => {
-            typer.error(Diagnostic::new(Code::E0901, value.span, "data sets from `.npz` files are not supported yet").note(known));
+            typer.error(
+                Diagnostic::new(Code::E0901, value.span, "data sets from `.npz` files are not supported yet")
+                    .note(known),
+            );
             return None;
         }
         _ => {
@@ -232,7 +244,7 @@ fn no_model(what: &str, name: &ast::Ident, known: &[String], typer: &mut Typer<'
         return;
     }
     let d = Diagnostic::new(Code::E0101, name.span, format!("unknown {what} model `{}`", name.node));
-    typer.error(match suggest::nearest(&name.node, known.iter().map(String::as_str)) {
+    typer.error(match nearest(&name.node, known.iter().map(String::as_str)) {
         Some(n) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),
         None => d.note(format!("the {what} models are {}", list(known))),
     });
@@ -254,7 +266,11 @@ fn population(
             match whole(item, "the size of a population", typer) {
                 Some(n) if n >= 1 => shape.push(n as u64),
                 Some(n) => {
-                    typer.error(Diagnostic::new(Code::E0205, item.span, format!("a population cannot have {n} neurons")));
+                    typer.error(Diagnostic::new(
+                        Code::E0205,
+                        item.span,
+                        format!("a population cannot have {n} neurons"),
+                    ));
                     ok = false;
                 }
                 None => ok = false,
@@ -296,7 +312,7 @@ fn population(
             let wrong = a.name.as_ref().map_or("", |n| n.node.as_str());
             let d = Diagnostic::new(Code::E0105, at, format!("the model `{}` has no parameter `{wrong}`", decl.name));
             let known: Vec<String> = decl.vars.iter().map(|v| v.name.clone()).collect();
-            typer.error(match suggest::nearest(wrong, known.iter().map(String::as_str)) {
+            typer.error(match nearest(wrong, known.iter().map(String::as_str)) {
                 Some(n) => d.help(format!("did you mean `{n}`?")).fix(at, n),
                 None => d.note(format!("it has {}", list(&known))),
             });
@@ -336,9 +352,7 @@ fn population(
         .vars
         .iter()
         .enumerate()
-        .filter(|(k, v)| {
-            v.role == Role::Param && v.init.is_none() && !args.iter().any(|(a, _)| a.index() == *k)
-        })
+        .filter(|(k, v)| v.role == Role::Param && v.init.is_none() && !args.iter().any(|(a, _)| a.index() == *k))
         .map(|(_, v)| v)
         .collect();
     // A faulty argument may be the missing one.
@@ -373,7 +387,7 @@ fn readout(name: &ast::Ident, m: &ast::ModelRef, typer: &mut Typer<'_>) -> Optio
         "linear" => (&["classes", "ridge"], true),
         other => {
             let d = Diagnostic::new(Code::E0101, m.name.span, format!("unknown readout `{other}`"));
-            typer.error(match suggest::nearest(other, ["max_rate", "linear"].into_iter()) {
+            typer.error(match nearest(other, ["max_rate", "linear"]) {
                 Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.name.span, n),
                 None => d.note("the readouts are `max_rate(classes = 10)` and `linear(classes = 10, ridge = 1e-3)`"),
             });
@@ -391,7 +405,11 @@ fn readout(name: &ast::Ident, m: &ast::ModelRef, typer: &mut Typer<'_>) -> Optio
             Some("classes") => match whole(&a.value, "the number of classes", typer)? {
                 n if (1..=1_000_000).contains(&n) => classes = Some(n as u64),
                 n => {
-                    typer.error(Diagnostic::new(Code::E0205, a.value.span, format!("a readout cannot have {n} classes")));
+                    typer.error(Diagnostic::new(
+                        Code::E0205,
+                        a.value.span,
+                        format!("a readout cannot have {n} classes"),
+                    ));
                     return None;
                 }
             },
@@ -448,8 +466,12 @@ fn projection(
     let pre = views::path(source, model, typer).and_then(|(view, member)| match member {
         Some(m) if m.node != "spike" => {
             typer.error(
-                Diagnostic::new(Code::E0901, m.span, format!("the event `{}` as a source is not supported yet", m.node))
-                    .note("projections carry spikes so far"),
+                Diagnostic::new(
+                    Code::E0901,
+                    m.span,
+                    format!("the event `{}` as a source is not supported yet", m.node),
+                )
+                .note("projections carry spikes so far"),
             );
             None
         }
@@ -486,19 +508,28 @@ fn projection(
     let post_model = &model.neurons[model.populations[post.pop.index()].model.index()];
     if pre_model.spike.is_none() {
         typer.error(
-            Diagnostic::new(Code::E0401, source.span, format!("`{}` never spikes, so it cannot be a source", pre_model.name))
-                .also(pre_model.span, "this model has no `spike` clause"),
+            Diagnostic::new(
+                Code::E0401,
+                source.span,
+                format!("`{}` never spikes, so it cannot be a source", pre_model.name),
+            )
+            .also(pre_model.span, "this model has no `spike` clause"),
         );
         return None;
     }
     let (tree, reference) = tree?;
-    let delivers = tree.items.iter().any(|i| matches!(&i.kind, ast::ModelItemKind::On { body, .. } if delivers(&body.stmts)));
+    let delivers =
+        tree.items.iter().any(|i| matches!(&i.kind, ast::ModelItemKind::On { body, .. } if delivers(&body.stmts)));
     let target = match member {
         None if delivers => {
             typer.error(
                 Diagnostic::new(Code::E0401, c.target.span, "this connection needs a target variable")
                     .label("which state receives what the synapse delivers?")
-                    .help(format!("write `{}.{}`", c.target.root.node, candidates(post_model).first().map_or("g_e", String::as_str))),
+                    .help(format!(
+                        "write `{}.{}`",
+                        c.target.root.node,
+                        candidates(post_model).first().map_or("g_e", String::as_str)
+                    )),
             );
             return None;
         }
@@ -577,8 +608,12 @@ fn target(m: &ast::Ident, post: &hir::NeuronModel, typer: &mut Typer<'_>) -> Opt
         Some(k) if post.vars[k].role == Role::State => Some(VarId(k as u32)),
         Some(k) if post.vars[k].role == Role::Input => {
             typer.error(
-                Diagnostic::new(Code::E0901, m.span, format!("delivering to the input `{}` is not supported yet", m.node))
-                    .help("deliver to a state, such as a conductance or a current that decays"),
+                Diagnostic::new(
+                    Code::E0901,
+                    m.span,
+                    format!("delivering to the input `{}` is not supported yet", m.node),
+                )
+                .help("deliver to a state, such as a conductance or a current that decays"),
             );
             None
         }
@@ -597,7 +632,7 @@ fn target(m: &ast::Ident, post: &hir::NeuronModel, typer: &mut Typer<'_>) -> Opt
                 ),
             };
             let known = candidates(post);
-            typer.error(match suggest::nearest(&m.node, known.iter().map(String::as_str)) {
+            typer.error(match nearest(&m.node, known.iter().map(String::as_str)) {
                 Some(n) if found.is_none() => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
                 _ => d.note(format!("its states are {}", list(&known))),
             });
@@ -640,7 +675,7 @@ fn rule(c: &ast::Connect, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
             Diagnostic::new(Code::E0901, via.name.span, format!("the rule `{name}` is not supported yet"))
         } else {
             let d = Diagnostic::new(Code::E0101, via.name.span, format!("unknown connection rule `{name}`"));
-            match suggest::nearest(name, KNOWN.iter().map(|(n, _)| *n)) {
+            match nearest(name, KNOWN.iter().map(|(n, _)| *n)) {
                 Some(n) => d.help(format!("did you mean `{n}`?")).fix(via.name.span, n),
                 None => d.note("the rules are all_to_all, one_to_one, random(p), fixed_indegree(k), fixed_outdegree(k), fixed_total(n) and edges(\"file\")"),
             }
@@ -660,7 +695,11 @@ fn rule(c: &ast::Connect, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
             }
             None => {
                 if a.name.as_ref().is_some_and(|n| n.node == "symmetric") {
-                    typer.error(Diagnostic::new(Code::E0901, a.span, "symmetric random connections are not supported yet"));
+                    typer.error(Diagnostic::new(
+                        Code::E0901,
+                        a.span,
+                        "symmetric random connections are not supported yet",
+                    ));
                 } else {
                     let takes = if params.is_empty() { "no arguments".to_owned() } else { params.join(", ") };
                     typer.error(
@@ -726,7 +765,11 @@ fn rule(c: &ast::Connect, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
                     return None;
                 }
             };
-            if name == "fixed_indegree" { Rule::FixedIndegree { k, multapses } } else { Rule::FixedOutdegree { k, multapses } }
+            if name == "fixed_indegree" {
+                Rule::FixedIndegree { k, multapses }
+            } else {
+                Rule::FixedOutdegree { k, multapses }
+            }
         }
     };
     Some((rule, via.span))

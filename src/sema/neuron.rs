@@ -24,9 +24,13 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
             K::Spike { cond, surrogate } => {
                 if let Some(first) = &spike {
                     typer.error(
-                        Diagnostic::new(Code::E0308, item.span, format!("`{}` has two `spike` clauses", model.name.node))
-                            .also(first.span, "the first one")
-                            .help("combine the conditions with `or`"),
+                        Diagnostic::new(
+                            Code::E0308,
+                            item.span,
+                            format!("`{}` has two `spike` clauses", model.name.node),
+                        )
+                        .also(first.span, "the first one")
+                        .help("combine the conditions with `or`"),
                     );
                     continue;
                 }
@@ -59,13 +63,21 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
                         format!("`on {}` belongs into a synapse, not into a neuron", event.node),
                     ),
                     "release" => Diagnostic::new(Code::E0901, event.span, "`on release` is not supported yet"),
-                    other => Diagnostic::new(Code::E0901, event.span, format!("events other than `spike` are not supported yet: `{other}`")),
+                    other => Diagnostic::new(
+                        Code::E0901,
+                        event.span,
+                        format!("events other than `spike` are not supported yet: `{other}`"),
+                    ),
                 };
                 typer.error(d);
             }
             K::Event { name, .. } => typer.error(
-                Diagnostic::new(Code::E0901, item.span, format!("the custom event `{}` is not supported yet", name.node))
-                    .note("neurons only have the event `spike` so far"),
+                Diagnostic::new(
+                    Code::E0901,
+                    item.span,
+                    format!("the custom event `{}` is not supported yet", name.node),
+                )
+                .note("neurons only have the event `spike` so far"),
             ),
             K::Every { .. } => typer.error(
                 Diagnostic::new(Code::E0901, item.span, "periodic code (`every`) is not supported yet")
@@ -75,18 +87,28 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
                 Diagnostic::new(Code::E0303, item.span, "`inject` belongs into a synapse")
                     .help("a neuron's own currents are terms of its equations"),
             ),
-            K::Refractory { duration, hold } => refractory = self::refractory(&mut cx, duration, hold, item.span, typer),
+            K::Refractory { duration, hold } => {
+                refractory = self::refractory(&mut cx, duration, hold, item.span, typer)
+            }
             K::Method(m) => method = self::method(m, typer),
             _ => {}
         }
     }
-    if spike.is_none() && !model.items.iter().any(|i| matches!(i.kind, ast::ModelItemKind::Spike { .. } | ast::ModelItemKind::Error { .. }))
+    if spike.is_none()
+        && !model
+            .items
+            .iter()
+            .any(|i| matches!(i.kind, ast::ModelItemKind::Spike { .. } | ast::ModelItemKind::Error { .. }))
     {
         let user = on_spike.as_ref().map(|(_, s)| *s).or(refractory.as_ref().map(|r: &Refractory| r.span));
         if let Some(span) = user {
             typer.error(
-                Diagnostic::new(Code::E0308, span, format!("`{}` never spikes: it has no `spike` clause", model.name.node))
-                    .help("add a condition, such as `spike when v > -50 mV`"),
+                Diagnostic::new(
+                    Code::E0308,
+                    span,
+                    format!("`{}` never spikes: it has no `spike` clause", model.name.node),
+                )
+                .help("add a condition, such as `spike when v > -50 mV`"),
             );
         }
     }
@@ -125,9 +147,13 @@ fn condition(cx: &mut ModelCx<'_>, cond: &ast::SpikeCond, typer: &mut Typer<'_>)
             let rate = typer.expect(rate, Type::Real(Dim::frequency()), "a spike rate", None)?;
             if let Some(why) = varies(&rate, cx) {
                 typer.error(
-                    Diagnostic::new(Code::E0901, e.span, "a spike rate that changes during a `run` is not supported yet")
-                        .label(why)
-                        .help("make it depend on inputs and parameters only"),
+                    Diagnostic::new(
+                        Code::E0901,
+                        e.span,
+                        "a spike rate that changes during a `run` is not supported yet",
+                    )
+                    .label(why)
+                    .help("make it depend on inputs and parameters only"),
                 );
                 return None;
             }
@@ -200,7 +226,7 @@ fn refractory(
                 );
                 let states: Vec<&str> =
                     cx.vars.iter().filter(|v| v.role == Role::State).map(|v| v.name.node.as_str()).collect();
-                typer.error(match super::suggest::nearest(&name.node, states.into_iter()) {
+                typer.error(match crate::units::nearest::nearest(&name.node, states) {
                     Some(n) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),
                     None => d,
                 });
@@ -238,7 +264,7 @@ pub(crate) fn method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodR
         } else {
             Diagnostic::new(Code::E0101, m.name.span, format!("unknown method `{}`", m.name.node))
         };
-        typer.error(match super::suggest::nearest(&m.name.node, known.iter().copied()) {
+        typer.error(match crate::units::nearest::nearest(&m.name.node, known.iter().copied()) {
             Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.name.span, n),
             None => d.note(format!("the methods are {}", known.join(", "))),
         });
@@ -247,7 +273,9 @@ pub(crate) fn method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodR
     let mut substeps = 1;
     for a in m.args.iter().flatten() {
         let value = match &a.value.kind {
-            ast::ExprKind::Number { value, is_int: true, unit: None } if (1.0..=10_000.0).contains(value) => Some(*value as u32),
+            ast::ExprKind::Number { value, is_int: true, unit: None } if (1.0..=10_000.0).contains(value) => {
+                Some(*value as u32)
+            }
             _ => None,
         };
         match (&a.name, value) {

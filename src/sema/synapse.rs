@@ -63,16 +63,20 @@ pub(crate) fn instantiate(
             let at = a.name.as_ref().map_or(a.span, |n| n.span);
             let d = Diagnostic::new(Code::E0105, at, format!("the synapse `{}` has no `{name}`", model.name.node));
             let extra = ["delay", "dendritic_delay"];
-            typer.error(match super::suggest::nearest(&name, names.iter().map(String::as_str).chain(extra)) {
+            typer.error(match crate::units::nearest::nearest(&name, names.iter().map(String::as_str).chain(extra)) {
                 Some(n) => d.help(format!("did you mean `{n}`?")).fix(at, n),
-                None => d.note(format!("it takes {}, and the delays `delay` and `dendritic_delay`", super::infer::list(&takes()))),
+                None => d.note(format!(
+                    "it takes {}, and the delays `delay` and `dendritic_delay`",
+                    super::infer::list(&takes())
+                )),
             });
             ok = false;
             continue;
         }
         if let Some((first, _)) = given.get(&name) {
             typer.error(
-                Diagnostic::new(Code::E0105, a.span, format!("`{name}` is given twice")).also(first.span, "first given here"),
+                Diagnostic::new(Code::E0105, a.span, format!("`{name}` is given twice"))
+                    .also(first.span, "first given here"),
             );
             ok = false;
             continue;
@@ -125,9 +129,11 @@ pub(crate) fn instantiate(
             ok &= d.is_some();
             if name == "delay" {
                 if let (Some(e), true) = (&d, on_pre.is_none()) {
-                    typer.error(
-                        Diagnostic::new(Code::E0403, e.span, format!("`{}` has no `on pre` for a delay to delay", model.name.node)),
-                    );
+                    typer.error(Diagnostic::new(
+                        Code::E0403,
+                        e.span,
+                        format!("`{}` has no `on pre` for a delay to delay", model.name.node),
+                    ));
                     ok = false;
                 }
                 delay = d;
@@ -268,9 +274,11 @@ fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body
                 *slot.0 = Some(slot.1);
             }
             K::Method(m) => method = neuron::method(m, typer),
-            K::Spike { .. } | K::Refractory { .. } => typer.error(
-                Diagnostic::new(Code::E0308, item.span, "a synapse does not spike: this belongs into a neuron"),
-            ),
+            K::Spike { .. } | K::Refractory { .. } => typer.error(Diagnostic::new(
+                Code::E0308,
+                item.span,
+                "a synapse does not spike: this belongs into a neuron",
+            )),
             K::Event { .. } => typer.error(
                 Diagnostic::new(Code::E0901, item.span, "custom events are not supported yet")
                     .note("synapses only know `on pre` and `on post` so far"),

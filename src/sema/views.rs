@@ -65,8 +65,12 @@ pub(crate) fn path<'a>(
             ast::Segment::Index(index) if member.is_none() => view = indexed(&view, index, model, typer)?,
             ast::Segment::Index(index) => {
                 typer.error(
-                    Diagnostic::new(Code::E0401, index.span, "the index belongs to the population, not to its variable")
-                        .help("write `N[..100].v`"),
+                    Diagnostic::new(
+                        Code::E0401,
+                        index.span,
+                        "the index belongs to the population, not to its variable",
+                    )
+                    .help("write `N[..100].v`"),
                 );
                 return None;
             }
@@ -87,8 +91,12 @@ fn root(name: &ast::Ident, model: &Model, typer: &mut Typer<'_>) -> Option<View>
         Some((Symbol::View(v), _)) => Some(v.clone()),
         Some((Symbol::Poisoned, _)) => None,
         Some((other, declared)) => {
-            let d = Diagnostic::new(Code::E0401, name.span, format!("`{}` is {}, not a population", name.node, what_is(other)))
-                .also(*declared, "declared here");
+            let d = Diagnostic::new(
+                Code::E0401,
+                name.span,
+                format!("`{}` is {}, not a population", name.node, what_is(other)),
+            )
+            .also(*declared, "declared here");
             typer.error(d);
             None
         }
@@ -96,7 +104,7 @@ fn root(name: &ast::Ident, model: &Model, typer: &mut Typer<'_>) -> Option<View>
             let d = Diagnostic::new(Code::E0101, name.span, format!("unknown population `{}`", name.node));
             let pops = typer.scope.names.iter().filter(|(_, (s, _))| matches!(s, Symbol::Pop(_) | Symbol::View(_)));
             let names: Vec<String> = pops.map(|(n, _)| n.clone()).collect();
-            typer.error(match super::suggest::nearest(&name.node, names.iter().map(String::as_str)) {
+            typer.error(match crate::units::nearest::nearest(&name.node, names.iter().map(String::as_str)) {
                 Some(n) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),
                 None => d.note(format!("the populations are {}", super::infer::list(&names))),
             });
@@ -190,8 +198,12 @@ fn select(view: &View, positions: Vec<u64>, shape: Vec<u64>, span: Span, typer: 
 fn range(e: &ast::Expr, n: u64, name: &str, typer: &mut Typer<'_>) -> Option<(u64, u64)> {
     let out = |x: i64, typer: &mut Typer<'_>| {
         typer.error(
-            Diagnostic::new(Code::E0402, e.span, format!("index {x} is out of range: there are {n} neurons in `{name}` here"))
-                .help(format!("indices run from 0 to {}", n.saturating_sub(1))),
+            Diagnostic::new(
+                Code::E0402,
+                e.span,
+                format!("index {x} is out of range: there are {n} neurons in `{name}` here"),
+            )
+            .help(format!("indices run from 0 to {}", n.saturating_sub(1))),
         );
     };
     if let ast::ExprKind::Range { start, end } = &strip(e).kind {
@@ -210,9 +222,11 @@ fn range(e: &ast::Expr, n: u64, name: &str, typer: &mut Typer<'_>) -> Option<(u6
             }
         }
         if a > b {
-            typer.error(
-                Diagnostic::new(Code::E0402, e.span, format!("this range starts at {a} and ends before it, at {b}")),
-            );
+            typer.error(Diagnostic::new(
+                Code::E0402,
+                e.span,
+                format!("this range starts at {a} and ends before it, at {b}"),
+            ));
             return None;
         }
         return Some((a as u64, b as u64));
@@ -258,8 +272,11 @@ pub(crate) fn named(l: &ast::Let, model: &Model, typer: &mut Typer<'_>) -> Optio
         );
         return None;
     }
-    let list: Vec<u32> =
-        (0..n).map(|k| at(&view, k)).filter(|i| value(&cond, *i, 0).is_some_and(|x| x != 0.0)).map(|i| i as u32).collect();
+    let list: Vec<u32> = (0..n)
+        .map(|k| at(&view, k))
+        .filter(|i| value(&cond, *i, 0).is_some_and(|x| x != 0.0))
+        .map(|i| i as u32)
+        .collect();
     if list.is_empty() {
         typer.error(Diagnostic::new(Code::E0402, filter.span, "no neuron satisfies this condition"));
         return None;
@@ -272,11 +289,9 @@ pub(crate) fn named(l: &ast::Let, model: &Model, typer: &mut Typer<'_>) -> Optio
 pub(crate) fn as_path(e: &ast::Expr) -> Option<ast::Path> {
     match &e.kind {
         ast::ExprKind::Paren(inner) => as_path(inner),
-        ast::ExprKind::Name(n) => Some(ast::Path {
-            root: ast::Ident::new(n.clone(), e.span),
-            segments: Vec::new(),
-            span: e.span,
-        }),
+        ast::ExprKind::Name(n) => {
+            Some(ast::Path { root: ast::Ident::new(n.clone(), e.span), segments: Vec::new(), span: e.span })
+        }
         ast::ExprKind::Index { base, index } => {
             let mut p = as_path(base)?;
             p.segments.push(ast::Segment::Index(index.clone()));

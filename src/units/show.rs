@@ -85,11 +85,7 @@ pub fn show(dim: Dim) -> ShownUnit {
 /// The dimension in words for a message: `mV/ms`, or `a number without unit`.
 #[must_use]
 pub fn describe(dim: Dim) -> String {
-    if dim.is_none() {
-        "a number without unit".to_owned()
-    } else {
-        show(dim).name
-    }
+    if dim.is_none() { "a number without unit".to_owned() } else { show(dim).name }
 }
 
 /// An internal value in the usual unit of its dimension, such as `1.5 ms`.
