@@ -1,10 +1,10 @@
 //! Calls that give a value: functions of one element, reductions, measures of spikes, draws, user functions, and procedures.
 
-use crate::builtins::Dist;
+use crate::builtins::{Builtin, DimRule, Dist};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::ReadoutId;
 use crate::script::index;
-use crate::script::ir::{Axis, AxisName, Expr, ExprKind, Kind, Metric, Neurons, NumTy, Over, Reduction, Samples, Ty};
+use crate::script::ir::{Axis, AxisName, Expr, ExprKind, Kind, Metric, NumTy, Over, Reduction, Samples, Ty};
 use crate::script::lower::{Bound, Lower, poisoned};
 use crate::script::names::Thing;
 use crate::script::operators::{Operand, convert, fits_any, kind_of, to_real};
@@ -77,17 +77,18 @@ impl Lower<'_, '_> {
         {
             return Thing::Value(self.reduction(op, args, span));
         }
-        if let Some((builtin, params, units)) = table::builtin(name) {
-            let Some(values) = self.arguments(name, name_span, params, params.len(), args) else {
-                return Thing::Poisoned;
+        if let Some(row) = Builtin::named(name) {
+            let params: &[&str] = match row.args {
+                1 => &["x"],
+                2 => &["a", "b"],
+                _ => &["x", "lo", "hi"],
             };
-            return Thing::Value(self.elementwise(name, builtin, units, values, span));
+            let Some(values) = self.arguments(name, name_span, params, args) else { return Thing::Poisoned };
+            return Thing::Value(self.elementwise(name, row.builtin, row.rule, values, span));
         }
-        if let Some((dist, params)) = table::distribution(name) {
-            let Some(values) = self.arguments(name, name_span, params, params.len(), args) else {
-                return Thing::Poisoned;
-            };
-            return Thing::Value(self.draw(name, dist, values, span));
+        if let Some(row) = Dist::named(name) {
+            let Some(values) = self.arguments(name, name_span, row.params, args) else { return Thing::Poisoned };
+            return Thing::Value(self.draw(name, row.dist, values, span));
         }
         match name {
             "accuracy" => {
@@ -177,8 +178,8 @@ impl Lower<'_, '_> {
             .filter(|(_, (s, _))| matches!(s, Symbol::Fn { .. } | Symbol::Procedure { .. }))
             .map(|(n, _)| n.clone())
             .collect();
-        let names = own.iter().map(String::as_str).chain(table::FUNCTIONS.iter().copied());
-        if let Some(near) = nearest(name, names) {
+        let near = nearest(name, own.iter().map(String::as_str).chain(table::functions()));
+        if let Some(near) = near {
             d = d.help(format!("did you mean `{near}`?")).fix(span, near);
         }
         self.err(d);
@@ -282,10 +283,9 @@ impl Lower<'_, '_> {
         name: &str,
         name_span: Span,
         params: &[&str],
-        required: usize,
         args: &'e [ast::Arg],
     ) -> Option<Vec<Operand<'e>>> {
-        let slots = self.matched(name, name_span, params, required, args)?;
+        let slots = self.matched(name, name_span, params, params.len(), args)?;
         let values: Vec<Operand> =
             slots.into_iter().flatten().map(|a| Operand { value: self.expr(&a.value), ast: &a.value }).collect();
         for v in &values {
@@ -304,19 +304,12 @@ impl Lower<'_, '_> {
         Some(values)
     }
 
-    fn elementwise(
-        &mut self,
-        name: &str,
-        builtin: crate::builtins::Builtin,
-        units: table::Units,
-        values: Vec<Operand>,
-        span: Span,
-    ) -> Expr {
+    fn elementwise(&mut self, name: &str, builtin: Builtin, rule: DimRule, values: Vec<Operand>, span: Span) -> Expr {
         let what = format!("`{name}`");
         let mut kind = values.first().map_or(Kind::Int, |v| kind_of(&v.value));
         let mut out = Vec::new();
-        match units {
-            table::Units::Keep => {
+        match rule {
+            DimRule::Same => {
                 let mut values = values.into_iter();
                 let Some(mut first) = values.next() else { return poisoned(span) };
                 for v in values {
@@ -328,7 +321,7 @@ impl Lower<'_, '_> {
                 out.insert(0, first.value);
                 out = out.into_iter().map(|v| convert(v, kind)).collect();
             }
-            table::Units::Bare => {
+            DimRule::Bare => {
                 for v in values {
                     let d = kind_of(&v.value).dim();
                     if !d.is_none() {
@@ -344,12 +337,12 @@ impl Lower<'_, '_> {
                 }
                 kind = Kind::Real(Dim::NONE);
             }
-            table::Units::Root => {
+            DimRule::Root => {
                 let half = Ratio::new(1, 2).unwrap_or(Ratio::ZERO);
                 kind = Kind::Real(kind.dim().pow(half));
                 out = values.into_iter().map(|v| to_real(v.value)).collect();
             }
-            table::Units::Drop => {
+            DimRule::ToBare => {
                 kind = Kind::Real(Dim::NONE);
                 out = values.into_iter().map(|v| to_real(v.value)).collect();
             }
@@ -396,7 +389,7 @@ impl Lower<'_, '_> {
                 if let Some(v) = all.iter().find(|v| !bare(v)).cloned() {
                     return self.needs_bare(name, &v, span);
                 }
-                let kind = if dist == Dist::Bernoulli { Kind::Bool } else { Kind::Real(Dim::NONE) };
+                let kind = if dist == Dist::Bernoulli { Kind::Int } else { Kind::Real(Dim::NONE) };
                 (all.into_iter().map(|v| to_real(v.value)).collect(), kind)
             }
             Dist::Randint => {

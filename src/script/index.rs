@@ -36,7 +36,7 @@ impl Lower<'_, '_> {
                 None => Thing::Poisoned,
             },
             Thing::Synapses { proj, select: Select::AllSynapses, .. } => match self.index_synapses(proj, items, span) {
-                Some(select) => Thing::Synapses { proj, select, span },
+                Some(select) => Thing::Synapses { proj, select },
                 None => Thing::Poisoned,
             },
             Thing::Samples(of) => self.index_samples(of, items, span),

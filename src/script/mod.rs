@@ -19,6 +19,8 @@ mod shape;
 mod stmts;
 mod table;
 pub mod tensor;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod walk;
 

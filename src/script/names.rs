@@ -22,7 +22,6 @@ pub(crate) enum Thing {
     Synapses {
         proj: ProjId,
         select: Select,
-        span: Span,
     },
     Spikes(Neurons),
     Readout(ReadoutId),
@@ -154,14 +153,14 @@ impl Lower<'_, '_> {
         let mut names: Vec<String> = self.scopes.iter().flatten().map(|(n, ..)| n.clone()).collect();
         names.extend(self.cx.scope.names.keys().cloned());
         names.extend(["t", "dt", "pi", "inf"].map(str::to_owned));
-        names.extend(table::FUNCTIONS.iter().map(|&f| f.to_owned()));
+        names.extend(table::functions().map(str::to_owned));
         names
     }
 
     fn fixed(&mut self, fixed: &Fixed, span: Span) -> Thing {
         match fixed {
             Fixed::Neurons(view) => Thing::Neurons(Neurons { view: view.clone(), at: Vec::new(), span }),
-            Fixed::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses, span },
+            Fixed::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses },
             Fixed::Readout(r) => Thing::Readout(*r),
             Fixed::Data(d) => Thing::Data(*d),
         }
@@ -188,7 +187,7 @@ impl Lower<'_, '_> {
                 Thing::Neurons(Neurons { view, at: Vec::new(), span })
             }
             Symbol::View(view) => Thing::Neurons(Neurons { view: view.clone(), at: Vec::new(), span }),
-            Symbol::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses, span },
+            Symbol::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses },
             Symbol::Readout(r) => Thing::Readout(*r),
             Symbol::Data(d) => Thing::Data(*d),
             Symbol::Neuron => Thing::Other("a neuron model"),

@@ -253,6 +253,7 @@ impl Lower<'_, '_> {
                         .label(format!("here {mine}"))
                         .also(other_span, format!("here {other}")),
                 );
+                self.returns = Some((Ty::Poisoned, span));
                 return None;
             }
         }
