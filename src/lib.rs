@@ -12,6 +12,7 @@
 pub mod backend;
 pub mod builtins;
 pub mod cli;
+pub mod codegen;
 pub mod connect;
 pub mod data;
 pub mod diag;
@@ -27,4 +28,3 @@ pub mod sema;
 pub mod source;
 pub mod syntax;
 pub mod units;
-pub mod codegen;

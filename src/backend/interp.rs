@@ -38,8 +38,7 @@ struct Interpreted {
 impl Kernels for Interpreted {
     fn session<'a>(&'a self, buffers: &'a mut Buffers) -> Result<Box<dyn Session + 'a>, BackendError> {
         for (at, buffer) in self.program.buffers.iter().enumerate() {
-            let fits =
-                buffers.get(at).is_some_and(|b| b.scalar() == buffer.scalar && b.len() as u64 >= buffer.len);
+            let fits = buffers.get(at).is_some_and(|b| b.scalar() == buffer.scalar && b.len() as u64 >= buffer.len);
             if !fits {
                 return Err(BackendError::Buffer(buffer.name.clone()));
             }
@@ -286,11 +285,8 @@ impl Run<'_> {
             Op::Sum(a) => {
                 let add = |x, y| defined(eval::bin(crate::lir::BinOp::Add, ty.scalar, x, y));
                 let v = self.get(*a);
-                out[0] = if self.ty(*a).lanes == 4 {
-                    add(add(v[0], v[2])?, add(v[1], v[3])?)?
-                } else {
-                    add(v[0], v[1])?
-                };
+                out[0] =
+                    if self.ty(*a).lanes == 4 { add(add(v[0], v[2])?, add(v[1], v[3])?)? } else { add(v[0], v[1])? };
             }
             Op::Load { buf, index, .. } => {
                 let first = self.index(*index, 0);

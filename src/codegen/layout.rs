@@ -212,10 +212,7 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
             last,
             lists,
             rows: sparse.then(|| {
-                [
-                    new(format!("{name}@row"), Scalar::I32, pre + 1),
-                    new(format!("{name}@post"), Scalar::I32, count),
-                ]
+                [new(format!("{name}@row"), Scalar::I32, pre + 1), new(format!("{name}@post"), Scalar::I32, count)]
             }),
             columns: p.needs_columns.then(|| {
                 [

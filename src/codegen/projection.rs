@@ -144,9 +144,11 @@ fn over_row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, side: Side, at: At, bod
                 body(b, At { post: Some(j), synapse: Some(synapse), ..at });
             };
             // In 64 bits the step numbers of event-driven states (32 bits) do not fit the lanes.
-            let lazy = plan.lazy.iter().enumerate().any(|(k, l)| {
-                l.is_some() && matches!(plan.place[k], Place::Synapse | Place::Post)
-            });
+            let lazy = plan
+                .lazy
+                .iter()
+                .enumerate()
+                .any(|(k, l)| l.is_some() && matches!(plan.place[k], Place::Synapse | Place::Post));
             if s.float == Scalar::F64 && lazy {
                 b.for_loop(zero, n, each);
             } else {
@@ -201,8 +203,7 @@ fn one(
 ) {
     let mut emit = outer.inner();
     let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
-    let amounts: Vec<(VarId, Val)> =
-        delivers.iter().map(|(v, value)| (*v, emit.value(b, *value, &mut load))).collect();
+    let amounts: Vec<(VarId, Val)> = delivers.iter().map(|(v, value)| (*v, emit.value(b, *value, &mut load))).collect();
     let new: Vec<(VarId, Val)> = assigns.iter().map(|(v, value)| (*v, emit.value(b, *value, &mut load))).collect();
     if let Some(j) = at.post {
         for (target, amount) in amounts {

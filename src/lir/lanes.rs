@@ -391,11 +391,8 @@ impl Shape<'_> {
         let emit = |shape: &mut Self, ty: Ty, op: Op| {
             if outside { shape.put_before(ty, op) } else { shape.put(ty, op) }
         };
-        let wide = if from.scalar == to.scalar {
-            scalar
-        } else {
-            emit(self, Ty::one(to.scalar), Op::Cast(scalar, to.scalar))
-        };
+        let wide =
+            if from.scalar == to.scalar { scalar } else { emit(self, Ty::one(to.scalar), Op::Cast(scalar, to.scalar)) };
         let mut vector = emit(self, to, Op::Splat(wide, self.lanes));
         if self.class(val) == Class::Linear {
             let ramp = self.ramp(to);
@@ -458,11 +455,8 @@ impl Shape<'_> {
         let Some(to) = self.guard else { return Ok(None) };
         let to = self.vector(to)?;
         let ty = self.ty(to)?;
-        let first = if ty.scalar == Scalar::I64 {
-            self.put(Ty::I64, Op::Cast(self.base, Scalar::I64))
-        } else {
-            self.base
-        };
+        let first =
+            if ty.scalar == Scalar::I64 { self.put(Ty::I64, Op::Cast(self.base, Scalar::I64)) } else { self.base };
         let splat = self.put(ty, Op::Splat(first, self.lanes));
         let ramp = self.ramp(ty);
         let index = self.put(ty, Op::Bin(BinOp::Add, splat, ramp));

@@ -172,7 +172,8 @@ impl Check<'_> {
     }
 
     fn vector_index(&mut self, index: Val, moved: Ty) {
-        let want = if moved.lanes == 4 { Ty { scalar: Scalar::I32, lanes: 4 } } else { Ty { scalar: Scalar::I64, lanes: 2 } };
+        let want =
+            if moved.lanes == 4 { Ty { scalar: Scalar::I32, lanes: 4 } } else { Ty { scalar: Scalar::I64, lanes: 2 } };
         self.expect(index, want, "the index");
     }
 
@@ -308,8 +309,7 @@ impl Check<'_> {
                 |_| (),
                 |c| {
                     for (val, result) in vals.iter().zip(&i.results) {
-                        if let (Some(ty), Some(want)) =
-                            (c.used(*val), c.function.types.get(result.0 as usize).copied())
+                        if let (Some(ty), Some(want)) = (c.used(*val), c.function.types.get(result.0 as usize).copied())
                             && ty != want
                         {
                             c.error(format!("{val} is {ty}, but gives {result}, which is {want}"));

@@ -79,7 +79,10 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
 /// Generates and compiles the code of a plan.
 pub(super) fn compile(plan: &Plan, layout: &Layout, backend: &dyn Backend) -> Result<Compiled, BuildError> {
     let bug = |text: String| {
-        vec![Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {text}")).help("please report it with this file")]
+        vec![
+            Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {text}"))
+                .help("please report it with this file"),
+        ]
     };
     let program = codegen::program(plan, layout).map_err(bug)?;
     let kernels = backend.compile(&program).map_err(|e| bug(e.to_string()))?;
@@ -120,7 +123,10 @@ fn check_size(model: &Model, plan: &Plan, limit: f64) -> Result<(), BuildError> 
                     projection.span,
                     format!("this connection has about {n:.3e} synapses, which need about {}", show(bytes)),
                 )
-                .help(format!("at most 2^31 synapses and {} are possible here; lower the probability or the sizes", show(limit))),
+                .help(format!(
+                    "at most 2^31 synapses and {} are possible here; lower the probability or the sizes",
+                    show(limit)
+                )),
             );
         }
     }
@@ -131,8 +137,11 @@ fn check_size(model: &Model, plan: &Plan, limit: f64) -> Result<(), BuildError> 
 }
 
 fn too_large(bytes: f64, limit: f64) -> Diagnostic {
-    Diagnostic::without_span(Code::E0902, format!("the network needs about {}, more than the {} here", show(bytes), show(limit)))
-        .help("make populations smaller, connections sparser, or use `precision = f32`")
+    Diagnostic::without_span(
+        Code::E0902,
+        format!("the network needs about {}, more than the {} here", show(bytes), show(limit)),
+    )
+    .help("make populations smaller, connections sparser, or use `precision = f32`")
 }
 
 fn show(bytes: f64) -> String {
@@ -148,8 +157,7 @@ fn show(bytes: f64) -> String {
 
 /// Allocates the buffers and writes connectivity and initial values into them.
 fn fill(model: &Model, plan: &Plan, layout: &Layout, wires: &[Option<Wires>], initial: &Initial) -> Buffers {
-    let mut buffers: Buffers =
-        layout.buffers.iter().map(|b| Buf::zeros(b.scalar, b.len as usize)).collect();
+    let mut buffers: Buffers = layout.buffers.iter().map(|b| Buf::zeros(b.scalar, b.len as usize)).collect();
     for (p, bufs) in layout.pops.iter().enumerate() {
         let n = plan.populations[p].size as usize;
         for (v, buf) in bufs.vars.iter().enumerate() {

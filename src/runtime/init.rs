@@ -33,12 +33,7 @@ pub struct Initial {
 ///
 /// # Errors
 /// An array of the wrong length, a missing file, a draw that never falls inside its bounds.
-pub fn initial(
-    model: &Model,
-    plan: &Plan,
-    wires: &[Option<Wires>],
-    files: &Files,
-) -> Result<Initial, Vec<Diagnostic>> {
+pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &Files) -> Result<Initial, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut out = Initial::default();
     for (p, population) in model.populations.iter().enumerate() {
@@ -106,11 +101,9 @@ pub fn initial(
             let pop = if side == Side::Post { post_pop } else { pre_pop };
             match &plan.populations[pop].storage[var.index()] {
                 Storage::Constant(x) => *x,
-                Storage::Array => out.pops[pop][var.index()]
-                    .as_ref()
-                    .and_then(|v| v.get(index as usize))
-                    .copied()
-                    .unwrap_or(f64::NAN),
+                Storage::Array => {
+                    out.pops[pop][var.index()].as_ref().and_then(|v| v.get(index as usize)).copied().unwrap_or(f64::NAN)
+                }
             }
         };
         let single = |v: VarId| matches!(place[v.index()], Place::Pre | Place::Post);
@@ -160,11 +153,7 @@ impl Set<'_> {
         self.args.iter().find(|(w, _)| *w == v).map(|(_, e)| e).or(self.vars[v.index()].init.as_ref())
     }
 
-    fn all(
-        &self,
-        ends: &Ends<'_>,
-        column: &dyn Fn(&str, u64) -> Option<f64>,
-    ) -> Result<(Values, Bounds), Diagnostic> {
+    fn all(&self, ends: &Ends<'_>, column: &dyn Fn(&str, u64) -> Option<f64>) -> Result<(Values, Bounds), Diagnostic> {
         self.some(ends, column, &|_| false)
     }
 

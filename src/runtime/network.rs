@@ -193,11 +193,8 @@ impl Network {
             for (d, slot) in update.derived.iter().zip(slots) {
                 for k in 0..plan.size as usize {
                     let value = |n: &Node| self.leaf(p, plan, n, k);
-                    let a = d
-                        .matrix
-                        .iter()
-                        .map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect())
-                        .collect();
+                    let a =
+                        d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect();
                     let (prop, offset) = propagator(&a, d.dt);
                     let x = if d.offset { offset[d.entry.0][d.entry.1] } else { prop[d.entry.0][d.entry.1] };
                     self.buf(slot).set_f64(k, x);
@@ -504,10 +501,15 @@ impl Network {
             self.compiled = c.clone();
         } else {
             let first = |mut d: Vec<Diagnostic>| {
-                if d.is_empty() { Diagnostic::without_span(Code::E0900, "a bug in snnc: planning failed") } else { d.remove(0) }
+                if d.is_empty() {
+                    Diagnostic::without_span(Code::E0900, "a bug in snnc: planning failed")
+                } else {
+                    d.remove(0)
+                }
             };
             let plan = sched::build(&self.shared.model, &self.shared.uses, &self.frozen).map_err(first)?;
-            let compiled = super::build::compile(&plan, &self.shared.layout, self.shared.backend.as_ref()).map_err(first)?;
+            let compiled =
+                super::build::compile(&plan, &self.shared.layout, self.shared.backend.as_ref()).map_err(first)?;
             let compiled = Arc::new(compiled);
             variants.insert(key, compiled.clone());
             self.compiled = compiled;
@@ -580,7 +582,10 @@ impl Machine for Network {
 
     fn begin_run(&mut self, steps: u64, key: RunKey) -> Result<(), Diagnostic> {
         if self.steps().checked_add(steps).is_none_or(|n| n > 1 << 53) {
-            return Err(Diagnostic::without_span(Code::E0903, "the simulated time is too long: more than 2^53 time steps"));
+            return Err(Diagnostic::without_span(
+                Code::E0903,
+                "the simulated time is too long: more than 2^53 time steps",
+            ));
         }
         self.rebase();
         self.fill_slots();
@@ -612,7 +617,8 @@ impl Machine for Network {
                 .session(&mut self.buffers)
                 .and_then(|mut s| s.call(RUN, &[self.step, chunk as i32, run_step]));
             result.map_err(|e| {
-                Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {e}")).help("please report it with this file")
+                Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {e}"))
+                    .help("please report it with this file")
             })?;
             self.step += chunk as i32;
             self.run_step += chunk;
@@ -692,7 +698,8 @@ impl Machine for Network {
             Entity::Proj(p) => n + p.index(),
         };
         let bounds = self.shared.bounds[entity][key.var.index()];
-        let bug = || Diagnostic::without_span(Code::E0900, "a bug in snnc: a protocol writes a variable without storage");
+        let bug =
+            || Diagnostic::without_span(Code::E0900, "a bug in snnc: a protocol writes a variable without storage");
         let id = self.var_buffer(key).ok_or_else(bug)?;
         let data = match &mut self.buffers[id.0 as usize] {
             Buf::F32(v) => SliceMut::F32(v),

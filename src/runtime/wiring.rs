@@ -98,14 +98,12 @@ fn arguments(rule: &Rule) -> (&'static str, Arguments<'static>) {
         Rule::AllToAll => ("all_to_all", a),
         Rule::OneToOne => ("one_to_one", a),
         Rule::Random { p } => ("random", a.with("p", Value::Real(*p))),
-        Rule::FixedIndegree { k, multapses } => (
-            "fixed_indegree",
-            a.with("k", Value::Int(*k as i64)).with("multapses", Value::Bool(*multapses)),
-        ),
-        Rule::FixedOutdegree { k, multapses } => (
-            "fixed_outdegree",
-            a.with("k", Value::Int(*k as i64)).with("multapses", Value::Bool(*multapses)),
-        ),
+        Rule::FixedIndegree { k, multapses } => {
+            ("fixed_indegree", a.with("k", Value::Int(*k as i64)).with("multapses", Value::Bool(*multapses)))
+        }
+        Rule::FixedOutdegree { k, multapses } => {
+            ("fixed_outdegree", a.with("k", Value::Int(*k as i64)).with("multapses", Value::Bool(*multapses)))
+        }
         Rule::FixedTotal { n } => ("fixed_total", a.with("n", Value::Int(*n as i64))),
         Rule::Edges { .. } => ("edges", a),
     }

@@ -38,7 +38,8 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         }
         match &p.spiking {
             Some(Spiking::Rate(_)) => {
-                let _ = writeln!(out, "  spikes are drawn as gaps at the start of every run: the rate is constant in it");
+                let _ =
+                    writeln!(out, "  spikes are drawn as gaps at the start of every run: the rate is constant in it");
             }
             Some(Spiking::Level(_)) => {
                 let _ = writeln!(out, "  spikes by a level condition at each step's end");
@@ -94,7 +95,9 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 Place::Constant(_) if var.role == Role::Param => continue,
                 Place::Constant(x) => format!("the constant {x}"),
                 Place::Synapse => "one value per synapse".to_owned(),
-                Place::Pre => "one value per pre neuron: only `on pre` writes it, the same for all its synapses".to_owned(),
+                Place::Pre => {
+                    "one value per pre neuron: only `on pre` writes it, the same for all its synapses".to_owned()
+                }
                 Place::Post => {
                     "one value per post neuron: only `on post` writes it, the same for all its synapses".to_owned()
                 }

@@ -182,7 +182,10 @@ pub(super) fn plan(
             )
             .also(ode, format!("this equation {}", e.why));
             let names: Vec<&str> = methods::METHODS.iter().map(|m| m.name).collect();
-            d.help(format!("remove the `method` line to let the compiler choose, or use another one of {}", names.join(", ")))
+            d.help(format!(
+                "remove the `method` line to let the compiler choose, or use another one of {}",
+                names.join(", ")
+            ))
         })?)
     };
 
@@ -197,9 +200,8 @@ pub(super) fn plan(
             })
         }
     };
-    let on_spike = Lowering::new(&mut graph, &context)
-        .block(&neuron.on_spike, frozen)
-        .ok_or_else(|| unexpected(neuron.span))?;
+    let on_spike =
+        Lowering::new(&mut graph, &context).block(&neuron.on_spike, frozen).ok_or_else(|| unexpected(neuron.span))?;
     let refractory = match &neuron.refractory {
         None => None,
         Some(r) => {

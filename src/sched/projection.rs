@@ -201,9 +201,13 @@ fn delay_steps(model: &Model, projection: &Projection) -> Result<u32, Diagnostic
     let mut value = |e: &Option<crate::hir::Expr>| -> Result<f64, Diagnostic> {
         let Some(e) = e else { return Ok(0.0) };
         constant_init(model, Some(e), &[], &[], &known).ok_or_else(|| {
-            Diagnostic::new(Code::E0901, e.span, "delays that differ between the synapses of a projection are not supported yet")
-                .label("this is not one constant time")
-                .help("give all synapses of this `connect` the same delay, or split it into several with one delay each")
+            Diagnostic::new(
+                Code::E0901,
+                e.span,
+                "delays that differ between the synapses of a projection are not supported yet",
+            )
+            .label("this is not one constant time")
+            .help("give all synapses of this `connect` the same delay, or split it into several with one delay each")
         })
     };
     let axonal = value(&projection.delay)?;
@@ -291,10 +295,8 @@ fn event_driven(
     span: crate::source::Span,
 ) -> Result<Lazy, Diagnostic> {
     let x = graph.own(var);
-    let params: BTreeSet<VarId> = (0..synapse.vars.len() as u32)
-        .map(VarId)
-        .filter(|v| synapse.vars[v.index()].role == Role::Param)
-        .collect();
+    let params: BTreeSet<VarId> =
+        (0..synapse.vars.len() as u32).map(VarId).filter(|v| synapse.vars[v.index()].role == Role::Param).collect();
     let steady = |graph: &Graph, s: Sym| {
         !graph.any(s, &|n| match n {
             Node::Time => true,
@@ -318,10 +320,15 @@ fn event_driven(
     Err(Diagnostic::new(
         Code::E0901,
         span,
-        format!("`{name}` of synapse `{}` would have to be advanced at every step, which is not supported yet", synapse.name),
+        format!(
+            "`{name}` of synapse `{}` would have to be advanced at every step, which is not supported yet",
+            synapse.name
+        ),
     )
     .label(why)
-    .help("supported are states that relax by themselves between events, such as dx/dt = -x/tau or dx/dt = (1 - x)/tau"))
+    .help(
+        "supported are states that relax by themselves between events, such as dx/dt = -x/tau or dx/dt = (1 - x)/tau",
+    ))
 }
 
 /// Where every variable lives.
@@ -338,12 +345,9 @@ fn places(
     post: &Effects,
 ) -> Vec<Place> {
     let synapse = &projection.synapse;
-    let mut place: Vec<Place> =
-        constants.iter().map(|c| c.map_or(Place::Synapse, Place::Constant)).collect();
+    let mut place: Vec<Place> = constants.iter().map(|c| c.map_or(Place::Synapse, Place::Constant)).collect();
     let lookup = |side: Side, v: VarId| if side == Side::Own { constants[v.index()] } else { None };
-    for (here, mine, other, near) in
-        [(Place::Pre, pre, post, Side::Pre), (Place::Post, post, pre, Side::Post)]
-    {
+    for (here, mine, other, near) in [(Place::Pre, pre, post, Side::Pre), (Place::Post, post, pre, Side::Post)] {
         let mut candidates: BTreeMap<VarId, Sym> = BTreeMap::new();
         for (k, var) in synapse.vars.iter().enumerate() {
             let id = VarId(k as u32);
@@ -430,8 +434,7 @@ fn handler(
     let written: Vec<VarId> = h.synapse.iter().filter(|(_, _, s)| s.is_none()).map(|(v, ..)| *v).collect();
     let groups: BTreeSet<VarId> = h.synapse.iter().filter_map(|(.., s)| *s).collect();
     let reads_written = h.synapse.iter().any(|(_, new, skip)| {
-        skip.is_some()
-            && graph.any(*new, &|n| matches!(n, Node::Var(Side::Own, u, _) if written.contains(u)))
+        skip.is_some() && graph.any(*new, &|n| matches!(n, Node::Var(Side::Own, u, _) if written.contains(u)))
     });
     if reads_written || groups.len() > 1 {
         for entry in &mut h.synapse {

@@ -135,8 +135,10 @@ fn dimension(text: &str) -> Dim {
 }
 
 /// The units that values are shown in when nothing else is known, most usual first.
-const USUAL: &[&str] =
-    &["ms", "Hz", "mV", "pA", "nS", "MOhm", "pF", "um", "mM", "fmol", "K", "fJ", "fC", "mV/ms", "pA/ms", "nS/ms", "pA/um^2"];
+const USUAL: &[&str] = &[
+    "ms", "Hz", "mV", "pA", "nS", "MOhm", "pF", "um", "mM", "fmol", "K", "fJ", "fC", "mV/ms", "pA/ms", "nS/ms",
+    "pA/um^2",
+];
 
 /// The unit in which the field usually writes a dimension: `mV/ms`, `nS`, `Hz`; empty for bare numbers.
 #[must_use]
