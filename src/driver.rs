@@ -185,12 +185,20 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
     };
     let meta = std::fs::metadata(path).map_err(|e| cannot(&e))?;
     if meta.is_dir() {
-        return Err(Diagnostic::without_span(Code::E0801, format!("`{}` is a folder, not a model file", path.display())));
+        return Err(Diagnostic::without_span(
+            Code::E0801,
+            format!("`{}` is a folder, not a model file", path.display()),
+        ));
     }
     if meta.len() > syntax::MAX_SOURCE as u64 {
         return Err(Diagnostic::without_span(
             Code::E0006,
-            format!("`{}` has {} bytes; a source file may have at most {}", path.display(), meta.len(), syntax::MAX_SOURCE),
+            format!(
+                "`{}` has {} bytes; a source file may have at most {}",
+                path.display(),
+                meta.len(),
+                syntax::MAX_SOURCE
+            ),
         ));
     }
     let bytes = std::fs::read(path).map_err(|e| cannot(&e))?;
