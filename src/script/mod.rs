@@ -3,7 +3,11 @@
 pub mod assign;
 pub mod effects;
 pub mod eval;
+#[cfg(test)]
+mod eval_tests;
 mod expr;
+#[cfg(test)]
+mod fake;
 mod host;
 pub mod independent;
 pub mod ir;
