@@ -776,7 +776,7 @@ impl Walk<'_> {
     /// A procedure, inlined; whether its value is stale.
     fn call(&mut self, id: ProcId, args: &[Expr], span: Span) -> Option<String> {
         let program = self.program;
-        let Some(p) = program.procedures.get(id.index()) else { return None };
+        let p = program.procedures.get(id.index())?;
         let args: Vec<Option<String>> = args.iter().map(|a| self.expr(a)).collect();
         if self.depth > 100 {
             self.used(Some("procedures are nested too deeply to be followed".to_owned()), span);
