@@ -20,6 +20,8 @@ use crate::script;
 use crate::source::Span;
 use crate::units::Dim;
 
+pub use crate::units::ShownUnit;
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {
         $($(#[$doc])*
@@ -191,15 +193,6 @@ pub struct VarDecl {
     pub doc: String,
     /// Where it is declared.
     pub span: Span,
-}
-
-/// A unit for showing values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ShownUnit {
-    /// Such as `mV`; empty for bare numbers.
-    pub name: String,
-    /// One such unit in internal units.
-    pub factor: f64,
 }
 
 /// A `let` of a model.

@@ -803,3 +803,260 @@ impl Shape<'_> {
         Ok(self.pack(parts, scalar))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::interp::Interp;
+    use crate::backend::{Backend, Buf, Buffers};
+    use crate::lir::verify::{Level, verify};
+    use crate::lir::{FuncId, expand, simplify, text};
+
+    const LEN: usize = 128;
+
+    /// Everything that a marked loop may hold, on floats `F`. `v0` is the loop's end.
+    const BODY: &str = "
+        v1: i32 = const i32 FROM
+        v44: F = const F 0.75
+        vector for v2 = v1 to v0 step 1 {
+          v3: i32 = const i32 3
+          v4: F = load b0[v2]
+          v5: i32 = add v2, v3
+          v6: F = load b0[v5]
+          v7: F = load b0[v3]
+          v8: F = fma v4, v6, v7
+          v9: i32 = load b2[v2]
+          v10: F = load b0[v9]
+          v11: F = cast F v2
+          v12: F = add v10, v11
+          v13: F = exp v44
+          v14: F = mul v12, v13
+          v15: bool = lt v8, v14
+          v16: F = select v15, v8, v14
+          v17: F = call sin (v16)
+          v18: F = call pow (v44, v4)
+          v19: F = add v17, v18
+          store b1[v2], v19
+          v20: F = load b1[v2]
+          v21: F = neg v20
+          store b1[v2], v21
+          store b5[v9], v8
+          v22: i32 = mod v9, v3
+          v23: i32 = cast i32 v16
+          v24: i32 = mul v9, v23
+          v25: i32 = add v24, v22
+          v26: i32 = const i32 1000003
+          v27: i32 = mul v25, v26
+          v28: i32 = const i32 35
+          v29: i32 = shr v27, v28
+          v30: i32 = shl v27, v3
+          v31: i32 = xor v29, v30
+          v32: i32 = sar v31, v3
+          v33: i32 = floordiv v32, v22
+          v34: i32 = sub v33, v2
+          v35: i32 = neg v34
+          v36: i32 = cast i32 v15
+          v37: i32 = add v35, v36
+          store b3[v2], v37
+          v38: bool = lt v37, v3
+          append b4, b6, v2 if v15
+          append b7, b8, v37 if v38
+          append b7, b8, v3 if v15
+          v39: bool = not v38
+          v40: bool = and v39, v15
+          append b9, b10, v9 if v40
+          v41: i64 = cast i64 v5
+          v42: F = load b0[v41]
+          v43: F = flush v42
+          store b11[v41], v43
+        }";
+
+    fn program(kind: &str, body: &str, from: i32) -> Program {
+        let mut out = String::new();
+        let kinds = [kind, kind, "i32", "i32", "i32", kind, "i32", "i32", "i32", "i32", "i32", kind];
+        for (k, kind) in kinds.iter().enumerate() {
+            out.push_str(&format!("buffer b{k} \"b{k}\": {kind}[{LEN}]\n"));
+        }
+        let body = body.replace('F', kind).replace(&format!("{kind}ROM"), &from.to_string());
+        out.push_str(&format!("fn f0 \"go\"(v0) {{ {body} }}"));
+        text::parse(&out).unwrap()
+    }
+
+    /// The same program with its end as a constant instead of a parameter.
+    fn with_constant_end(mut program: Program, to: i32) -> Program {
+        let f = &mut program.functions[0];
+        f.params.clear();
+        f.body.stmts.insert(0, Stmt::Def { val: Val(0), op: Op::Const(Const::I32(to)) });
+        program
+    }
+
+    fn buffers(program: &Program, n: usize) -> Buffers {
+        let mut all: Buffers = program.buffers.iter().map(|b| Buf::zeros(b.scalar, b.len as usize)).collect();
+        for k in 0..LEN {
+            all[0].set_f64(k, ((k * 7919) % 101) as f64 * 0.37 - 17.0);
+            // Distinct elements for the iterations; past the end, rubbish.
+            let index = if k < n { (k * 37) % LEN } else { 1_000_000 };
+            all[2].set_f64(k, index as f64);
+        }
+        all
+    }
+
+    fn run(program: &Program, n: usize) -> Buffers {
+        let mut all = buffers(program, n);
+        let args: Vec<i32> = if program.functions[0].params.is_empty() { vec![] } else { vec![n as i32] };
+        Interp.compile(program).unwrap().session(&mut all).unwrap().call(FuncId(0), &args).unwrap();
+        all
+    }
+
+    fn bits(buf: &Buf, range: std::ops::Range<usize>) -> Vec<u64> {
+        range.map(|k| buf.get_f64(k).unwrap().to_bits()).collect()
+    }
+
+    /// Lowers in several orders and compares every element that is not padding.
+    fn check(element: &Program, n: usize) {
+        verify(element, Level::Element).unwrap();
+        let want = run(element, n);
+        for variant in 0..3 {
+            let mut lane = element.clone();
+            if variant > 0 {
+                simplify::simplify(&mut lane);
+            }
+            if variant < 2 {
+                expand::expand(&mut lane);
+            }
+            lanes(&mut lane).unwrap();
+            expand::expand(&mut lane);
+            verify(&lane, Level::Lane).unwrap_or_else(|e| panic!("{}\n{lane}", e.join("\n")));
+            if variant > 0 {
+                simplify::simplify(&mut lane);
+                verify(&lane, Level::Lane).unwrap_or_else(|e| panic!("{}\n{lane}", e.join("\n")));
+            }
+            let got = run(&lane, n);
+            for (k, (want, got)) in want.iter().zip(&got).enumerate() {
+                let range = match k {
+                    1 | 3 => 0..n,
+                    11 => 0..(n + 3).min(LEN),
+                    _ => 0..LEN,
+                };
+                assert_eq!(bits(want, range.clone()), bits(got, range), "b{k}, {n} iterations, variant {variant}");
+            }
+        }
+    }
+
+    #[test]
+    fn everything_at_once_in_both_widths() {
+        for kind in ["f32", "f64"] {
+            for n in [1, 2, 3, 4, 5, 7, 8, 9, 16, 37, 64, 100, 112] {
+                check(&program(kind, BODY, 0), n);
+                check(&with_constant_end(program(kind, BODY, 0), n as i32), n);
+            }
+            check(&program(kind, BODY, 5), 2);
+            check(&program(kind, BODY, 5), 18);
+            check(&with_constant_end(program(kind, BODY, 5), 18), 18);
+        }
+    }
+
+    /// The appends of the last program did happen, so comparing them meant something.
+    #[test]
+    fn appends_keep_their_order() {
+        let body = "v1: i32 = const i32 0
+            vector for v2 = v1 to v0 step 1 {
+              v3: F = load b0[v2]
+              v4: F = const F 0.0
+              v5: bool = lt v3, v4
+              append b4, b6, v2 if v5
+              v6: bool = not v5
+              append b4, b6, v2 if v6
+              append b7, b8, v2 if v5
+            }";
+        for kind in ["f32", "f64"] {
+            check(&program(kind, body, 0), 37);
+            let mut lane = program(kind, body, 0);
+            lanes(&mut lane).unwrap();
+            let got = run(&lane, 37);
+            let expected: Vec<f64> = (0..37).map(f64::from).collect();
+            let Buf::I32(list) = &got[4] else { unreachable!() };
+            assert_eq!(got[6].get_f64(0), Some(37.0));
+            assert_eq!(list[..37].iter().map(|x| f64::from(*x)).collect::<Vec<_>>(), expected);
+            let hits = got[8].get_f64(0).unwrap();
+            assert!(hits > 5.0 && hits < 30.0);
+        }
+    }
+
+    fn loop_of(program: &Program) -> &For {
+        let found = program.functions[0].body.stmts.iter().find_map(|s| match s {
+            Stmt::For(f) => Some(f),
+            _ => None,
+        });
+        found.unwrap()
+    }
+
+    #[test]
+    fn small_loops_of_known_length_are_unrolled() {
+        let body = "v1: i32 = const i32 0
+            vector for v2 = v1 to v0 step 1 { v3: F = load b0[v2]  v4: F = add v3, v3  store b1[v2], v4 }";
+        for (kind, lanes_of) in [("f32", 4), ("f64", 2)] {
+            for (n, copies) in [(64, 2), (3 * lanes_of, 1), (2, 1), (100, 2)] {
+                let mut p = with_constant_end(program(kind, body, 0), n);
+                check(&p, n as usize);
+                lanes(&mut p).unwrap();
+                assert_eq!(loop_of(&p).step, (lanes_of * copies) as u32, "{kind} {n}");
+                assert_eq!(loop_of(&p).body.stmts.len() as i32, 3 * copies + (copies - 1));
+            }
+            let mut p = program(kind, body, 0);
+            lanes(&mut p).unwrap();
+            assert_eq!(loop_of(&p).step, lanes_of as u32);
+        }
+    }
+
+    #[test]
+    fn invariant_work_leaves_the_loop() {
+        let body = "v1: i32 = const i32 0
+            vector for v2 = v1 to v0 step 1 {
+              v3: F = load b0[v1]
+              v4: F = sqrt v3
+              v5: F = load b0[v2]
+              v6: F = mul v4, v5
+              store b1[v2], v6
+            }";
+        let mut known = with_constant_end(program("f32", body, 0), 40);
+        lanes(&mut known).unwrap();
+        assert_eq!(loop_of(&known).body.stmts.len(), 7);
+        // With an unknown end the loop may not run at all, and then the load must not either.
+        let mut unknown = program("f32", body, 0);
+        lanes(&mut unknown).unwrap();
+        assert_eq!(loop_of(&unknown).body.stmts.len(), 6);
+        check(&program("f32", body, 0), 11);
+    }
+
+    #[test]
+    fn mixed_widths_are_refused() {
+        let mut p = program(
+            "f32",
+            "v1: i32 = const i32 0
+             vector for v2 = v1 to v0 step 1 { v3: F = load b0[v2]  v4: f64 = cast f64 v3  v5: F = cast F v4  store b1[v2], v5 }",
+            0,
+        );
+        let error = lanes(&mut p).unwrap_err();
+        assert!(error.contains("mixes 32-bit floats"), "{error}");
+    }
+
+    #[test]
+    fn the_loop_variable_as_data() {
+        for kind in ["f32", "f64"] {
+            let body = "v1: i32 = const i32 0
+                v9: i32 = const i32 7
+                vector for v2 = v1 to v0 step 1 {
+                  v3: i32 = add v2, v9
+                  v4: i32 = mul v3, v3
+                  v5: F = cast F v4
+                  v6: i32 = sub v3, v9
+                  v7: F = load b0[v6]
+                  v8: F = add v5, v7
+                  store b1[v2], v8
+                  store b3[v2], v3
+                }";
+            check(&program(kind, body, 0), 21);
+        }
+    }
+}

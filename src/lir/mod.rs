@@ -29,6 +29,8 @@ pub mod build;
 pub(crate) mod eval;
 pub mod expand;
 pub mod lanes;
+pub mod simplify;
+pub mod text;
 pub mod verify;
 mod walk;
 

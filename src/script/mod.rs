@@ -1,6 +1,8 @@
-//! Protocols: the typed, structured IR of experiments, procedures and tests, and its evaluator.
+//! Protocols: the typed, structured IR of experiments, procedures and tests, its checking from the syntax tree, and its evaluator.
 
+mod actions;
 pub mod assign;
+mod calls;
 pub mod effects;
 pub mod eval;
 #[cfg(test)]
@@ -10,15 +12,32 @@ mod expr;
 mod fake;
 mod host;
 pub mod independent;
+mod index;
 pub mod ir;
 mod lanes;
+mod loops;
+mod lower;
 pub mod machine;
 pub mod metrics;
+mod names;
+mod operators;
 pub mod ops;
 pub mod outcome;
+pub mod print;
+mod procs;
+mod quantity;
 pub mod readout;
 pub mod recording;
+mod records;
 pub mod reduce;
+mod shape;
+mod stmts;
+mod table;
 pub mod tensor;
+#[cfg(test)]
+mod tests;
+mod text;
+pub mod walk;
 
 pub use ir::Program;
+pub use lower::lower;

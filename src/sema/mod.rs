@@ -1,3 +1,258 @@
-//! From the syntax tree to the typed model.
+//! From the syntax tree to the typed model: names, types, dimensions, sizes. One run reports every independent fault; a faulty
+//! declaration poisons its name, so that its uses stay silent.
 
+pub(crate) mod consts;
+pub(crate) mod infer;
+pub(crate) mod mismatch;
+pub(crate) mod model;
+mod network;
+mod neuron;
 pub mod scope;
+
+mod synapse;
+mod views;
+
+use std::collections::BTreeMap;
+
+use crate::diag::{Code, Diagnostic, Severity, Sink};
+use crate::hir::{self, DataId, PopId, Precision, ProjId, ReadoutId};
+use crate::script;
+use crate::source::{FileId, SourceMap, Span};
+use crate::syntax::{self, ast};
+use crate::units::nearest::nearest;
+
+use consts::{Binding, Worth};
+use infer::{Globals, Typer};
+use scope::{Scope, Symbol};
+
+/// The models that every program knows.
+pub const PRELUDE: &str = include_str!("prelude.snn");
+
+/// What the command line changes.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--set`: each a source file of the text `param NAME = VALUE`.
+    pub set: Vec<FileId>,
+    /// `--precision`
+    pub precision: Option<Precision>,
+    /// `--seed`
+    pub seed: Option<u64>,
+    /// `--threads`
+    pub threads: Option<usize>,
+}
+
+/// Registers the prelude as a source file.
+pub fn add_prelude(sources: &mut SourceMap) -> FileId {
+    sources.add("<prelude>", PRELUDE)
+}
+
+/// Checks a program. Everything found goes to `sink`; the model exists only if there was no error (in the tree neither).
+pub fn check(
+    file: &ast::File,
+    prelude: FileId,
+    sources: &SourceMap,
+    options: &Options,
+    sink: &mut Sink,
+) -> Option<hir::Model> {
+    let start = sink.items.len();
+    let (prelude, faults) = syntax::parse(prelude, PRELUDE);
+    sink.items.extend(faults);
+    let mut scope = Scope::default();
+    let mut globals = Globals { dt: 0.1, ..Globals::default() };
+    let bindings = declare(file, &prelude, &mut scope, sink);
+    let bindings = overrides(bindings, sources, options, sink);
+    let declared = evaluate(&bindings, &mut scope, &mut globals, sink);
+    let settings = consts::settings(file, options, &scope, &mut globals, sink);
+    let mut model = hir::Model {
+        settings,
+        globals: declared,
+        data: Vec::new(),
+        neurons: Vec::new(),
+        populations: Vec::new(),
+        projections: Vec::new(),
+        readouts: Vec::new(),
+        script: script::Program::default(),
+    };
+    network::build(file, &prelude, &mut scope, &globals, &mut model, sink);
+    unsupported(file, sink);
+    model.script = script::lower(file, &scope, &model, sink);
+    if sink.items[start..].iter().any(|d| d.severity == Severity::Error) { None } else { Some(model) }
+}
+
+/// Enters all top-level names.
+fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, sink: &mut Sink) -> Vec<Binding<'a>> {
+    for item in &prelude.items {
+        if let ast::ItemKind::Neuron(m) = &item.kind {
+            scope.names.insert(m.name.node.clone(), (Symbol::Neuron, m.name.span));
+        } else if let ast::ItemKind::Synapse(m) = &item.kind {
+            scope.names.insert(m.name.node.clone(), (Symbol::Synapse, m.name.span));
+        }
+    }
+    let mut bindings = Vec::new();
+    let (mut data, mut pops, mut projs, mut readouts) = (0, 0, 0, 0);
+    for item in &file.items {
+        use ast::ItemKind as K;
+        let mut enter = |name: &ast::Ident, symbol: Symbol| {
+            if let Some(d) = model::unit_clash(name) {
+                sink.push(d);
+            }
+            let old = scope.names.get(&name.node).filter(|(_, s)| s.file == name.span.file);
+            if let Some((_, first)) = old {
+                sink.push(
+                    Diagnostic::new(Code::E0103, name.span, format!("`{}` is declared twice", name.node))
+                        .also(*first, "first declared here")
+                        .help("rename one of them"),
+                );
+                return;
+            }
+            scope.names.insert(name.node.clone(), (symbol, name.span));
+        };
+        match &item.kind {
+            K::Const(list) | K::Param(list) => {
+                for b in list {
+                    enter(&b.name, Symbol::Global(bindings.len()));
+                    let is_param = matches!(item.kind, K::Param(_));
+                    bindings.push(Binding { binding: b, is_param, over: None });
+                }
+            }
+            K::Let(l) => enter(&l.name, Symbol::Poisoned),
+            K::Fn { name, params, body } => enter(name, Symbol::Fn { params: params.clone(), body: body.clone() }),
+            K::Data { name, .. } => {
+                enter(name, Symbol::Data(DataId(data)));
+                data += 1;
+            }
+            K::Neuron(m) => enter(&m.name, Symbol::Neuron),
+            K::Synapse(m) => enter(&m.name, Symbol::Synapse),
+            K::Population { name, .. } => {
+                enter(name, Symbol::Pop(PopId(pops)));
+                pops += 1;
+            }
+            K::Connect(c) => {
+                if let Some(name) = &c.name {
+                    enter(name, Symbol::Proj(ProjId(projs)));
+                }
+                projs += 1;
+            }
+            K::Readout { name, .. } => {
+                enter(name, Symbol::Readout(ReadoutId(readouts)));
+                readouts += 1;
+            }
+            K::Procedure { name, params, body } => {
+                enter(name, Symbol::Procedure { params: params.clone(), body: body.clone() });
+            }
+            K::Experiment { name, .. } => enter(name, Symbol::Experiment),
+            K::Kernel { name, .. } => enter(name, Symbol::Poisoned),
+            K::Error { defines: Some(name) } => {
+                scope.names.insert(name.node.clone(), (Symbol::Poisoned, name.span));
+            }
+            _ => {}
+        }
+    }
+    bindings
+}
+
+/// Applies `--set`.
+fn overrides<'a>(
+    mut bindings: Vec<Binding<'a>>,
+    sources: &SourceMap,
+    options: &Options,
+    sink: &mut Sink,
+) -> Vec<Binding<'a>> {
+    for id in &options.set {
+        let (tree, faults) = syntax::parse(*id, &sources.file(*id).text);
+        if !faults.is_empty() {
+            sink.items.extend(faults);
+            continue;
+        }
+        let Some(ast::ItemKind::Param(list)) = tree.items.first().map(|i| &i.kind) else { continue };
+        let [given] = list.as_slice() else { continue };
+        let Some(value) = given.value.clone() else { continue };
+        match bindings.iter_mut().find(|b| b.binding.name.node == given.name.node) {
+            Some(b) if b.is_param => b.over = Some(value),
+            Some(b) => sink.push(
+                Diagnostic::new(
+                    Code::E0905,
+                    given.span,
+                    format!("`{}` is a `const`, which `--set` cannot change", given.name.node),
+                )
+                .also(b.binding.name.span, "declared here")
+                .help("declare it as a `param`"),
+            ),
+            None => {
+                let known: Vec<String> =
+                    bindings.iter().filter(|b| b.is_param).map(|b| b.binding.name.node.clone()).collect();
+                let d = Diagnostic::new(
+                    Code::E0905,
+                    given.span,
+                    format!("the model has no parameter `{}`", given.name.node),
+                );
+                sink.push(match nearest(&given.name.node, known.iter().map(String::as_str)) {
+                    Some(n) => d.help(format!("did you mean `{n}`?")),
+                    None => d.note(format!("its parameters are {}", infer::list(&known))),
+                });
+            }
+        }
+    }
+    bindings
+}
+
+/// Evaluates constants and parameters; faulty ones poison their names.
+fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, sink: &mut Sink) -> Vec<hir::Global> {
+    globals.values = vec![None; bindings.len()];
+    let order = consts::order(bindings, &mut Typer::new(scope, globals, sink));
+    let mut worth: BTreeMap<usize, Worth> = BTreeMap::new();
+    for k in order {
+        let result = consts::evaluate(&bindings[k], &mut Typer::new(scope, globals, sink));
+        let name = &bindings[k].binding.name;
+        match &result {
+            Some(Worth::One(v)) => globals.values[k] = Some(v.clone()),
+            Some(Worth::List(values, ty)) => {
+                globals.tables.push((values.clone().into(), *ty));
+                scope.names.insert(name.node.clone(), (Symbol::Table(globals.tables.len() - 1), name.span));
+            }
+            None => poison(scope, name),
+        }
+        if let Some(w) = result {
+            worth.insert(k, w);
+        }
+    }
+    bindings
+        .iter()
+        .enumerate()
+        .map(|(k, b)| {
+            let (ty, value) = match worth.get(&k) {
+                Some(Worth::One(v)) => (v.ty, v.value),
+                Some(Worth::List(v, ty)) => (*ty, v.first().copied().unwrap_or(f64::NAN)),
+                None => {
+                    poison(scope, &b.binding.name);
+                    (hir::Type::Int, f64::NAN)
+                }
+            };
+            hir::Global {
+                name: b.binding.name.node.clone(),
+                is_param: b.is_param,
+                ty,
+                value,
+                span: b.binding.name.span,
+            }
+        })
+        .collect()
+}
+
+/// Makes uses of a name silent.
+fn poison(scope: &mut Scope, name: &ast::Ident) {
+    scope.names.insert(name.node.clone(), (Symbol::Poisoned, name.span));
+}
+
+/// What the language has and this version does not build yet.
+fn unsupported(file: &ast::File, sink: &mut Sink) {
+    for item in &file.items {
+        let (span, what): (Span, &str) = match &item.kind {
+            ast::ItemKind::Import { .. } => (item.span, "`import` is"),
+            ast::ItemKind::Kernel { .. } => (item.span, "kernels are"),
+            ast::ItemKind::Unroll { .. } => (item.span, "`for` around declarations is"),
+            _ => continue,
+        };
+        sink.push(Diagnostic::new(Code::E0901, span, format!("{what} not supported yet")));
+    }
+}

@@ -89,7 +89,7 @@ const STMT_WORDS: &[&str] = &[
 ];
 
 /// Words that cannot be names.
-const RESERVED: &[&str] = &[
+pub(super) const RESERVED: &[&str] = &[
     "and",
     "or",
     "not",
@@ -180,8 +180,10 @@ pub(super) fn explain(
     if let Some(wrong) = fault.wrong_character().or_else(|| fault.glue()).or_else(|| fault.reserved_name(&expected)) {
         return wrong;
     }
-    if fault.token == piece.start
-        && let Some(wrong) = fault.wrong_beginning(place)
+    let two_words =
+        fault.token == piece.start + 1 && fault.kind(0) == Some(Kind::Word) && fault.kind(-1) == Some(Kind::Word);
+    if (fault.token == piece.start || (two_words && !is_reserved(fault.word(0))))
+        && let Some(wrong) = fault.beginning(two_words).wrong_beginning(place)
     {
         return wrong;
     }
@@ -209,7 +211,10 @@ impl<'l> Fault<'l> {
         let start = lexed.tokens.get(token).map_or(usize::MAX, |t| t.start as usize);
         let line_break = token < piece.end && at < start && lexed.text.get(at..start).is_some_and(|t| t.contains('\n'));
         let span = match (lexed.tokens.get(token), before) {
-            (Some(t), _) if token < piece.end && !line_break => Span::new(id, t.start as usize, t.end as usize),
+            // Behind the piece, too, the token on the same line is what was found: a `}` or `;`.
+            (Some(t), _) if (token < piece.end && !line_break) || (token == piece.end && !t.first) => {
+                Span::new(id, t.start as usize, t.end as usize)
+            }
             // Nothing can be underlined at the end of a line but what stands before it.
             (_, Some(b)) => Span::new(id, b.end as usize, b.end as usize),
             _ => Span::new(id, at, at),
@@ -244,16 +249,18 @@ impl<'l> Fault<'l> {
 
     /// The words of the token found.
     pub(super) fn found(&self) -> String {
-        if self.token >= self.piece.end {
-            return if self.token >= self.lexed.tokens.len() { "the end of the file" } else { "the end of the line" }
-                .into();
-        }
         if self.line_break {
             return "a line break".into();
         }
-        let word = self.word(0);
-        match self.kind(0) {
-            Some(Kind::Str) => "a string".into(),
+        if self.token >= self.lexed.tokens.len() {
+            return "the end of the file".into();
+        }
+        if self.token >= self.piece.end && self.lexed.tokens.get(self.token).is_some_and(|t| t.first) {
+            return "the end of the line".into();
+        }
+        let word = self.lexed.word(self.token);
+        match self.lexed.kind(self.token) {
+            Kind::Str => "a string".into(),
             _ if word.chars().count() > 40 => format!("`{}…`", word.chars().take(40).collect::<String>()),
             _ => format!("`{word}`"),
         }
@@ -292,6 +299,14 @@ impl<'l> Fault<'l> {
         let word = self.word(0);
         let number = |offset| self.kind(offset) == Some(Kind::Number);
         if self.kind(0) == Some(Kind::Word) && self.kind(-1) == Some(Kind::Word) && number(-2) && !is_reserved(word) {
+            if self.word(1) == "=" {
+                let before = self.span_at(-1).end;
+                let span = Span { start: before, end: before, ..self.span };
+                let message = format!("expected `,` before `{word}`");
+                return Some(
+                    Diagnostic::new(Code::E0001, span, message).help("separate the two with a comma").fix(span, ","),
+                );
+            }
             let (unit, span) = (self.word(-1), self.span_at(-2).to(self.span));
             let joined = format!("{unit}{word}");
             let message = format!("`{} {unit} {word}` is a quantity and one word too many", self.word(-2));
@@ -317,7 +332,7 @@ impl<'l> Fault<'l> {
                     .fix(span, full),
             );
         }
-        if word == "." && number(-1) || number(0) && self.word(-1) == "." && number(-2) {
+        if (word == "." && number(-1)) || (self.word(-1) == "." && number(-2)) {
             let dot = if word == "." { self.span } else { self.span_at(-1) };
             return Some(
                 Diagnostic::new(Code::E0004, dot, "a number does not end with a point")
@@ -338,7 +353,10 @@ impl<'l> Fault<'l> {
     fn reserved_name(&self, expected: &[String]) -> Option<Diagnostic> {
         let word = self.word(0);
         let name_wanted = expected.iter().any(|e| e == "a name") && !expected.iter().any(|e| e == "a value");
-        let named = name_wanted && !self.line_break && is_reserved(word) && self.token > self.piece.start;
+        // A word that goes on with a line rather shows that the name is missing.
+        let clause = super::split::CONTINUES.contains(&word);
+        let meant = !clause || matches!(self.word(1), "=" | ":" | "+=" | "-=" | "[" | "(" | ",");
+        let named = name_wanted && meant && !self.line_break && is_reserved(word) && self.token > self.piece.start;
         // `for = 3`, `state = 3`: the word begins the piece and is meant as a name.
         let assigned = matches!(word, "=" | "+=" | "-=" | "*=" | "/=") && self.token == self.piece.start + 1;
         let (word, span) = match () {
@@ -353,6 +371,12 @@ impl<'l> Fault<'l> {
         )
     }
 
+    /// The same piece with the fault at its first token.
+    fn beginning(&self, one_before: bool) -> Fault<'l> {
+        let (token, span) = if one_before { (self.piece.start, self.span_at(-1)) } else { (self.token, self.span) };
+        Fault { id: self.id, lexed: self.lexed, piece: self.piece.clone(), token, span, line_break: self.line_break }
+    }
+
     /// The first token of a piece cannot begin it.
     fn wrong_beginning(&self, place: Place) -> Option<Diagnostic> {
         let word = self.word(0);
@@ -362,7 +386,7 @@ impl<'l> Fault<'l> {
             let message = format!("{} cannot begin with {}", place.what_begins(), self.found());
             return Some(Diagnostic::new(Code::E0001, self.span, message).help(self.begin_help(place)));
         }
-        if allowed.contains(&word) {
+        if allowed.contains(&word) || (place == Place::Simulation && self.kind(1).is_none()) {
             return None;
         }
         let message = format!("`{word}` does not begin {}", place.what_begins());
@@ -402,6 +426,15 @@ impl<'l> Fault<'l> {
 
     /// The general case.
     fn unexpected(&self, expected: &[String], place: Place) -> Diagnostic {
+        let in_model = matches!(place, Place::Neuron | Place::Synapse);
+        if in_model && self.token == self.piece.start + 1 && matches!(self.word(0), "=" | "+=" | "-=" | "*=" | "/=") {
+            let name = self.word(-1);
+            let message = format!("`{name}` is assigned outside a block");
+            return Diagnostic::new(Code::E0001, self.span_at(-1), message).help(format!(
+                "an equation is `d{name}/dt = …`, a named formula `let {name} = …`, an initial value `state {name} = …`; \
+                 what happens at a spike stands in `on spike {{ … }}`"
+            ));
+        }
         let after = match self.at(-1) {
             Some(t) if self.lexed.kind(t) == Kind::Str => " after the string".to_owned(),
             Some(t) if self.lexed.word(t).chars().count() <= 24 => format!(" after `{}`", self.lexed.word(t)),
@@ -422,8 +455,6 @@ impl<'l> Fault<'l> {
         let mut fault = Diagnostic::new(Code::E0001, self.span, message);
         if self.line_break {
             fault = fault.label("the line ends here").help("write it on one line");
-        } else if self.word(0) == "=" && place != Place::File && self.token == self.piece.start + 1 {
-            fault = fault.help(self.begin_help(place));
         } else if self.kind(0) == Some(Kind::Close) {
             fault = fault.label("closes here");
         }
@@ -538,6 +569,10 @@ fn expected(rules: &[Rule]) -> Vec<String> {
         }
     }
     words.sort();
+    // A bracket may open after nearly anything; it is worth saying only where little else fits.
+    if words.len() > 2 {
+        words.retain(|(_, w)| w != "`(`");
+    }
     words.into_iter().map(|(_, w)| w).collect()
 }
 

@@ -8,7 +8,7 @@ use super::lex::Kind;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{FileId, Span};
 
-/// The diagnostics for the comments of other languages, which were blanked before parsing.
+/// The diagnostics for the comments of other languages, which were blanked before parsing; at most [`super::MAX_FAULTS`].
 pub(super) fn foreign_comments(id: FileId, text: &str, comments: &[Range<usize>]) -> Vec<Diagnostic> {
     let one = |range: &Range<usize>| {
         let span = Span::new(id, range.start, range.end);
@@ -34,7 +34,7 @@ pub(super) fn foreign_comments(id: FileId, text: &str, comments: &[Range<usize>]
             }
         }
     };
-    comments.iter().map(one).collect()
+    comments.iter().take(super::MAX_FAULTS).map(one).collect()
 }
 
 /// The idiom at a place where the grammar stopped.
@@ -66,12 +66,14 @@ fn operator(f: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnost
         "&" => Some(word_operator(f.span, f, "&", "and")),
         "|" => Some(word_operator(f.span, f, "|", "or")),
         ":=" => Some(replaced(f.span, ":=", "=", "an assignment")),
-        "!" => Some(idiom(f.span, "negation is written `not`, not `!`").help("write `not `").fix(f.span, "not ")),
+        "!" => Some(idiom(f.span, "negation is written `not`, not `!`").help("write `not`").fix(f.span, "not ")),
         "=" if f.word(-1) == "==" || f.word(-1) == "!=" => {
             let span = f.span_at(-1).to(f.span);
             let two = f.word(-1).to_owned();
             Some(replaced(span, &format!("{two}="), &two, "a comparison"))
         }
+        "=" if pair("=", ">") => Some(replaced(f.span.to(f.span_at(1)), "=>", ">=", "greater or equal")),
+        "=" if pair("=", "<") => Some(replaced(f.span.to(f.span_at(1)), "=<", "<=", "less or equal")),
         "==" if wants("`=`") || wants("an assignment such as `=` or `+=`") => {
             Some(idiom(f.span, "`==` compares; a value is set with `=`").help("write `=`").fix(f.span, "="))
         }
@@ -80,14 +82,7 @@ fn operator(f: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnost
         }
         "+" | "-" if pair("+", "+") || pair("-", "-") || (f.word(-1) == f.word(0) && f.kind(1).is_none()) => step(f),
         _ if f.kind(0).is_none() && f.word(-1) == f.word(-2) && matches!(f.word(-1), "+" | "-") => step(f),
-        ">" if f.word(-1) == "<" || f.word(-1) == "=" => {
-            let (span, wrong) = (f.span_at(-1).to(f.span), format!("{}>", f.word(-1)));
-            let (right, what) = if f.word(-1) == "<" { ("!=", "inequality") } else { (">=", "greater or equal") };
-            Some(replaced(span, &wrong, right, what))
-        }
-        "<" if f.word(-1) == "=" && f.kind(1).is_some() => {
-            Some(replaced(f.span_at(-1).to(f.span), "=<", "<=", "less or equal"))
-        }
+        ">" if f.word(-1) == "<" => Some(replaced(f.span_at(-1).to(f.span), "<>", "!=", "inequality")),
         "<" if pair("<", "-") && place != Place::File => {
             Some(replaced(f.span.to(f.span_at(1)), "<-", "=", "an assignment"))
         }
@@ -95,7 +90,10 @@ fn operator(f: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnost
             idiom(f.span_at(-1), "`%` is the remainder of a division; there is no percent sign")
                 .help("write 5 % as `0.05`"),
         ),
-        ":" if matches!(place, Place::Neuron | Place::Synapse) && f.word(1) != "" && f.piece.start + 2 < f.token => {
+        ":" if matches!(place, Place::Neuron | Place::Synapse)
+            && !f.word(1).is_empty()
+            && f.piece.start + 2 < f.token =>
+        {
             Some(
                 idiom(f.span, "an equation does not declare a unit")
                     .help("the unit comes from the state: `state v = 0 mV`"),
@@ -155,7 +153,7 @@ fn derivative(f: &Fault<'_>) -> Option<Diagnostic> {
         return Some(form(f.span_at(-4).to(f.span_at(-1)), format!("{}({name})", f.word(-4)), name));
     }
     // `dv / dt`, and anything else that divides by `dt` on the left.
-    if f.word(0) == "=" && f.word(-1) == "dt" && f.word(-2) == "/" {
+    if f.word(0) == "=" && f.word(-1) == "dt" && f.word(-2) == "/" && !(f.touches_next(-3) && f.touches_next(-2)) {
         let name = f.word(-3).strip_prefix('d').filter(|n| !n.is_empty())?;
         return Some(form(f.span_at(-3).to(f.span_at(-1)), format!("d{name} / dt"), name));
     }

@@ -98,6 +98,8 @@ pub(crate) fn lex(text: &str) -> Lexed<'_> {
     let bytes = text.as_bytes();
     let (mut tokens, mut foreign_comments) = (Vec::new(), Vec::new());
     let (mut first, mut indent, mut line) = (true, 0, 0);
+    // No `*/` follows any more; searching for it again and again would be quadratic.
+    let mut unclosed = false;
     let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
     while let Some(&byte) = bytes.get(at) {
         let start = at;
@@ -123,7 +125,9 @@ pub(crate) fn lex(text: &str) -> Lexed<'_> {
             }
             b'/' if rest.starts_with(b"/*") => {
                 // An unclosed one ends with its line, so that the rest of the file is still read.
-                at += find(rest, b"*/").map_or_else(|| line_length(rest), |p| p + 2);
+                let end = if unclosed { None } else { find(rest.get(2..).unwrap_or_default(), b"*/") };
+                unclosed = end.is_none();
+                at += end.map_or_else(|| line_length(rest), |p| p + 4);
                 foreign_comments.push(start..at);
                 continue;
             }

@@ -33,15 +33,14 @@ pub fn parse(id: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
     }
     let lexed = lex::lex(text);
     let brackets = split::match_brackets(&lexed);
-    let (items, mut faults) = recover::file(id, &lexed, &brackets);
+    let recover::Recovered { items, mut faults, mut hidden } = recover::file(id, &lexed, &brackets);
     faults.extend(idioms::foreign_comments(id, text, &lexed.foreign_comments));
+    hidden += lexed.foreign_comments.len().saturating_sub(MAX_FAULTS);
     faults.sort_by_key(|d| d.primary.as_ref().map_or(0, |l| l.span.start));
-    if faults.len() > MAX_FAULTS {
-        let more = faults.len() - MAX_FAULTS;
-        faults.truncate(MAX_FAULTS);
-        if let Some(last) = faults.last_mut() {
-            last.notes.push(format!("{more} more faults are not shown"));
-        }
+    hidden += faults.len().saturating_sub(MAX_FAULTS);
+    faults.truncate(MAX_FAULTS);
+    if let Some(last) = faults.last_mut().filter(|_| hidden > 0) {
+        last.notes.push(format!("{hidden} more faults are not shown"));
     }
     (ast::File { id, items }, faults)
 }

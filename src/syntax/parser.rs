@@ -508,7 +508,6 @@ impl Builder {
     }
 
     /// `for x in range batch n epochs n`.
-    #[expect(clippy::type_complexity, reason = "the parts of the head, taken apart at once")]
     pub(super) fn for_head(&mut self, head: Pair<'_, Rule>) -> Option<(Ident, Expr, Option<Expr>, Option<Expr>)> {
         let mut k = Kids::of(head);
         let var = self.ident(&k.next()?);
@@ -890,4 +889,38 @@ fn binary_op(sign: &Pair<'_, Rule>) -> Option<BinaryOp> {
         "or" => BinaryOp::Or,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_takes_whole_files_as_the_splitter_cuts_them() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|e| e != "snn") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let pairs = matches(Rule::file, &text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let items = pairs.flat_map(Pair::into_inner).filter(|p| !is_mark(p.as_rule())).count();
+            assert_eq!(items, crate::syntax::split_items(&text).len(), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn the_list_of_reserved_words_is_the_grammar_s() {
+        let grammar = include_str!("../../grammar/snn.pest");
+        let rule = grammar.split("\nreserved = @{").nth(1).and_then(|r| r.split("!word_char").next()).unwrap();
+        let words: Vec<&str> = rule.split('"').skip(1).step_by(2).collect();
+        assert!(words.len() > 40);
+        for word in &words {
+            assert!(crate::syntax::errors::is_reserved(word), "{word}");
+            assert!(matches(Rule::ident, word).is_err(), "{word}");
+            assert!(matches(Rule::ident, &format!("{word}_1")).is_ok(), "{word}_1");
+        }
+        assert_eq!(words.len(), crate::syntax::errors::RESERVED.len());
+    }
 }

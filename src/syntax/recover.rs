@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use pest::iterators::{Pair, Pairs};
 
+use super::MAX_FAULTS;
 use super::ast::*;
 use super::errors::{self, Place};
 use super::lex::{Kind, Lexed};
@@ -17,11 +18,21 @@ use super::split::{BracketFault, Brackets, doc_text, pieces};
 use crate::diag::Diagnostic;
 use crate::source::{FileId, Span};
 
-/// All items of a file and all faults except those of comments.
-pub(super) fn file(id: FileId, lexed: &Lexed<'_>, brackets: &Brackets) -> (Vec<Item>, Vec<Diagnostic>) {
-    let mut recovery = Recovery { id, lexed, brackets, faults: Vec::new() };
+/// What became of a file.
+pub(super) struct Recovered {
+    /// All items.
+    pub(super) items: Vec<Item>,
+    /// All faults except those of comments, up to [`MAX_FAULTS`].
+    pub(super) faults: Vec<Diagnostic>,
+    /// How many more there are.
+    pub(super) hidden: usize,
+}
+
+/// Parses all items of a file.
+pub(super) fn file(id: FileId, lexed: &Lexed<'_>, brackets: &Brackets) -> Recovered {
+    let mut recovery = Recovery { id, lexed, brackets, faults: Vec::new(), hidden: 0 };
     let items = recovery.file();
-    (items, recovery.faults)
+    Recovered { items, faults: recovery.faults, hidden: recovery.hidden }
 }
 
 struct Recovery<'l> {
@@ -29,7 +40,11 @@ struct Recovery<'l> {
     lexed: &'l Lexed<'l>,
     brackets: &'l Brackets,
     faults: Vec<Diagnostic>,
+    hidden: usize,
 }
+
+/// How many bindings of a faulty list are taken apart.
+const MAX_BINDINGS: usize = 1000;
 
 /// A piece with a body: tokens before the brace, the brace, the inside, and what follows the closing brace.
 struct Parts {
@@ -68,7 +83,7 @@ impl Recovery<'_> {
     fn stray_braces(&mut self, between: Range<usize>, explained: &mut usize) {
         for fault in self.brackets.faults_in(&between) {
             self.faults.truncate(*explained);
-            self.faults.push(errors::bracket(self.id, self.lexed, fault));
+            self.report_bracket(fault);
             *explained = self.faults.len();
         }
     }
@@ -84,13 +99,13 @@ impl Recovery<'_> {
         let one = |kind| vec![Item { doc: doc.clone(), kind, span }];
         let broken = self.brackets.faults_in(&piece);
         if let Some(limit) = broken.iter().find(|f| matches!(f, BracketFault::TooDeep(_) | BracketFault::TooLong(_))) {
-            self.faults.push(errors::bracket(self.id, self.lexed, limit));
+            self.report_bracket(limit);
             return one(ItemKind::Error { defines: self.defines(&piece) });
         }
         for fault in broken {
-            self.faults.push(errors::bracket(self.id, self.lexed, fault));
+            self.report_bracket(fault);
         }
-        let before = self.faults.len();
+        let before = self.count();
         let mut fallback = Vec::new();
         if broken.is_empty() {
             match self.build(Rule::only_item, &piece, Place::File, Builder::item) {
@@ -102,8 +117,8 @@ impl Recovery<'_> {
             }
         }
         let kind = self.taken_apart(&piece);
-        if self.faults.len() == before && broken.is_empty() {
-            self.faults.extend(fallback);
+        if self.count() == before && broken.is_empty() {
+            self.report(fallback);
         }
         match kind {
             Some(kind) => one(kind),
@@ -187,7 +202,7 @@ impl Recovery<'_> {
                 Err(faults) => fallback = faults,
             }
         }
-        let before = self.faults.len();
+        let before = self.count();
         let word = self.lexed.word(piece.start).to_owned();
         let kind = match (word.as_str(), self.parts(piece)) {
             ("on", Some(parts)) => {
@@ -205,8 +220,8 @@ impl Recovery<'_> {
             }
             _ => None,
         };
-        if self.faults.len() == before {
-            self.faults.extend(fallback);
+        if self.count() == before {
+            self.report(fallback);
         }
         if let Some(kind) = kind {
             return one(kind);
@@ -239,9 +254,9 @@ impl Recovery<'_> {
         if matches!(self.lexed.word(piece.start), "if" | "for" | "while" | "repeat")
             && let Some(parts) = self.parts(piece)
         {
-            let before = self.faults.len();
+            let before = self.count();
             let (kind, complete) = self.block_stmt(piece, &parts);
-            if !complete && self.faults.len() == before {
+            if !complete && self.count() == before {
                 let _ = self.leaf(Rule::only_stmt, piece, Place::Block, Builder::stmt);
             }
             return Stmt { kind, span };
@@ -323,7 +338,26 @@ impl Recovery<'_> {
 
     // ------------------------------------------------------------------------------------------------------------ pieces
 
-    /// Matches a piece and builds its node; otherwise the faults to report.
+    /// How many faults there were so far.
+    fn count(&self) -> usize {
+        self.faults.len() + self.hidden
+    }
+
+    /// Reports the faults of one piece: at least one, whether it is shown or not.
+    fn report(&mut self, faults: Vec<Diagnostic>) {
+        if faults.is_empty() || self.faults.len() >= MAX_FAULTS {
+            self.hidden += faults.len().max(1);
+        } else {
+            self.faults.extend(faults);
+        }
+    }
+
+    fn report_bracket(&mut self, fault: &BracketFault) {
+        let shown = self.faults.len() < MAX_FAULTS;
+        self.report(if shown { vec![errors::bracket(self.id, self.lexed, fault)] } else { Vec::new() });
+    }
+
+    /// Matches a piece and builds its node; otherwise the faults to report (none once enough are shown).
     fn build<T>(
         &self,
         rule: Rule,
@@ -334,6 +368,7 @@ impl Recovery<'_> {
         let bytes = self.lexed.bytes(piece);
         let text = self.lexed.text.get(bytes.clone()).unwrap_or("");
         match matches(rule, text) {
+            Err(_) if self.faults.len() >= MAX_FAULTS => Err(Vec::new()),
             Err(error) => Err(vec![errors::explain(self.id, self.lexed, piece, place, &error)]),
             Ok(pairs) => {
                 let mut builder = Builder::new(self.id, bytes.start);
@@ -360,7 +395,7 @@ impl Recovery<'_> {
         match self.build(rule, piece, place, build) {
             Ok(node) => Some(node),
             Err(faults) => {
-                self.faults.extend(faults);
+                self.report(faults);
                 None
             }
         }
@@ -388,7 +423,7 @@ impl Recovery<'_> {
             return vec![("", Err(self.defines(piece)))];
         };
         let (mut out, mut at, mut start) = (Vec::new(), piece.start + 1, piece.start + 1);
-        while at <= piece.end {
+        while at <= piece.end && out.len() < MAX_BINDINGS {
             if at == piece.end || self.lexed.kind(at) == Kind::Comma {
                 let part = start..at;
                 let parsed = if self.brackets.faults_in(&part).is_empty() && !part.is_empty() {

@@ -122,8 +122,11 @@ const STARTERS: &[&str] = &[
     "for",
 ];
 
+/// Reserved words that begin a line of a model and never a statement.
+const MODEL_WORDS: &[&str] = &["param", "state", "weight", "learned", "input", "event", "on", "every", "refractory"];
+
 /// Words and signs that cannot begin a statement: a line that begins with one continues the line before.
-const CONTINUES: &[&str] = &[
+pub(super) const CONTINUES: &[&str] = &[
     "via",
     "where",
     "with",
@@ -188,7 +191,28 @@ fn continues(lexed: &Lexed<'_>, head: usize, at: usize) -> bool {
     }
     // `rate` is awaited only in `spike with rate`.
     let awaits = if before == "rate" { lexed.word(at.wrapping_sub(2)) == "with" } else { AWAITS.contains(&before) };
-    awaits && !STARTERS.contains(&word)
+    awaits && !STARTERS.contains(&word) && !(before != "," && assigns(lexed, at))
+}
+
+/// Whether the line of token `at` sets something: after an unfinished line it is one of its own.
+fn assigns(lexed: &Lexed<'_>, at: usize) -> bool {
+    /// How many tokens of a line are looked at.
+    const LOOK: usize = 40;
+    let mut depth = 0_usize;
+    for token in at..at + LOOK {
+        if token > at && lexed.tokens.get(token).is_none_or(|t| t.first) {
+            return false;
+        }
+        match lexed.kind(token) {
+            Kind::Open => depth += 1,
+            Kind::Close if depth == 0 => return false,
+            Kind::Close => depth -= 1,
+            Kind::Semi => return false,
+            Kind::Op if depth == 0 && matches!(lexed.word(token), "=" | "+=" | "-=" | "*=" | "/=") => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// One open bracket while matching; the bottom one is the file itself.
@@ -198,6 +222,8 @@ struct Level {
     sign: &'static str,
     /// Holds items (the file, and the body of a top-level `for`).
     unroll: bool,
+    /// The body of a `neuron` or `synapse`.
+    model: bool,
     /// The first token of the piece that is being read inside.
     head: usize,
     /// `if`s and powers of the expression that is being read, and its operators.
@@ -210,7 +236,7 @@ struct Level {
 
 impl Level {
     fn new(open: usize, sign: &'static str, unroll: bool, head: usize) -> Self {
-        Self { open, sign, unroll, head, nested: 0, operators: 0, rounds: 0, squares: 0 }
+        Self { open, sign, unroll, model: false, head, nested: 0, operators: 0, rounds: 0, squares: 0 }
     }
 
     fn braces(&self) -> bool {
@@ -265,6 +291,9 @@ impl Matcher<'_> {
             if ITEM_WORDS.contains(&word) || (word == "test" && lexed.kind(at + 1) == Kind::Str) {
                 // It can only begin an item: brackets that hold no items were never closed.
                 self.unwind(self.unrolls, at);
+            } else if MODEL_WORDS.contains(&word) && self.stack.get(self.unrolls).is_some_and(|l| l.model) {
+                // A line of a model, so the block it stands in was never closed.
+                self.unwind(self.unrolls + 1, at);
             } else if STARTERS.contains(&word) {
                 // A statement cannot stand inside round or square brackets: likewise.
                 self.unwind(brace + 1, at);
@@ -312,19 +341,21 @@ impl Matcher<'_> {
             "[" => "[",
             _ => "{",
         };
-        let mut unroll = false;
+        let (mut unroll, mut model) = (false, false);
         if sign == "{" {
             self.braces.push(self.stack.len());
             if let Some(level) = self.stack.last_mut() {
                 level.operators = 0;
-                unroll = level.unroll && self.lexed.word(level.head) == "for";
+                let head = self.lexed.word(level.head);
+                unroll = level.unroll && head == "for";
+                model = level.unroll && matches!(head, "neuron" | "synapse");
             }
         } else {
             self.count(sign, true);
         }
         self.unrolls += usize::from(unroll);
         self.nesting += 1;
-        self.stack.push(Level::new(at, sign, unroll, at + 1));
+        self.stack.push(Level { model, ..Level::new(at, sign, unroll, at + 1) });
     }
 
     fn close(&mut self, at: usize, first: bool) {

@@ -1,233 +1,336 @@
-//! The table of units, read once from `std.units`.
+//! The table of units, read once from `std.units`. Every factor is a power of ten, so a decimal quantity reaches its
+//! internal value by moving the decimal point: `31.875 Hz` is the double nearest to 0.031875, not a rounded product.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::dim::{Dim, Ratio};
-use crate::hir::ShownUnit;
+use super::{Dim, Ratio, nearest};
 
-/// A unit.
+/// A unit or a product of units: its dimension and its size in coherent internal units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UnitDef {
-    /// Its dimension.
+    /// The dimension.
     pub dim: Dim,
-    /// One of it in internal units.
+    /// The power of ten of the factor, if it is a whole one.
+    pub exp10: Option<i32>,
+    /// One such unit in internal units.
     pub factor: f64,
 }
 
-/// A line of `docs/units.md`.
+impl UnitDef {
+    /// The bare number 1.
+    pub const ONE: Self = Self { dim: Dim::NONE, exp10: Some(0), factor: 1.0 };
+
+    fn decimal(dim: Dim, exp10: i32) -> Self {
+        Self { dim, exp10: Some(exp10), factor: shift_decimal(1.0, exp10) }
+    }
+
+    /// The product of two units.
+    #[must_use]
+    pub fn mul(self, o: Self) -> Self {
+        match (self.exp10, o.exp10) {
+            (Some(a), Some(b)) => Self::decimal(self.dim.mul(o.dim), a.saturating_add(b)),
+            _ => Self { dim: self.dim.mul(o.dim), exp10: None, factor: self.factor * o.factor },
+        }
+    }
+
+    /// The quotient of two units.
+    #[must_use]
+    pub fn div(self, o: Self) -> Self {
+        self.mul(o.pow(Ratio::int(-1)))
+    }
+
+    /// A power of a unit.
+    #[must_use]
+    pub fn pow(self, e: Ratio) -> Self {
+        let dim = self.dim.pow(e);
+        let (num, den) = e.parts();
+        match self.exp10.map(|k| i64::from(k) * i64::from(num)) {
+            Some(k) if k % i64::from(den) == 0 => {
+                Self::decimal(dim, i32::try_from(k / i64::from(den)).unwrap_or(i32::MAX))
+            }
+            _ => Self { dim, exp10: None, factor: libm::pow(self.factor, e.to_f64()) },
+        }
+    }
+
+    /// `value` of this unit in internal units: the double nearest to the true value when the factor is a power of ten.
+    #[must_use]
+    pub fn scale(self, value: f64) -> f64 {
+        self.exp10.map_or(value * self.factor, |k| shift_decimal(value, k))
+    }
+
+    /// An internal value as a number of this unit.
+    #[must_use]
+    pub fn unscale(self, internal: f64) -> f64 {
+        self.exp10.map_or(internal / self.factor, |k| shift_decimal(internal, k.saturating_neg()))
+    }
+}
+
+/// One name of the table, for lists and documentation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct UnitLine {
-    /// The name without prefix.
-    pub name: &'static str,
-    /// All names, prefixed ones too.
-    pub names: Vec<String>,
+pub struct Entry {
+    /// The name, such as `mV`.
+    pub name: String,
     /// What it is.
-    pub about: &'static str,
-    /// Its dimension.
-    pub dim: Dim,
+    pub def: UnitDef,
+    /// What it measures, such as `voltage`.
+    pub measures: &'static str,
 }
-
-const SOURCE: &str = include_str!("std.units");
-
-struct Table {
-    units: BTreeMap<String, UnitDef>,
-    lines: Vec<UnitLine>,
-}
-
-static TABLE: LazyLock<Table> = LazyLock::new(read);
 
 /// The unit of a name, such as `mV`.
 #[must_use]
 pub fn lookup(name: &str) -> Option<UnitDef> {
-    TABLE.units.get(name).copied()
+    TABLE.by_name.get(name).map(|k| TABLE.entries[*k].def)
 }
 
-/// The unit `name^exponent`; `None` if there is no such unit or the exponent is not a small rational.
+/// The unit of a name with the text of an exponent, as in `cm^2` or `ms^-0.5`. `None` if the name is unknown or the exponent is no small
+/// rational number.
 #[must_use]
 pub fn lookup_power(name: &str, exponent: Option<&str>) -> Option<UnitDef> {
     let unit = lookup(name)?;
-    let Some(text) = exponent else { return Some(unit) };
-    let e = text.parse::<f64>().ok().and_then(Ratio::from_f64)?;
-    let (num, den) = e.parts();
-    // Whole powers by repeated multiplication of powers of ten stay exact where they can be.
-    let factor = if den == 1 { unit.factor.powi(num) } else { libm::pow(unit.factor, e.to_f64()) };
-    Some(UnitDef { dim: unit.dim.pow(e), factor })
-}
-
-/// All names of units, in alphabetical order.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    TABLE.units.keys().map(String::as_str)
-}
-
-/// The table line by line, for the documentation.
-#[must_use]
-pub fn lines() -> &'static [UnitLine] {
-    &TABLE.lines
-}
-
-fn prefix(p: &str) -> i32 {
-    match p {
-        "f" => -15,
-        "p" => -12,
-        "n" => -9,
-        "u" => -6,
-        "m" => -3,
-        "c" => -2,
-        "k" => 3,
-        "M" => 6,
-        "G" => 9,
-        _ => 0,
+    match exponent {
+        None => Some(unit),
+        Some(text) => Some(unit.pow(Ratio::from_f64(text.replace('_', "").parse().ok()?)?)),
     }
 }
 
-fn read() -> Table {
-    let mut units = BTreeMap::new();
-    let mut lines = Vec::new();
-    for line in SOURCE.lines() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let mut words = line.split_whitespace();
-        let (Some(name), Some(factor), Some(dim), Some(prefixes)) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            continue;
-        };
-        let Some(exponent) = factor.strip_prefix("1e").and_then(|e| e.parse::<i32>().ok()) else { continue };
-        let dim = dimension(dim);
-        let mut names = Vec::new();
-        for p in std::iter::once("").chain(prefixes.split(',')) {
-            // The nearest double of the decimal value.
-            if let Ok(factor) = format!("1e{}", exponent + prefix(p)).parse() {
-                names.push(format!("{p}{name}"));
-                units.insert(format!("{p}{name}"), UnitDef { dim, factor });
+/// All units, in order of the table.
+#[must_use]
+pub fn all() -> &'static [Entry] {
+    &TABLE.entries
+}
+
+/// What a user may have meant by an unknown unit, as an edit in words.
+#[must_use]
+pub fn suggestion(name: &str) -> Option<String> {
+    let meant = match name {
+        "sec" | "second" | "seconds" => "s",
+        "msec" | "millisecond" | "milliseconds" => "ms",
+        "usec" => "us",
+        "volt" | "volts" => "V",
+        "amp" | "ampere" => "A",
+        "hertz" | "Hertz" | "hz" | "HZ" => "Hz",
+        "siemens" => "S",
+        "farad" => "F",
+        "metre" | "meter" => "m",
+        "kelvin" => "K",
+        "ohm" | "ohms" => "Ohm",
+        "molar" => "M",
+        "min" | "minute" | "minutes" => return Some("there is no unit for minutes; write 60 s".into()),
+        "hour" | "hours" | "h" => return Some("there is no unit for hours; write 3600 s".into()),
+        "degC" | "celsius" => return Some("there are no degrees Celsius; write the temperature in K".into()),
+        _ => nearest::nearest(name, TABLE.entries.iter().map(|e| e.name.as_str()))?,
+    };
+    Some(format!("did you mean `{meant}`?"))
+}
+
+/// The text of a product of units, such as `mV/ms`, `1/(ms*mV)` or `uA/cm^2`. `None` if it is not one.
+#[must_use]
+pub fn parse_product(text: &str) -> Option<UnitDef> {
+    let (unit, rest) = product(text.trim(), 0)?;
+    rest.trim().is_empty().then_some(unit)
+}
+
+fn product(text: &str, depth: u32) -> Option<(UnitDef, &str)> {
+    let (mut unit, mut rest) = factor(text, depth)?;
+    loop {
+        rest = rest.trim_start();
+        let (op, after) = (rest.chars().next(), rest.get(1..).unwrap_or(""));
+        match op {
+            Some('*') => {
+                let (f, r) = factor(after, depth)?;
+                (unit, rest) = (unit.mul(f), r);
             }
+            Some('/') => {
+                let (f, r) = factor(after, depth)?;
+                (unit, rest) = (unit.div(f), r);
+            }
+            _ => return Some((unit, rest)),
         }
-        let about = line.splitn(5, char::is_whitespace).last().map_or("", str::trim);
-        let about = about.rsplit("  ").next().unwrap_or("").trim();
-        lines.push(UnitLine { name, names, about, dim });
     }
-    Table { units, lines }
 }
 
-/// A dimension as written in the table.
-fn dimension(text: &str) -> Dim {
-    let base = |c: &str| match c {
-        "T" => 0,
-        "V" => 1,
-        "I" => 2,
-        "L" => 3,
-        "N" => 4,
-        _ => 5,
+fn factor(text: &str, depth: u32) -> Option<(UnitDef, &str)> {
+    let text = text.trim_start();
+    if let Some(inner) = text.strip_prefix('(') {
+        // Nested brackets beyond any sensible unit are refused, so that the recursion is bounded.
+        let (unit, rest) = if depth < 16 { product(inner, depth + 1)? } else { return None };
+        return Some((unit, rest.trim_start().strip_prefix(')')?));
+    }
+    if let Some(rest) = text.strip_prefix('1') {
+        return (!rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.')).then_some((UnitDef::ONE, rest));
+    }
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let Some(power) = rest.strip_prefix('^') else {
+        return Some((lookup(name)?, rest));
     };
-    let mut exponents = [0_i32; 6];
-    let mut sign = 1;
-    for part in text.split_inclusive(['*', '/']) {
-        let divides = part.ends_with('/');
-        let part = part.trim_end_matches(['*', '/']);
-        let (name, power) = part.split_once('^').unwrap_or((part, "1"));
-        exponents[base(name)] += sign * power.parse::<i32>().unwrap_or(1);
-        sign = if divides { -1 } else { 1 };
-    }
-    Dim(exponents.map(Ratio::int))
+    let digits = power.strip_prefix('-').unwrap_or(power);
+    let len = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
+    let (exponent, rest) = power.split_at(power.len() - digits.len() + len);
+    Some((lookup_power(name, Some(exponent))?, rest))
 }
 
-/// The units that values are shown in when nothing else is known, most usual first.
-const USUAL: &[&str] = &[
-    "ms", "Hz", "mV", "pA", "nS", "MOhm", "pF", "um", "mM", "fmol", "K", "fJ", "fC", "mV/ms", "pA/ms", "nS/ms",
-    "pA/um^2",
-];
-
-/// The unit in which the field usually writes a dimension: `mV/ms`, `nS`, `Hz`; empty for bare numbers.
-#[must_use]
-pub fn usual(dim: Dim) -> ShownUnit {
-    if dim.is_none() {
-        return ShownUnit { name: String::new(), factor: 1.0 };
+/// `value * 10^k`, correctly rounded from the shortest decimal that reads as `value`.
+fn shift_decimal(value: f64, k: i32) -> f64 {
+    if k == 0 || value == 0.0 || !value.is_finite() {
+        return value;
     }
-    for text in USUAL {
-        let (top, bottom) = text.split_once('/').unwrap_or((text, ""));
-        let power = |t: &str| {
-            let (n, e) = t.split_once('^').map_or((t, None), |(n, e)| (n, Some(e)));
-            lookup_power(n, e)
-        };
-        let (Some(top), bottom) = (power(top), power(bottom)) else { continue };
-        let (d, f) = bottom.map_or((top.dim, top.factor), |b| (top.dim.div(b.dim), top.factor / b.factor));
-        if d == dim {
-            return ShownUnit { name: (*text).to_owned(), factor: f };
-        }
-    }
-    ShownUnit { name: composed(dim), factor: 1.0 }
+    let text = format!("{value:e}");
+    let Some((mantissa, exponent)) = text.split_once('e') else { return value };
+    let exponent = exponent.parse::<i32>().unwrap_or(0).saturating_add(k);
+    format!("{mantissa}e{exponent}").parse().unwrap_or(value)
 }
 
-/// A dimension as a product of powers of the internal units, such as `mV^2/ms`.
-#[must_use]
-pub fn composed(dim: Dim) -> String {
-    let mut top = Vec::new();
-    let mut bottom = Vec::new();
-    for k in [1, 2, 3, 4, 5, 0] {
-        let (num, den) = dim.0[k].parts();
-        if num == 0 {
-            continue;
-        }
-        let size = num.abs();
-        let power = match (size, den) {
-            (1, 1) => super::dim::BASES[k].to_owned(),
-            (n, 1) => format!("{}^{n}", super::dim::BASES[k]),
-            (n, d) => format!("{}^{}", super::dim::BASES[k], f64::from(n) / f64::from(d)),
-        };
-        if num > 0 { top.push(power) } else { bottom.push(power) }
-    }
-    let over = match bottom.len() {
-        0 => String::new(),
-        1 => format!("/{}", bottom[0]),
-        _ => format!("/({})", bottom.join("*")),
-    };
-    if top.is_empty() { format!("1{over}") } else { format!("{}{over}", top.join("*")) }
+struct Table {
+    entries: Vec<Entry>,
+    by_name: BTreeMap<String, usize>,
 }
 
-/// A dimension in words: its usual unit, or "a bare number".
-#[must_use]
-pub fn words(dim: Dim) -> String {
-    if dim.is_none() { "a bare number".to_owned() } else { usual(dim).name }
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let mut entries = Vec::new();
+    for line in include_str!("std.units").lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()) {
+        entries.extend(read_line(line).unwrap_or_default());
+    }
+    let by_name = entries.iter().enumerate().map(|(k, e): (usize, &Entry)| (e.name.clone(), k)).collect();
+    Table { entries, by_name }
+});
+
+/// One line of the table; `None` when it is malformed (a test reads every line).
+fn read_line(line: &'static str) -> Option<Vec<Entry>> {
+    let mut words = line.split_whitespace();
+    let symbol = words.next()?;
+    let power: i32 = words.next()?.parse().ok()?;
+    let dim = words.next()?.split('*').try_fold(Dim::NONE, |dim, part| {
+        let (base, exponent) = part.split_once('^').unwrap_or((part, "1"));
+        let k = super::dim::BASES.iter().position(|b| *b == base)?;
+        let mut one = Dim::NONE;
+        one.0[k] = Ratio::int(exponent.parse().ok()?);
+        Some(dim.mul(one))
+    })?;
+    let prefixes = words.next()?;
+    let at = line.find(prefixes)? + prefixes.len();
+    let measures = line.get(at..)?.trim();
+    prefixes
+        .split(',')
+        .map(|prefix| {
+            let (text, k) = match prefix {
+                "-" => ("", 0),
+                "a" => ("a", -18),
+                "f" => ("f", -15),
+                "p" => ("p", -12),
+                "n" => ("n", -9),
+                "u" => ("u", -6),
+                "m" => ("m", -3),
+                "c" => ("c", -2),
+                "k" => ("k", 3),
+                "M" => ("M", 6),
+                "G" => ("G", 9),
+                _ => return None,
+            };
+            Some(Entry { name: format!("{text}{symbol}"), def: UnitDef::decimal(dim, power + k), measures })
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn internal(value: f64, unit: &str) -> f64 {
+        parse_product(unit).unwrap_or_else(|| panic!("{unit}")).scale(value)
+    }
+
     #[test]
-    fn factors_are_the_nearest_doubles() {
-        for (name, factor) in
-            [("ms", 1.0), ("Hz", 0.001), ("mV", 1.0), ("pF", 1.0), ("nS", 1.0), ("uF", 1e6), ("mS", 1e6), ("cm", 1e4)]
-        {
-            assert_eq!(lookup(name).map(|u| u.factor), Some(factor), "{name}");
+    fn everyday_quantities_are_exact() {
+        for (value, unit, want) in [
+            (1.0, "Hz", 0.001),
+            (31.875, "Hz", 0.031875),
+            (5.0, "ms", 5.0),
+            (200.0, "pF", 200.0),
+            (1.0, "nS", 1.0),
+            (0.1, "s", 100.0),
+            (1.0, "GOhm", 1.0),
+            (100.0, "MOhm", 0.1),
+            (1.0, "uF/cm^2", 0.01),
+            (120.0, "mS/cm^2", 1.2),
+            (0.3, "uA/cm^2", 0.003),
+            (8.0, "mV/ms", 8.0),
+            (0.02, "1/ms", 0.02),
+            (1.0, "mM", 1.0),
+            (1e7, "ms", 1e7),
+        ] {
+            assert_eq!(internal(value, unit).to_bits(), f64::to_bits(want), "{value} {unit}");
         }
-        let uf_per_cm2 = lookup("uF").unwrap().factor / lookup_power("cm", Some("2")).unwrap().factor;
-        assert_eq!(uf_per_cm2, 0.01);
     }
 
     #[test]
-    fn charge_balance_is_coherent() {
-        // pA = nS*mV = pF*mV/ms
-        let d = |n: &str| lookup(n).unwrap();
-        assert_eq!(d("nS").dim.mul(d("mV").dim), d("pA").dim);
-        assert_eq!(d("pF").dim.mul(d("mV").dim).div(d("ms").dim), d("pA").dim);
-        assert_eq!(d("Ohm").dim.mul(d("A").dim), d("V").dim);
-        assert_eq!(d("J").dim, d("N").dim.mul(d("m").dim));
-        assert_eq!(d("Pa").dim, d("N").dim.div(d("m").dim.pow(Ratio::int(2))));
-        // 1 kg m/s^2 = 1 N
-        let n = d("kg").factor * d("m").factor / d("s").factor.powi(2);
-        assert!((n / d("N").factor - 1.0).abs() < 1e-12);
+    fn derived_units_are_coherent() {
+        let same = |a: &str, b: &str| assert_eq!(parse_product(a), parse_product(b), "{a} and {b}");
+        same("S", "A/V");
+        same("Ohm", "V/A");
+        same("F", "A*s/V");
+        same("C", "A*s");
+        same("J", "V*A*s");
+        same("W", "J/s");
+        same("N", "J/m");
+        same("Pa", "N/m^2");
+        same("kg", "J*s^2/m^2");
+        same("mM", "mol/m^3");
+        same("pA", "nS*mV");
+        same("pF*mV/ms", "pA");
+        same("ms^-1", "kHz");
     }
 
     #[test]
-    fn dimensions_have_their_usual_names() {
-        let d = |n: &str| lookup(n).unwrap().dim;
-        assert_eq!(usual(d("V").div(d("s"))).name, "mV/ms");
-        assert_eq!(usual(d("S")).name, "nS");
-        assert_eq!(usual(d("Hz")).name, "Hz");
-        assert_eq!(usual(d("mV").pow(Ratio::int(2)).div(d("ms"))).name, "mV^2/ms");
+    fn fractional_powers() {
+        let u = lookup_power("ms", Some("0.5")).unwrap();
+        assert_eq!(u.dim.pow(Ratio::int(2)), Dim::TIME);
+        assert!((lookup_power("s", Some("0.5")).unwrap().factor - 1000.0_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(lookup_power("ms", Some("0.123456789")), None);
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_read() {
+        let lines: Vec<_> =
+            include_str!("std.units").lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()).collect();
+        for line in &lines {
+            assert!(read_line(line).is_some(), "{line}");
+        }
+        assert_eq!(TABLE.entries.len(), TABLE.by_name.len(), "a unit is listed twice");
+        for absent in ["min", "degC", "h", "kmin", ""] {
+            assert_eq!(lookup(absent), None, "{absent}");
+        }
+    }
+
+    #[test]
+    fn malformed_products_are_refused() {
+        for text in ["", "mV/", "*mV", "mV ms", "(mV", "mV)", "2*mV", "mV^", "mV^x", &"(".repeat(100_000)] {
+            assert_eq!(parse_product(text), None, "{}", &text[..text.len().min(10)]);
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_unit() {
+        let doc = include_str!("../../docs/units.md");
+        let mut listed: Vec<_> = doc
+            .lines()
+            .filter(|l| l.starts_with("| "))
+            .filter_map(|l| l.split('|').nth(2))
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .collect();
+        let mut ours: Vec<_> = all().iter().map(|e| e.name.as_str()).collect();
+        listed.sort_unstable();
+        ours.sort_unstable();
+        assert_eq!(listed, ours);
+    }
+
+    #[test]
+    fn misspelt_units_find_the_right_one() {
+        assert_eq!(suggestion("mv").as_deref(), Some("did you mean `mV`?"));
+        assert_eq!(suggestion("msec").as_deref(), Some("did you mean `ms`?"));
+        assert_eq!(suggestion("Mohm").as_deref(), Some("did you mean `MOhm`?"));
+        assert!(suggestion("min").unwrap().contains("60 s"));
+        assert_eq!(suggestion("parsecs"), None);
     }
 }

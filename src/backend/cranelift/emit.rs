@@ -73,6 +73,11 @@ pub(super) fn emit(
         depths: vec![0; count],
         ranges: vec![FULL; count],
         pointers: vec![None; program.buffers.len()],
+        written: {
+            let mut written = vec![false; program.buffers.len()];
+            note_written(&function.body, &mut written);
+            written
+        },
         helpers: BTreeMap::new(),
         depth: 0,
     };
@@ -112,8 +117,19 @@ struct Emitter<'a, 'f> {
     ranges: Vec<Range>,
     /// Base pointers of buffers that are loaded already.
     pointers: Vec<Option<Value>>,
+    /// Whether the function stores to the buffer.
+    written: Vec<bool>,
     helpers: BTreeMap<(MathFn, Scalar), FuncRef>,
     depth: u32,
+}
+
+/// Where an element lies.
+struct Address {
+    base: Value,
+    /// Bytes to add.
+    offset: i32,
+    /// The least and the greatest index that this can be.
+    indices: Range,
 }
 
 /// What an index is made of: values that are summed, and a constant.
@@ -140,8 +156,8 @@ impl<'a> Emitter<'a, '_> {
             Stmt::Store { buf, index, value } => {
                 let value = self.value(*value)?;
                 let flags = self.flags(*buf)?;
-                let (address, offset) = self.address(*buf, *index)?;
-                self.b.ins().store(flags, value, address, offset);
+                let Address { base, offset, .. } = self.address(*buf, *index)?;
+                self.b.ins().store(flags, value, base, offset);
                 Ok(())
             }
             Stmt::Scatter { buf, index, value } => {
@@ -206,7 +222,11 @@ impl<'a> Emitter<'a, '_> {
         let narrow = self.b.ins().ireduce(types::I32, counter);
         self.define(stmt.var, narrow)?;
         *slot(&mut self.wide, stmt.var)? = Some(counter);
-        *slot(&mut self.ranges, stmt.var)? = (from_range.0, (to_range.1 - 1).max(from_range.0));
+        let mut last = (to_range.1 - 1).max(from_range.0);
+        if from_range.0 == from_range.1 {
+            last -= (last - from_range.0) % i64::from(stmt.step.max(1));
+        }
+        *slot(&mut self.ranges, stmt.var)? = (from_range.0, last);
         self.block(&stmt.body)?;
         let next = self.args(&stmt.next)?;
         self.depth -= 1;
@@ -303,10 +323,18 @@ impl<'a> Emitter<'a, '_> {
                 self.b.ins().vall_true(a)
             }
             Op::Sum(a) => self.sum(*a)?,
-            Op::Load { buf, index, .. } => {
-                let flags = self.flags(*buf)?;
-                let (address, offset) = self.address(*buf, *index)?;
-                self.b.ins().load(clif, flags, address, offset)
+            Op::Load { buf, index, lanes } => {
+                let mut flags = self.flags(*buf)?;
+                let Address { base, offset, indices } = self.address(*buf, *index)?;
+                // A load of what nobody writes may be folded into its user; it may move, even in front of a loop or a
+                // choice, only if its index is right there too.
+                let buffer = self.program.buffers.get(buf.0 as usize).ok_or_else(|| bug("an unknown buffer"))?;
+                let last = indices.1.checked_add(i64::from(*lanes) - 1).and_then(|i| u64::try_from(i).ok());
+                let safe = indices.0 >= 0 && last.is_some_and(|i| i < buffer.len);
+                if safe && self.written.get(buf.0 as usize) == Some(&false) {
+                    flags = flags.with_readonly().with_can_move();
+                }
+                self.b.ins().load(clif, flags, base, offset)
             }
             Op::Gather { buf, index } => {
                 let index = self.value(*index)?;
@@ -606,18 +634,18 @@ impl<'a> Emitter<'a, '_> {
         self.b.ins().vconst(clif, handle)
     }
 
-    /// The address of element `index` and a constant number of bytes to add.
-    fn address(&mut self, buf: BufId, index: Val) -> Result<(Value, i32), BackendError> {
+    /// The address of element `index`.
+    fn address(&mut self, buf: BufId, index: Val) -> Result<Address, BackendError> {
         let bytes = self.element_bytes(buf)?;
         let mut terms = Terms::default();
         self.take_apart(index, 1, &mut terms);
-        let exact = self.ty(index)? == Ty::I64 || {
-            let low = terms.leaves.iter().map(|v| self.range(*v).0).sum::<i64>() + terms.offset;
-            let high = terms.leaves.iter().map(|v| self.range(*v).1).sum::<i64>() + terms.offset;
-            // Inside these bounds a sum that does not fit 32 bits wraps to a negative index, which no buffer has: the
-            // 64-bit sum is right for every index that is allowed.
-            low >= i64::from(i32::MIN) && high <= i64::from(u32::MAX)
-        };
+        let narrow = self.ty(index)? == Ty::I32;
+        let low = terms.leaves.iter().map(|v| self.range(*v).0).sum::<i64>().saturating_add(terms.offset);
+        let high = terms.leaves.iter().map(|v| self.range(*v).1).sum::<i64>().saturating_add(terms.offset);
+        // Inside these bounds a sum that does not fit 32 bits wraps to a negative index, which no buffer has: the
+        // 64-bit sum is right for every index that is allowed.
+        let exact = !narrow || (low >= i64::from(i32::MIN) && high <= i64::from(u32::MAX));
+        let indices = if narrow && exact { (low, high) } else { (i64::MIN, i64::MAX) };
         let offset = terms.offset.checked_mul(bytes).and_then(|x| i32::try_from(x).ok());
         let (terms, offset) = match offset {
             Some(offset) if exact => (terms, offset),
@@ -632,7 +660,7 @@ impl<'a> Emitter<'a, '_> {
             let scaled = self.scaled(leaf, bytes);
             address = self.b.ins().iadd(address, scaled);
         }
-        Ok((address, offset))
+        Ok(Address { base: address, offset, indices })
     }
 
     /// Collects the summands of `index`; the sum modulo 2^32 (or 2^64) of all of them is the index.
@@ -836,6 +864,26 @@ fn buffers(block: &Block, found: &mut Vec<BufId>) {
             if !found.contains(buf) {
                 found.push(*buf);
             }
+        }
+    }
+}
+
+/// Marks the buffers that a block stores to.
+fn note_written(block: &Block, written: &mut [bool]) {
+    for stmt in &block.stmts {
+        match stmt {
+            Stmt::Store { buf, .. } | Stmt::Scatter { buf, .. } => {
+                if let Some(flag) = written.get_mut(buf.0 as usize) {
+                    *flag = true;
+                }
+            }
+            Stmt::For(stmt) => note_written(&stmt.body, written),
+            Stmt::If(stmt) => {
+                note_written(&stmt.then, written);
+                note_written(&stmt.els, written);
+            }
+            // Not at lane level.
+            Stmt::Append { .. } | Stmt::Def { .. } => {}
         }
     }
 }

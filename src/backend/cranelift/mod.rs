@@ -19,6 +19,7 @@ use cranelift_module::{Module, default_libcall_names};
 
 use super::{Backend, BackendError, Kernels};
 use crate::lir::Program;
+use crate::lir::verify::{Level, verify};
 use exec::Code;
 
 /// How much work the compiler puts into the code.
@@ -164,8 +165,8 @@ fn make_isa(opt: OptLevel, cpu: Cpu) -> Result<OwnedTargetIsa, String> {
 }
 
 /// Compiled code relies on the rules of the loop IR.
-fn check(_program: &Program) -> Result<(), BackendError> {
-    Ok(())
+fn check(program: &Program) -> Result<(), BackendError> {
+    verify(program, Level::Lane).map_err(|errors| BackendError::Invalid(errors.join("; ")))
 }
 
 fn codegen(error: impl std::fmt::Display) -> BackendError {

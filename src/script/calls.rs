@@ -1,0 +1,702 @@
+//! Calls that give a value: functions of one element, reductions, measures of spikes, draws, user functions, and procedures.
+
+use crate::builtins::{Builtin, DimRule, Dist};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::ReadoutId;
+use crate::script::index;
+use crate::script::ir::{Axis, AxisName, Expr, ExprKind, Kind, Metric, NumTy, Over, Reduction, Samples, Ty};
+use crate::script::lower::{Bound, Lower, poisoned};
+use crate::script::names::Thing;
+use crate::script::operators::{Operand, convert, fits_any, kind_of, to_real};
+use crate::script::{quantity, shape, table};
+use crate::sema::scope::Symbol;
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::units::nearest::nearest;
+use crate::units::{Dim, Ratio};
+
+impl Lower<'_, '_> {
+    pub(crate) fn call_thing(&mut self, callee: &ast::Expr, args: &[ast::Arg], span: Span) -> Thing {
+        let ast::ExprKind::Name(name) = &callee.kind else {
+            let base = self.resolve(callee);
+            if !matches!(base, Thing::Poisoned) {
+                self.err(
+                    Diagnostic::new(Code::E0502, callee.span, "only functions and procedures can be called")
+                        .label(format!("this is {}", base.describe())),
+                );
+            }
+            return Thing::Poisoned;
+        };
+        if let Some(bound) = self.lookup(name) {
+            if !matches!(bound, Bound::Poisoned) {
+                self.err(
+                    Diagnostic::new(Code::E0502, callee.span, format!("`{name}` is a variable here, not a function"))
+                        .label("cannot be called"),
+                );
+            }
+            self.check_args(args);
+            return Thing::Poisoned;
+        }
+        if let Some((symbol, defined)) = self.cx.scope.names.get(name.as_str()).cloned() {
+            match symbol {
+                Symbol::Procedure { params, body } => {
+                    let value = self.call_procedure(name, callee.span, defined, &params, &body, args, span);
+                    let Some((proc, args, ty)) = value else { return Thing::Poisoned };
+                    return Thing::Value(Expr { kind: ExprKind::Call { proc, args }, ty, span });
+                }
+                Symbol::Fn { params, body } => {
+                    return Thing::Value(self.inline(name, callee.span, &params, &body, args, span));
+                }
+                Symbol::Poisoned => {
+                    self.check_args(args);
+                    return Thing::Poisoned;
+                }
+                _ if !table::is_function(name) => {
+                    let what = self.resolve(callee);
+                    self.err(
+                        Diagnostic::new(Code::E0502, callee.span, format!("`{name}` cannot be called"))
+                            .label(format!("this is {}", what.describe()))
+                            .also(defined, "defined here"),
+                    );
+                    self.check_args(args);
+                    return Thing::Poisoned;
+                }
+                _ => {}
+            }
+        }
+        self.function(name, callee.span, args, span)
+    }
+
+    fn function(&mut self, name: &str, name_span: Span, args: &[ast::Arg], span: Span) -> Thing {
+        let single = args.len() == 1;
+        if let Some(metric) = table::metric(name) {
+            return Thing::Value(self.metric(metric, args, span));
+        }
+        if let Some(op) = table::reduction(name)
+            && (single || !matches!(op, Reduction::Min | Reduction::Max))
+        {
+            return Thing::Value(self.reduction(op, args, span));
+        }
+        if let Some(row) = Builtin::named(name) {
+            let params: &[&str] = match row.args {
+                1 => &["x"],
+                2 => &["a", "b"],
+                _ => &["x", "lo", "hi"],
+            };
+            let Some(values) = self.arguments(name, name_span, params, args) else { return Thing::Poisoned };
+            return Thing::Value(self.elementwise(name, row.builtin, row.rule, values, span));
+        }
+        if let Some(row) = Dist::named(name) {
+            let Some(values) = self.arguments(name, name_span, row.params, args) else { return Thing::Poisoned };
+            return Thing::Value(self.draw(name, row.dist, values, span));
+        }
+        match name {
+            "accuracy" => {
+                let [arg] = args else {
+                    return self.arity(name, name_span, "one readout", args);
+                };
+                match self.readout(&arg.value) {
+                    Some(r) => {
+                        Thing::Value(Expr { kind: ExprKind::Accuracy(r), ty: Ty::scalar(Kind::Real(Dim::NONE)), span })
+                    }
+                    None => Thing::Poisoned,
+                }
+            }
+            "zeros" => {
+                let mut axes = Vec::new();
+                for arg in args {
+                    let n = self.position(&arg.value);
+                    if n.ty == Ty::Poisoned {
+                        return Thing::Poisoned;
+                    }
+                    let Some(n) = index::constant(&n).filter(|n| (1..=1 << 31).contains(n)) else {
+                        self.err(
+                            Diagnostic::new(Code::E0205, arg.span, "the size of an array is a positive constant")
+                                .label("a number, a parameter, or a size such as `E.N`"),
+                        );
+                        return Thing::Poisoned;
+                    };
+                    axes.push(Axis { name: AxisName::Unnamed, len: Some(n as u64) });
+                }
+                if axes.is_empty() {
+                    return self.arity(name, name_span, "a size", args);
+                }
+                let ty = Ty::Num(NumTy { kind: Kind::Real(Dim::NONE), axes });
+                Thing::Value(Expr { kind: ExprKind::Zeros, ty, span })
+            }
+            "shuffle" => {
+                let [arg] = args else {
+                    return self.arity(name, name_span, "the samples of a data set", args);
+                };
+                match self.resolve(&arg.value) {
+                    Thing::Samples(of) => {
+                        let stream = self.stream("shuffle");
+                        Thing::Samples(Samples::Shuffle { of: Box::new(of), stream, span })
+                    }
+                    Thing::Poisoned => Thing::Poisoned,
+                    other => {
+                        self.err(
+                            Diagnostic::new(Code::E0502, arg.span, "`shuffle` takes samples of a data set")
+                                .label(format!("this is {}", other.describe()))
+                                .help("write `shuffle(d.train)`"),
+                        );
+                        Thing::Poisoned
+                    }
+                }
+            }
+            _ if table::ACTIONS.contains(&name) => {
+                self.check_args(args);
+                self.err(
+                    Diagnostic::new(Code::E0502, name_span, format!("`{name}` gives no value"))
+                        .label("stands on a line of its own"),
+                );
+                Thing::Poisoned
+            }
+            _ if table::LATER.contains(&name) => {
+                self.err(
+                    Diagnostic::new(Code::E0901, span, format!("`{name}` is not supported in protocols yet"))
+                        .label("not built yet"),
+                );
+                Thing::Poisoned
+            }
+            _ => {
+                self.check_args(args);
+                self.unknown_function(name, name_span);
+                Thing::Poisoned
+            }
+        }
+    }
+
+    pub(crate) fn unknown_function(&mut self, name: &str, span: Span) {
+        let mut d = Diagnostic::new(Code::E0502, span, format!("there is no function or procedure `{name}`"))
+            .label("nothing of this name can be called");
+        let own: Vec<String> = self
+            .cx
+            .scope
+            .names
+            .iter()
+            .filter(|(_, (s, _))| matches!(s, Symbol::Fn { .. } | Symbol::Procedure { .. }))
+            .map(|(n, _)| n.clone())
+            .collect();
+        let near = nearest(name, own.iter().map(String::as_str).chain(table::functions()));
+        if let Some(near) = near {
+            d = d.help(format!("did you mean `{near}`?")).fix(span, near);
+        }
+        self.err(d);
+    }
+
+    /// Looks for faults in arguments of a call that is faulty itself.
+    pub(crate) fn check_args(&mut self, args: &[ast::Arg]) {
+        for arg in args {
+            self.resolve(&arg.value);
+        }
+    }
+
+    pub(crate) fn arity(&mut self, name: &str, span: Span, takes: &str, args: &[ast::Arg]) -> Thing {
+        self.check_args(args);
+        self.err(Diagnostic::new(Code::E0105, span, format!("`{name}` takes {takes}")).label(format!(
+            "{} given",
+            match args.len() {
+                0 => "nothing is".to_owned(),
+                1 => "1 argument is".to_owned(),
+                n => format!("{n} arguments are"),
+            }
+        )));
+        Thing::Poisoned
+    }
+
+    /// The written arguments in the order of the parameters; the first `required` must be given.
+    pub(crate) fn matched<'e>(
+        &mut self,
+        name: &str,
+        name_span: Span,
+        params: &[&str],
+        required: usize,
+        args: &'e [ast::Arg],
+    ) -> Option<Vec<Option<&'e ast::Arg>>> {
+        let mut slots: Vec<Option<&ast::Arg>> = vec![None; params.len()];
+        let mut ok = true;
+        let signature = format!("{name}({})", params.join(", "));
+        for (k, arg) in args.iter().enumerate() {
+            let place = match &arg.name {
+                Some(n) => params.iter().position(|p| *p == n.node),
+                None => Some(k).filter(|&k| k < params.len()),
+            };
+            if let Some(over) = &arg.over {
+                ok = false;
+                self.err(
+                    Diagnostic::new(Code::E0105, over.span, format!("`{name}` does not work over an axis"))
+                        .label("no axis is expected here"),
+                );
+            }
+            let Some(slot) = place.and_then(|p| slots.get_mut(p)) else {
+                ok = false;
+                let at = arg.name.as_ref().map_or(arg.span, |n| n.span);
+                let message = match &arg.name {
+                    Some(n) => format!("`{name}` has no argument `{}`", n.node),
+                    None => {
+                        format!("`{name}` takes {} argument{}", params.len(), if params.len() == 1 { "" } else { "s" })
+                    }
+                };
+                let mut d = Diagnostic::new(Code::E0105, at, message)
+                    .label("not expected")
+                    .note(format!("it is `{signature}`"));
+                if let Some(near) = arg.name.as_ref().and_then(|n| nearest(&n.node, params.iter().copied())) {
+                    d = d.help(format!("did you mean `{near}`?")).fix(at, near);
+                }
+                self.err(d);
+                continue;
+            };
+            if let Some(before) = slot {
+                ok = false;
+                let d = Diagnostic::new(Code::E0105, arg.span, format!("an argument of `{name}` is given twice"))
+                    .label("again here")
+                    .also(before.span, "first here");
+                self.err(d);
+            }
+            *slot = Some(arg);
+        }
+        let missing: Vec<String> = params
+            .iter()
+            .zip(&slots)
+            .take(required)
+            .filter(|(_, s)| s.is_none())
+            .map(|(p, _)| format!("`{p}`"))
+            .collect();
+        if ok && !missing.is_empty() {
+            ok = false;
+            self.err(
+                Diagnostic::new(Code::E0105, name_span, format!("`{name}` needs {}", missing.join(" and ")))
+                    .label("an argument is missing")
+                    .note(format!("it is `{signature}`")),
+            );
+        }
+        if !ok {
+            self.check_args(args);
+            return None;
+        }
+        Some(slots)
+    }
+
+    fn arguments<'e>(
+        &mut self,
+        name: &str,
+        name_span: Span,
+        params: &[&str],
+        args: &'e [ast::Arg],
+    ) -> Option<Vec<Operand<'e>>> {
+        let slots = self.matched(name, name_span, params, params.len(), args)?;
+        let values: Vec<Operand> =
+            slots.into_iter().flatten().map(|a| Operand { value: self.expr(&a.value), ast: &a.value }).collect();
+        for v in &values {
+            if v.value.ty == Ty::Poisoned {
+                return None;
+            }
+            if !v.value.ty.num().is_some_and(|n| n.kind != Kind::Bool) {
+                let what = self.describe(&v.value.ty);
+                self.err(
+                    Diagnostic::new(Code::E0205, v.ast.span, format!("`{name}` needs numbers"))
+                        .label(format!("this is {what}")),
+                );
+                return None;
+            }
+        }
+        Some(values)
+    }
+
+    fn elementwise(&mut self, name: &str, builtin: Builtin, rule: DimRule, values: Vec<Operand>, span: Span) -> Expr {
+        let what = format!("`{name}`");
+        let mut kind = values.first().map_or(Kind::Int, |v| kind_of(&v.value));
+        let mut out = Vec::new();
+        match rule {
+            DimRule::Same => {
+                let mut values = values.into_iter();
+                let Some(mut first) = values.next() else { return poisoned(span) };
+                for v in values {
+                    let Some((a, b, k)) = self.unify(&what, span, first.clone(), v) else { return poisoned(span) };
+                    first.value = a;
+                    kind = k;
+                    out.push(b);
+                }
+                out.insert(0, first.value);
+                out = out.into_iter().map(|v| convert(v, kind)).collect();
+            }
+            DimRule::Bare => {
+                for v in values {
+                    let d = kind_of(&v.value).dim();
+                    if !d.is_none() {
+                        let unit = quantity::text(&self.shown(&v.value));
+                        return self.fault(
+                            Diagnostic::new(Code::E0203, v.ast.span, format!("{what} needs a bare number"))
+                                .label(format!("this is {unit}"))
+                                .help(format!("divide by a quantity of this unit, such as `1 {unit}`")),
+                            span,
+                        );
+                    }
+                    out.push(to_real(v.value));
+                }
+                kind = Kind::Real(Dim::NONE);
+            }
+            DimRule::Root => {
+                let half = Ratio::new(1, 2).unwrap_or(Ratio::ZERO);
+                kind = Kind::Real(kind.dim().pow(half));
+                out = values.into_iter().map(|v| to_real(v.value)).collect();
+            }
+            DimRule::ToBare => {
+                kind = Kind::Real(Dim::NONE);
+                out = values.into_iter().map(|v| to_real(v.value)).collect();
+            }
+        }
+        let Some((out, axes)) = self.align(out, span) else { return poisoned(span) };
+        Expr { kind: ExprKind::Builtin(builtin, out), ty: Ty::Num(NumTy { kind, axes }), span }
+    }
+
+    fn draw(&mut self, name: &str, dist: Dist, values: Vec<Operand>, span: Span) -> Expr {
+        if let Some(v) = values.iter().find(|v| !v.value.ty.axes().is_empty()) {
+            let d = Diagnostic::new(
+                Code::E0901,
+                v.ast.span,
+                "draws with a parameter for each element are not supported yet",
+            )
+            .label("a single number is needed");
+            return self.fault(d, span);
+        }
+        let what = format!("`{name}`");
+        let mut values = values.into_iter();
+        let bare = |v: &Operand| kind_of(&v.value).dim().is_none() || fits_any(v.ast);
+        let (args, kind) = match dist {
+            Dist::Uniform | Dist::Normal => {
+                let (Some(a), Some(b)) = (values.next(), values.next()) else { return poisoned(span) };
+                let Some((a, b, kind)) = self.unify(&what, span, a, b) else { return poisoned(span) };
+                let kind = Kind::Real(kind.dim());
+                (vec![convert(a, kind), convert(b, kind)], kind)
+            }
+            Dist::Exponential => {
+                let Some(a) = values.next() else { return poisoned(span) };
+                let kind = Kind::Real(kind_of(&a.value).dim());
+                (vec![to_real(a.value)], kind)
+            }
+            Dist::Gamma => {
+                let (Some(a), Some(b)) = (values.next(), values.next()) else { return poisoned(span) };
+                if !bare(&a) {
+                    return self.needs_bare(name, &a, span);
+                }
+                let kind = Kind::Real(kind_of(&b.value).dim());
+                (vec![to_real(a.value), to_real(b.value)], kind)
+            }
+            Dist::Lognormal | Dist::Bernoulli => {
+                let all: Vec<Operand> = values.collect();
+                if let Some(v) = all.iter().find(|v| !bare(v)).cloned() {
+                    return self.needs_bare(name, &v, span);
+                }
+                let kind = if dist == Dist::Bernoulli { Kind::Int } else { Kind::Real(Dim::NONE) };
+                (all.into_iter().map(|v| to_real(v.value)).collect(), kind)
+            }
+            Dist::Randint => {
+                let all: Vec<Operand> = values.collect();
+                if let Some(v) = all.iter().find(|v| kind_of(&v.value) != Kind::Int) {
+                    let d = Diagnostic::new(Code::E0205, v.ast.span, "`randint` needs whole numbers")
+                        .label("not a whole number");
+                    return self.fault(d, span);
+                }
+                (all.into_iter().map(|v| v.value).collect(), Kind::Int)
+            }
+        };
+        let stream = self.stream(name);
+        Expr { kind: ExprKind::Draw { dist, args, stream }, ty: Ty::scalar(kind), span }
+    }
+
+    fn needs_bare(&mut self, name: &str, v: &Operand, span: Span) -> Expr {
+        let unit = quantity::text(&self.shown(&v.value));
+        self.fault(
+            Diagnostic::new(Code::E0203, v.ast.span, format!("`{name}` needs a bare number here"))
+                .label(format!("this is {unit}")),
+            span,
+        )
+    }
+
+    fn reduction(&mut self, op: Reduction, args: &[ast::Arg], span: Span) -> Expr {
+        let [arg] = args else {
+            self.arity(op.name(), span, "one value, perhaps `over` an axis", args);
+            return poisoned(span);
+        };
+        if let Some(name) = &arg.name {
+            return self.fault(
+                Diagnostic::new(Code::E0105, name.span, format!("`{}` has no argument `{}`", op.name(), name.node))
+                    .label("not expected"),
+                span,
+            );
+        }
+        let value = self.expr(&arg.value);
+        if value.ty == Ty::Poisoned {
+            return poisoned(span);
+        }
+        let Ty::Num(num) = value.ty.clone() else {
+            let what = self.describe(&value.ty);
+            return self.fault(
+                Diagnostic::new(Code::E0205, arg.span, format!("`{}` needs numbers", op.name()))
+                    .label(format!("this is {what}")),
+                span,
+            );
+        };
+        let kind = match (op, num.kind) {
+            (Reduction::Count, Kind::Bool) | (Reduction::Argmax | Reduction::Argmin, Kind::Int | Kind::Real(_)) => {
+                Kind::Int
+            }
+            (Reduction::Count, _) => {
+                let what = self.describe(&value.ty);
+                return self.fault(
+                    Diagnostic::new(Code::E0205, arg.span, "`count` needs truth values")
+                        .label(format!("this is {what}"))
+                        .help("compare first, as in `count(x > 0)`"),
+                    span,
+                );
+            }
+            (Reduction::Sum, Kind::Bool) => Kind::Int,
+            (Reduction::Mean, Kind::Bool) => Kind::Real(Dim::NONE),
+            (_, Kind::Bool) => {
+                return self.fault(
+                    Diagnostic::new(Code::E0205, arg.span, format!("`{}` needs numbers", op.name()))
+                        .label("these are truth values")
+                        .help("`count(…)` gives how many are true"),
+                    span,
+                );
+            }
+            (Reduction::Sum | Reduction::Min | Reduction::Max, kind) => kind,
+            (Reduction::Mean | Reduction::Std | Reduction::Norm, kind) => Kind::Real(kind.dim()),
+        };
+        let value = match (op, num.kind) {
+            (Reduction::Sum, Kind::Bool) => wrap(value, Kind::Int, ExprKind::ToInt),
+            (Reduction::Mean, Kind::Bool) => wrap(value, Kind::Real(Dim::NONE), ExprKind::ToReal),
+            (Reduction::Mean | Reduction::Std | Reduction::Norm, Kind::Int) => to_real(value),
+            _ => value,
+        };
+        let Some((over, axes)) = self.over(op, arg, &num.axes) else { return poisoned(span) };
+        Expr { kind: ExprKind::Reduce { op, value: Box::new(value), over }, ty: Ty::Num(NumTy { kind, axes }), span }
+    }
+
+    /// What a reduction runs over, and the axes that remain.
+    fn over(&mut self, op: Reduction, arg: &ast::Arg, axes: &[Axis]) -> Option<(Over, Vec<Axis>)> {
+        let Some(over) = &arg.over else {
+            if matches!(op, Reduction::Argmax | Reduction::Argmin) && axes.len() > 1 {
+                let last = axes.len() - 1;
+                return Some((Over::Axes(vec![last]), axes.get(..last)?.to_vec()));
+            }
+            return Some((Over::All, Vec::new()));
+        };
+        if over.node == "time" {
+            self.err(
+                Diagnostic::new(Code::E0901, over.span, "reductions over time are not supported yet")
+                    .label("not built yet")
+                    .help("keep a running mean in a state of the neuron, and read it after the `run`"),
+            );
+            return None;
+        }
+        if let [Axis { name: AxisName::Synapses(p), .. }] = axes {
+            let proj = self.cx.model.projections.get(p.index())?;
+            let pre = Axis { name: AxisName::Pre(*p), len: Some(shape::view_len(self.cx.model, &proj.pre)) };
+            let post = Axis { name: AxisName::Post(*p), len: Some(shape::view_len(self.cx.model, &proj.post)) };
+            if matches!(op, Reduction::Argmax | Reduction::Argmin) && matches!(over.node.as_str(), "pre" | "post") {
+                self.err(
+                    Diagnostic::new(
+                        Code::E0901,
+                        arg.span,
+                        format!("`{}` over synapses is not supported yet", op.name()),
+                    )
+                    .label("not built yet"),
+                );
+                return None;
+            }
+            match over.node.as_str() {
+                "pre" => return Some((Over::SynapsesOverPre(*p), vec![post])),
+                "post" => return Some((Over::SynapsesOverPost(*p), vec![pre])),
+                _ => {}
+            }
+        }
+        let model = self.cx.model;
+        let matches = |a: &Axis| match (over.node.as_str(), a.name) {
+            ("pre", AxisName::Pre(_)) | ("post", AxisName::Post(_)) | ("neurons", AxisName::Neurons { .. }) => true,
+            (name, AxisName::Neurons { pop, .. }) => model.populations.get(pop.index()).is_some_and(|p| p.name == name),
+            _ => false,
+        };
+        let hits: Vec<usize> = axes.iter().enumerate().filter(|(_, a)| matches(a)).map(|(k, _)| k).collect();
+        if hits.is_empty() {
+            let has: Vec<&str> = axes
+                .iter()
+                .map(|a| match a.name {
+                    AxisName::Pre(_) => "pre",
+                    AxisName::Post(_) => "post",
+                    AxisName::Neurons { .. } => "neurons",
+                    AxisName::Synapses(_) => "pre (and post)",
+                    AxisName::Unnamed => "one without a name",
+                })
+                .collect();
+            let label = if has.is_empty() {
+                "a single number has no axes".to_owned()
+            } else {
+                format!("its axes: {}", has.join(", "))
+            };
+            self.err(
+                Diagnostic::new(Code::E0502, over.span, format!("there is no axis `{}` to reduce", over.node))
+                    .label("no such axis")
+                    .also(arg.value.span, label),
+            );
+            return None;
+        }
+        if hits.len() > 1 && matches!(op, Reduction::Argmax | Reduction::Argmin) && hits.len() != axes.len() {
+            self.err(
+                Diagnostic::new(
+                    Code::E0901,
+                    arg.span,
+                    format!("`{}` over several axes is not supported yet", op.name()),
+                )
+                .label("not built yet"),
+            );
+            return None;
+        }
+        let rest: Vec<Axis> = axes.iter().enumerate().filter(|(k, _)| !hits.contains(k)).map(|(_, a)| *a).collect();
+        let over = if rest.is_empty() { Over::All } else { Over::Axes(hits) };
+        Some((over, rest))
+    }
+
+    fn metric(&mut self, metric: Metric, args: &[ast::Arg], span: Span) -> Expr {
+        let name = metric.name();
+        let Some(slots) = self.matched(name, span, &["neurons", "from", "to"], 1, args) else { return poisoned(span) };
+        let mut slots = slots.into_iter();
+        let Some(Some(of_arg)) = slots.next() else { return poisoned(span) };
+        let times: Vec<Option<Expr>> =
+            slots.map(|s| s.map(|a| self.time(&a.value, &format!("an end of `{name}`")))).collect();
+        let of = match self.resolve(&of_arg.value) {
+            Thing::Neurons(n) | Thing::Spikes(n) => n,
+            Thing::Poisoned => return poisoned(span),
+            other => {
+                return self.fault(
+                    Diagnostic::new(Code::E0502, of_arg.span, format!("`{name}` takes a population or part of one"))
+                        .label(format!("this is {}", other.describe()))
+                        .help(format!("write `{name}(E)` or `{name}(E[..10])`")),
+                    span,
+                );
+            }
+        };
+        if times.iter().flatten().any(|t| t.ty == Ty::Poisoned) {
+            return poisoned(span);
+        }
+        let mut times = times.into_iter().map(|t| t.map(Box::new));
+        let (from, to) = (times.next().flatten(), times.next().flatten());
+        self.cx.program.spikes_recorded.insert(of.view.pop);
+        let ty = match metric {
+            Metric::Rate => Ty::scalar(Kind::Real(Dim::frequency())),
+            Metric::CvIsi => Ty::scalar(Kind::Real(Dim::NONE)),
+            Metric::Spikes => Ty::Num(NumTy { kind: Kind::Int, axes: self.neurons_axes(&of) }),
+        };
+        Expr { kind: ExprKind::Metric { metric, of, from, to }, ty, span }
+    }
+
+    /// A single time.
+    pub(crate) fn time(&mut self, e: &ast::Expr, what: &str) -> Expr {
+        let value = self.expr(e);
+        match &value.ty {
+            Ty::Poisoned => value,
+            Ty::Num(n) if n.axes.is_empty() && n.kind.dim() == Dim::TIME => value,
+            Ty::Num(n) if n.axes.is_empty() && n.kind != Kind::Bool && fits_any(e) => {
+                convert(value, Kind::Real(Dim::TIME))
+            }
+            Ty::Num(n) if n.axes.is_empty() && n.kind.dim().is_none() && super::operators::is_literal(e) => {
+                let d = self.bare_number(e, "ms", None);
+                self.fault(d, e.span)
+            }
+            ty => {
+                let found = self.describe(ty);
+                self.fault(
+                    Diagnostic::new(Code::E0205, e.span, format!("{what} is a time, and this is {found}"))
+                        .label("a time, such as `100 ms`, is needed here"),
+                    e.span,
+                )
+            }
+        }
+    }
+
+    /// A readout by name.
+    pub(crate) fn readout(&mut self, e: &ast::Expr) -> Option<ReadoutId> {
+        match self.resolve(e) {
+            Thing::Readout(r) => Some(r),
+            Thing::Poisoned => None,
+            other => {
+                self.err(
+                    Diagnostic::new(Code::E0502, e.span, "a readout is needed here")
+                        .label(format!("this is {}", other.describe()))
+                        .help("declare one at the top of the file: `readout vote: max_rate(classes = 10)`"),
+                );
+                None
+            }
+        }
+    }
+
+    /// A user function: its body with the arguments put in.
+    fn inline(
+        &mut self,
+        name: &str,
+        name_span: Span,
+        params: &[(ast::Ident, Option<ast::TypeExpr>)],
+        body: &ast::Expr,
+        args: &[ast::Arg],
+        span: Span,
+    ) -> Expr {
+        if self.functions.iter().any(|f| f == name) {
+            let circle = self.functions.join("` uses `");
+            return self.fault(
+                Diagnostic::new(Code::E0106, name_span, format!("`{name}` is defined by itself"))
+                    .label("used inside its own definition")
+                    .note(format!("`{circle}` uses `{name}`")),
+                span,
+            );
+        }
+        let names: Vec<&str> = params.iter().map(|(p, _)| p.node.as_str()).collect();
+        let Some(slots) = self.matched(name, name_span, &names, names.len(), args) else { return poisoned(span) };
+        let mut frame = Vec::new();
+        for ((param, ty), slot) in params.iter().zip(slots) {
+            let Some(arg) = slot else { return poisoned(span) };
+            let mut value = self.expr(&arg.value);
+            if value.ty == Ty::Poisoned {
+                return poisoned(span);
+            }
+            if let Some(ty) = ty {
+                value = self.declared(value, &arg.value, ty);
+                if value.ty == Ty::Poisoned {
+                    return poisoned(span);
+                }
+            }
+            if repeats_effect(&value) {
+                return self.fault(
+                    Diagnostic::new(
+                        Code::E0901,
+                        arg.span,
+                        "a draw or procedure inside a function's argument is not supported yet",
+                    )
+                    .label("would be evaluated wherever the function uses it")
+                    .help("put it in a variable first: `let x = …`"),
+                    span,
+                );
+            }
+            frame.push((param.node.clone(), Bound::Inlined(value), param.span));
+        }
+        // The body sees its parameters and the file's names, not the caller's variables.
+        let outside = std::mem::replace(&mut self.scopes, vec![frame]);
+        self.functions.push(name.to_owned());
+        let value = self.expr(body);
+        self.functions.pop();
+        self.scopes = outside;
+        value
+    }
+}
+
+fn wrap(value: Expr, kind: Kind, node: fn(Box<Expr>) -> ExprKind) -> Expr {
+    let ty = Ty::Num(NumTy { kind, axes: value.ty.axes().to_vec() });
+    let span = value.span;
+    Expr { kind: node(Box::new(value)), ty, span }
+}
+
+/// Whether evaluating it twice differs from evaluating it once.
+fn repeats_effect(e: &Expr) -> bool {
+    crate::script::walk::any(e, &mut |e| matches!(e.kind, ExprKind::Draw { .. } | ExprKind::Call { .. }))
+}

@@ -1,0 +1,384 @@
+//! What names, members and indices stand for in protocols: values, neurons, synapses, samples, readouts.
+
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{DataId, Model, NeuronId, ProjId, ReadoutId, Type, VarDecl, VarId};
+use crate::script::ir::{
+    self, Axis, AxisName, Expr, ExprKind, Field, Kind, Neurons, NumTy, Place, Samples, Select, Split, Ty,
+};
+use crate::script::lower::{Bound, Fixed, Lower, poisoned};
+use crate::script::machine::{Entity, VarKey};
+use crate::script::{quantity, shape, table};
+use crate::sema::scope::Symbol;
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::units::Dim;
+use crate::units::nearest::nearest;
+
+/// What an expression without operators stands for.
+#[derive(Debug, Clone)]
+pub(crate) enum Thing {
+    Value(Expr),
+    Neurons(Neurons),
+    Synapses {
+        proj: ProjId,
+        select: Select,
+    },
+    Spikes(Neurons),
+    Readout(ReadoutId),
+    Data(DataId),
+    Samples(Samples),
+    /// A name that means nothing by itself, with what it is.
+    Other(&'static str),
+    Poisoned,
+}
+
+impl Thing {
+    /// In words.
+    pub(crate) fn describe(&self) -> &'static str {
+        match self {
+            Self::Value(e) => match e.ty {
+                Ty::Str => "a text",
+                Ty::Sample(_) => "a sample",
+                Ty::None => "nothing",
+                Ty::Num(_) | Ty::Poisoned => "a value",
+            },
+            Self::Neurons(n) if n.view.shape.is_empty() || !n.at.is_empty() => "a neuron",
+            Self::Neurons(_) => "a population or part of one",
+            Self::Synapses { select: Select::AllSynapses, .. } => "a projection",
+            Self::Synapses { .. } => "synapses of a projection",
+            Self::Spikes(_) => "the spikes of a population, which can be recorded",
+            Self::Readout(_) => "a readout",
+            Self::Data(_) => "a data set",
+            Self::Samples(_) => "samples of a data set",
+            Self::Other(what) => what,
+            Self::Poisoned => "faulty",
+        }
+    }
+}
+
+/// The declaration of a model variable.
+pub(crate) fn decl(model: &Model, key: VarKey) -> Option<&VarDecl> {
+    vars(model, key.entity)?.get(key.var.index())
+}
+
+/// The variables of a population's or projection's model.
+pub(crate) fn vars(model: &Model, entity: Entity) -> Option<&[VarDecl]> {
+    match entity {
+        Entity::Pop(p) => {
+            let NeuronId(n) = model.populations.get(p.index())?.model;
+            Some(&model.neurons.get(n as usize)?.vars)
+        }
+        Entity::Proj(p) => Some(&model.projections.get(p.index())?.synapse.vars),
+    }
+}
+
+/// The name of a population or projection.
+pub(crate) fn entity_name(model: &Model, entity: Entity) -> &str {
+    match entity {
+        Entity::Pop(p) => model.populations.get(p.index()).map_or("", |p| &p.name),
+        Entity::Proj(p) => model.projections.get(p.index()).map_or("", |p| &p.name),
+    }
+}
+
+impl Lower<'_, '_> {
+    /// What the expression stands for. Everything that is no name, member, index or call is a value.
+    pub(crate) fn resolve(&mut self, e: &ast::Expr) -> Thing {
+        match &e.kind {
+            ast::ExprKind::Name(name) => self.name(name, e.span),
+            ast::ExprKind::Member { base, member } => {
+                let base_thing = self.resolve(base);
+                self.member(base_thing, base.span, member, e.span)
+            }
+            ast::ExprKind::Index { base, index } => {
+                let base_thing = self.resolve(base);
+                self.index(base_thing, base.span, index, e.span)
+            }
+            ast::ExprKind::Paren(inner) => self.resolve(inner),
+            ast::ExprKind::Call { callee, args } => self.call_thing(callee, args, e.span),
+            _ => Thing::Value(self.operators(e)),
+        }
+    }
+
+    fn name(&mut self, name: &str, span: Span) -> Thing {
+        match self.lookup(name).cloned() {
+            Some(Bound::Local(id)) => {
+                let ty = self.local(id).map_or(Ty::Poisoned, |l| l.ty.clone());
+                return if ty == Ty::Poisoned {
+                    Thing::Poisoned
+                } else {
+                    Thing::Value(Expr { kind: ExprKind::Local(id), ty, span })
+                };
+            }
+            Some(Bound::Inlined(mut e)) => {
+                e.span = span;
+                return Thing::Value(e);
+            }
+            Some(Bound::Fixed(fixed)) => return self.fixed(&fixed, span),
+            Some(Bound::Poisoned) => return Thing::Poisoned,
+            None => {}
+        }
+        if let Some((symbol, _)) = self.cx.scope.names.get(name) {
+            let symbol = symbol.clone();
+            return self.symbol(&symbol, span);
+        }
+        let constant = |value, kind| Thing::Value(Expr { kind: ExprKind::Const(value), ty: Ty::scalar(kind), span });
+        match name {
+            "t" => {
+                return Thing::Value(Expr { kind: ExprKind::Time, ty: Ty::scalar(Kind::Real(Dim::TIME)), span });
+            }
+            "dt" => return constant(self.cx.model.settings.dt, Kind::Real(Dim::TIME)),
+            "pi" => return constant(std::f64::consts::PI, Kind::Real(Dim::NONE)),
+            "inf" => return constant(f64::INFINITY, Kind::Real(Dim::NONE)),
+            _ => {}
+        }
+        if let Some((dim, factor)) = quantity::unit(name) {
+            return constant(factor, Kind::Real(dim));
+        }
+        if table::is_function(name) {
+            return Thing::Other("a function, which needs arguments in parentheses");
+        }
+        let mut d = Diagnostic::new(Code::E0101, span, format!("`{name}` is not defined here"))
+            .label("no variable, population, parameter or unit of this name");
+        let known = self.visible();
+        d = match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => d.help(format!("did you mean `{near}`?")).fix(span, near),
+            None => d.note("looked in this protocol, among the names of the file, and among the units"),
+        };
+        self.err(d);
+        Thing::Poisoned
+    }
+
+    /// All names that could stand here.
+    fn visible(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.scopes.iter().flatten().map(|(n, ..)| n.clone()).collect();
+        names.extend(self.cx.scope.names.keys().cloned());
+        names.extend(["t", "dt", "pi", "inf"].map(str::to_owned));
+        names.extend(table::functions().map(str::to_owned));
+        names
+    }
+
+    fn fixed(&mut self, fixed: &Fixed, span: Span) -> Thing {
+        match fixed {
+            Fixed::Neurons(view) => Thing::Neurons(Neurons { view: view.clone(), at: Vec::new(), span }),
+            Fixed::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses },
+            Fixed::Readout(r) => Thing::Readout(*r),
+            Fixed::Data(d) => Thing::Data(*d),
+        }
+    }
+
+    fn symbol(&mut self, symbol: &Symbol, span: Span) -> Thing {
+        match symbol {
+            Symbol::Global(k) => {
+                let Some(g) = self.cx.model.globals.get(*k) else { return Thing::Poisoned };
+                let kind = if g.ty == Type::Bool { ExprKind::Bool(g.value != 0.0) } else { ExprKind::Const(g.value) };
+                Thing::Value(Expr { kind, ty: Ty::scalar(g.ty.into()), span })
+            }
+            Symbol::Table(_) => {
+                self.err(
+                    Diagnostic::new(Code::E0901, span, "constant lists are not supported in protocols yet")
+                        .help("write the list where it is used, as in `for x in [1 mV, 2 mV] { … }`"),
+                );
+                Thing::Poisoned
+            }
+            Symbol::Pop(pop) => {
+                let Some(p) = self.cx.model.populations.get(pop.index()) else { return Thing::Poisoned };
+                let shape = if p.indexed { p.shape.clone() } else { Vec::new() };
+                let view = crate::hir::View { pop: *pop, select: crate::hir::Select::All, shape };
+                Thing::Neurons(Neurons { view, at: Vec::new(), span })
+            }
+            Symbol::View(view) => Thing::Neurons(Neurons { view: view.clone(), at: Vec::new(), span }),
+            Symbol::Proj(proj) => Thing::Synapses { proj: *proj, select: Select::AllSynapses },
+            Symbol::Readout(r) => Thing::Readout(*r),
+            Symbol::Data(d) => Thing::Data(*d),
+            Symbol::Neuron => Thing::Other("a neuron model"),
+            Symbol::Synapse => Thing::Other("a synapse model"),
+            Symbol::Fn { .. } => Thing::Other("a function, which needs arguments in parentheses"),
+            Symbol::Procedure { .. } => Thing::Other("a procedure, which needs arguments in parentheses"),
+            Symbol::Experiment => Thing::Other("an experiment"),
+            Symbol::Poisoned => Thing::Poisoned,
+        }
+    }
+
+    fn member(&mut self, base: Thing, base_span: Span, member: &ast::Ident, span: Span) -> Thing {
+        match base {
+            Thing::Neurons(neurons) => self.neuron_member(neurons, member, span),
+            Thing::Synapses { proj, select, .. } => self.synapse_member(proj, select, member, span),
+            Thing::Data(data) => {
+                let split = match member.node.as_str() {
+                    "train" => Split::Train,
+                    "test" => Split::Test,
+                    other => {
+                        let name = self.cx.model.data.get(data.index()).map_or("", |d| &d.name);
+                        let d = Diagnostic::new(Code::E0504, member.span, format!("`{name}` has no split `{other}`"))
+                            .label("no such split")
+                            .help(format!("its splits are `{name}.train` and `{name}.test`"));
+                        self.err(d);
+                        return Thing::Poisoned;
+                    }
+                };
+                Thing::Samples(Samples::Split { data, split, span })
+            }
+            Thing::Value(Expr { kind: ExprKind::Local(sample), ty: Ty::Sample(_), .. }) => {
+                let unnamed = |n| Axis { name: AxisName::Unnamed, len: Some(n) };
+                let (field, kind, axes) = match member.node.as_str() {
+                    "image" => (Field::Image, Kind::Real(Dim::NONE), vec![unnamed(28), unnamed(28)]),
+                    "label" => (Field::Label, Kind::Int, Vec::new()),
+                    "index" => (Field::Index, Kind::Int, Vec::new()),
+                    other => {
+                        let mut d =
+                            Diagnostic::new(Code::E0504, member.span, format!("a sample has no field `{other}`"))
+                                .label("no such field")
+                                .help("the fields of these samples are `image`, `label` and `index`");
+                        if let Some(near) = nearest(other, ["image", "label", "index"].into_iter()) {
+                            d = d.fix(member.span, near);
+                        }
+                        self.err(d);
+                        return Thing::Poisoned;
+                    }
+                };
+                Thing::Value(Expr { kind: ExprKind::Field { sample, field }, ty: Ty::Num(NumTy { kind, axes }), span })
+            }
+            Thing::Poisoned => Thing::Poisoned,
+            Thing::Value(e) if e.ty == Ty::Poisoned => Thing::Poisoned,
+            other => {
+                let mut d = Diagnostic::new(Code::E0104, member.span, format!("there is no `.{}` here", member.node))
+                    .label("no such member")
+                    .also(base_span, format!("this is {}", other.describe()));
+                if let Thing::Samples(_) = other {
+                    d = d.help("take the samples one by one: `for s in … { … s.image … }`");
+                }
+                self.err(d);
+                Thing::Poisoned
+            }
+        }
+    }
+
+    fn neuron_member(&mut self, neurons: Neurons, member: &ast::Ident, span: Span) -> Thing {
+        let pop = neurons.view.pop;
+        let model = self.cx.model;
+        let axes = if neurons.at.is_empty() { shape::neuron_axes(model, &neurons.view) } else { Vec::new() };
+        let found = vars(model, Entity::Pop(pop)).unwrap_or(&[]).iter().position(|v| v.name == member.node);
+        if let Some(k) = found {
+            let key = VarKey { entity: Entity::Pop(pop), var: VarId(k as u32) };
+            return self.variable(key, Select::Neurons(neurons), axes, span);
+        }
+        let array = |kind, expr| Thing::Value(Expr { kind: expr, ty: Ty::Num(NumTy { kind, axes }), span });
+        match member.node.as_str() {
+            "count" => {
+                self.cx.program.counted.insert(pop);
+                array(Kind::Int, ExprKind::Count(neurons))
+            }
+            "first" => {
+                self.cx.program.counted.insert(pop);
+                array(Kind::Real(Dim::TIME), ExprKind::First(neurons))
+            }
+            "spikes" => Thing::Spikes(Neurons { span, ..neurons }),
+            "N" => {
+                let n = if neurons.at.is_empty() { shape::view_len(model, &neurons.view) } else { 1 };
+                Thing::Value(Expr { kind: ExprKind::Const(n as f64), ty: Ty::scalar(Kind::Int), span })
+            }
+            _ => {
+                self.no_member(Entity::Pop(pop), member, &["count", "first", "spikes", "N"]);
+                Thing::Poisoned
+            }
+        }
+    }
+
+    fn synapse_member(&mut self, proj: ProjId, select: Select, member: &ast::Ident, span: Span) -> Thing {
+        let entity = Entity::Proj(proj);
+        let found = vars(self.cx.model, entity).unwrap_or(&[]).iter().position(|v| v.name == member.node);
+        let Some(k) = found else {
+            self.no_member(entity, member, &[]);
+            return Thing::Poisoned;
+        };
+        let axes = self.synapse_axes(proj, &select);
+        self.variable(VarKey { entity, var: VarId(k as u32) }, select, axes, span)
+    }
+
+    fn variable(&mut self, key: VarKey, select: Select, axes: Vec<Axis>, span: Span) -> Thing {
+        let Some(decl) = self.decl(key) else { return Thing::Poisoned };
+        let ty = Ty::Num(NumTy { kind: decl.ty.into(), axes });
+        Thing::Value(Expr { kind: ExprKind::Var(Place { key, select, span }), ty, span })
+    }
+
+    fn no_member(&mut self, entity: Entity, member: &ast::Ident, more: &[&str]) {
+        let model = self.cx.model;
+        let declared = vars(model, entity).unwrap_or(&[]);
+        let mut names: Vec<&str> = declared.iter().map(|v| v.name.as_str()).collect();
+        names.extend(more);
+        let (what, name) = match entity {
+            Entity::Pop(p) => {
+                let model_name = model
+                    .populations
+                    .get(p.index())
+                    .and_then(|p| model.neurons.get(p.model.index()))
+                    .map_or("", |n| &n.name);
+                ("neuron model", model_name)
+            }
+            Entity::Proj(p) => ("synapse model", model.projections.get(p.index()).map_or("", |p| &p.synapse.name)),
+        };
+        let mut d = Diagnostic::new(
+            Code::E0104,
+            member.span,
+            format!("`{}` has no `{}`", entity_name(model, entity), member.node),
+        )
+        .label(format!("the {what} `{name}` has nothing of this name"))
+        .note(format!("it has {}", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")));
+        if let Some(near) = nearest(&member.node, names.into_iter()) {
+            d = d.help(format!("did you mean `{near}`?")).fix(member.span, near);
+        }
+        self.err(d);
+    }
+
+    /// The axes of some synapses' variable.
+    pub(crate) fn synapse_axes(&self, proj: ProjId, select: &Select) -> Vec<Axis> {
+        let Some(p) = self.cx.model.projections.get(proj.index()) else { return Vec::new() };
+        let pre = Axis { name: AxisName::Pre(proj), len: Some(shape::view_len(self.cx.model, &p.pre)) };
+        let post = Axis { name: AxisName::Post(proj), len: Some(shape::view_len(self.cx.model, &p.post)) };
+        match select {
+            Select::AllSynapses if ir::is_dense(p) => vec![pre, post],
+            Select::AllSynapses => vec![Axis { name: AxisName::Synapses(proj), len: None }],
+            Select::Row(_) => vec![post],
+            Select::Column(_) => vec![pre],
+            Select::Synapse(_) | Select::Pair(..) | Select::Neurons(_) => Vec::new(),
+        }
+    }
+
+    /// The expression as a value; a name of something else is a fault.
+    pub(crate) fn expr(&mut self, e: &ast::Expr) -> Expr {
+        match self.resolve(e) {
+            Thing::Value(value) => {
+                self.note_read(&value);
+                value
+            }
+            Thing::Poisoned => poisoned(e.span),
+            other => {
+                let what = other.describe();
+                let mut d = Diagnostic::new(Code::E0502, e.span, format!("a value is needed here, and this is {what}"))
+                    .label(what);
+                if let Thing::Neurons(n) = &other {
+                    let names: Vec<String> = vars(self.cx.model, Entity::Pop(n.view.pop))
+                        .unwrap_or(&[])
+                        .iter()
+                        .map(|v| format!("`.{}`", v.name))
+                        .collect();
+                    d = d.help(format!("say which value of it: {}, `.count` or `.first`", names.join(", ")));
+                } else if let Thing::Synapses { proj, .. } = &other {
+                    let names: Vec<String> = vars(self.cx.model, Entity::Proj(*proj))
+                        .unwrap_or(&[])
+                        .iter()
+                        .map(|v| format!("`.{}`", v.name))
+                        .collect();
+                    d = d.help(format!("say which value of it: {}", names.join(", ")));
+                }
+                self.fault(d, e.span)
+            }
+        }
+    }
+
+    fn note_read(&mut self, value: &Expr) {
+        if let ExprKind::Var(place) = &value.kind {
+            self.cx.program.read.insert(place.key);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `record`, at the top of a file and inside protocols.
+
+use crate::diag::{Code, Diagnostic};
+use crate::script::ir::{Record, RecordItem, Recorded, Ty};
+use crate::script::lower::Lower;
+use crate::script::names::Thing;
+use crate::script::operators::const_value;
+use crate::script::text;
+use crate::source::Span;
+use crate::syntax::ast;
+
+impl Lower<'_, '_> {
+    pub(crate) fn record(&mut self, record: &ast::Record, span: Span) -> Record {
+        let mut items = Vec::new();
+        for target in &record.targets {
+            let name = text::expr(target);
+            let what = match self.resolve(target) {
+                Thing::Spikes(n) => {
+                    if !n.at.is_empty() {
+                        self.err(
+                            Diagnostic::new(Code::E0502, target.span, "what is recorded must be known before the run")
+                                .label("chosen by a variable"),
+                        );
+                        continue;
+                    }
+                    self.cx.program.spikes_recorded.insert(n.view.pop);
+                    Recorded::Spikes(n.view)
+                }
+                Thing::Poisoned => continue,
+                Thing::Value(value) => {
+                    let value = match value.ty {
+                        Ty::Poisoned => continue,
+                        Ty::Num(_) => value,
+                        _ => {
+                            let found = self.describe(&value.ty);
+                            self.err(
+                                Diagnostic::new(Code::E0502, target.span, "this cannot be recorded")
+                                    .label(format!("this is {found}")),
+                            );
+                            continue;
+                        }
+                    };
+                    if self.unrecordable(&value) {
+                        continue;
+                    }
+                    if let super::ir::ExprKind::Var(place) = &value.kind {
+                        self.cx.program.read.insert(place.key);
+                    }
+                    let unit = self.shown(&value);
+                    Recorded::Value { value, unit }
+                }
+                other => {
+                    let mut d = Diagnostic::new(Code::E0502, target.span, "this cannot be recorded")
+                        .label(format!("this is {}", other.describe()));
+                    if let Thing::Neurons(_) = other {
+                        d = d.help(format!("say what of it: `{name}.spikes`, or a variable such as `{name}.v`"));
+                    }
+                    self.err(d);
+                    continue;
+                }
+            };
+            items.push(RecordItem { name, what, span: target.span });
+        }
+        let every_steps = record.every.as_ref().map_or(1, |e| self.every(e));
+        Record { items, every_steps, to: record.to.as_ref().map(|t| t.node.clone()), span }
+    }
+
+    /// A recorded value is evaluated during a `run`: without locals, draws and calls.
+    fn unrecordable(&mut self, value: &super::ir::Expr) -> bool {
+        use super::ir::ExprKind;
+        let mut fault = None;
+        super::walk::any(value, &mut |e| {
+            let words = match e.kind {
+                ExprKind::Local(_) | ExprKind::Field { .. } => {
+                    "a variable of the protocol, which does not change during a `run`"
+                }
+                ExprKind::Draw { .. } => "a draw",
+                ExprKind::Call { .. } => "a procedure",
+                _ => return false,
+            };
+            fault = Some((e.span, words));
+            true
+        });
+        let Some((span, words)) = fault else { return false };
+        self.err(
+            Diagnostic::new(Code::E0502, span, "only values of the network can be recorded")
+                .label(format!("this is {words}")),
+        );
+        true
+    }
+
+    fn every(&mut self, e: &ast::Expr) -> u64 {
+        let time = self.time(e, "the interval of a recording");
+        if time.ty == Ty::Poisoned {
+            return 1;
+        }
+        let dt = self.cx.model.settings.dt;
+        match const_value(&time) {
+            Some(ms) if ms > 0.0 && ms / dt < 9e15 => {
+                self.check_multiple(ms, e.span, "this interval");
+                ((ms / dt).round() as u64).max(1)
+            }
+            Some(_) => {
+                self.err(
+                    Diagnostic::new(Code::E0205, e.span, "the interval of a recording is a positive time")
+                        .label("not a usable interval"),
+                );
+                1
+            }
+            None => {
+                self.err(
+                    Diagnostic::new(Code::E0901, e.span, "intervals that change while running are not supported yet")
+                        .label("a constant or a parameter is needed"),
+                );
+                1
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Walking over expressions.
+
+use crate::script::ir::{Expr, ExprKind, IndexItem, Neurons, Program, Select, Stmt, StmtKind};
+
+/// Whether the test holds for the expression or any part of it.
+pub(crate) fn any(e: &Expr, test: &mut dyn FnMut(&Expr) -> bool) -> bool {
+    if test(e) {
+        return true;
+    }
+    let mut found = false;
+    children(e, &mut |c| found = found || any(c, test));
+    found
+}
+
+/// Calls `f` on each direct part, in the order of evaluation.
+pub fn children(e: &Expr, f: &mut dyn FnMut(&Expr)) {
+    match &e.kind {
+        ExprKind::Const(_)
+        | ExprKind::Bool(_)
+        | ExprKind::Str(_)
+        | ExprKind::Table(_)
+        | ExprKind::Local(_)
+        | ExprKind::Time
+        | ExprKind::Field { .. }
+        | ExprKind::Accuracy(_)
+        | ExprKind::Zeros
+        | ExprKind::Error => {}
+        ExprKind::Var(place) => select(&place.select, f),
+        ExprKind::Count(n) | ExprKind::First(n) => neurons(n, f),
+        ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::ToInt(a) | ExprKind::Reshape(a) => f(a),
+        ExprKind::Broadcast { value, .. } | ExprKind::Reduce { value, .. } => f(value),
+        ExprKind::Binary(_, a, b) | ExprKind::OneOf { value: a, list: b } => {
+            f(a);
+            f(b);
+        }
+        ExprKind::Between { value, lo, hi, .. } => {
+            f(value);
+            lo.iter().chain(hi).for_each(|e| f(e));
+        }
+        ExprKind::If(a, b, c) | ExprKind::Select(a, b, c) => {
+            f(a);
+            f(b);
+            f(c);
+        }
+        ExprKind::Builtin(_, args)
+        | ExprKind::Draw { args, .. }
+        | ExprKind::List(args)
+        | ExprKind::Call { args, .. } => args.iter().for_each(f),
+        ExprKind::Metric { of, from, to, .. } => {
+            neurons(of, f);
+            from.iter().chain(to).for_each(|e| f(e));
+        }
+        ExprKind::Index { base, items } => {
+            f(base);
+            for item in items {
+                if let IndexItem::At(e) = item {
+                    f(e);
+                }
+            }
+        }
+    }
+}
+
+/// Calls `f` on the indices in a selection.
+pub fn select(s: &Select, f: &mut dyn FnMut(&Expr)) {
+    match s {
+        Select::Neurons(n) => neurons(n, f),
+        Select::AllSynapses => {}
+        Select::Synapse(a) | Select::Row(a) | Select::Column(a) => f(a),
+        Select::Pair(a, b) => {
+            f(a);
+            f(b);
+        }
+    }
+}
+
+fn neurons(n: &Neurons, f: &mut dyn FnMut(&Expr)) {
+    n.at.iter().for_each(f);
+}
+
+/// Whether a test holds for some statement of a block or of the blocks in it.
+pub fn any_stmt(stmts: &[Stmt], test: &mut dyn FnMut(&Stmt) -> bool) -> bool {
+    stmts.iter().any(|s| {
+        test(s)
+            || match &s.kind {
+                StmtKind::If { then, els, .. } => any_stmt(then, test) || any_stmt(els, test),
+                StmtKind::ForRange { body, .. }
+                | StmtKind::ForEach { body, .. }
+                | StmtKind::While { body, .. }
+                | StmtKind::Repeat { body, .. } => any_stmt(body, test),
+                StmtKind::ForSamples(l) => any_stmt(&l.body, test),
+                _ => false,
+            }
+    })
+}
+
+/// Whether some protocol thaws a variable.
+#[must_use]
+pub fn thaws(program: &Program) -> bool {
+    let mut test = |s: &Stmt| matches!(s.kind, StmtKind::Thaw(_));
+    let bodies = program
+        .experiments
+        .iter()
+        .map(|e| &e.body)
+        .chain(program.tests.iter().map(|t| &t.body))
+        .chain(program.procedures.iter().map(|p| &p.body));
+    bodies.into_iter().any(|b| any_stmt(&b.stmts, &mut test))
+}

@@ -1,0 +1,163 @@
+//! Words for values that do not fit: both sides' units, where each came from, and what is missing.
+
+use super::infer::Typed;
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{ExprKind, Type};
+use crate::source::Span;
+use crate::units::{self, Dim};
+
+/// A dimension in words.
+pub(crate) fn dim_words(dim: Dim) -> String {
+    units::describe(dim)
+}
+
+/// A type in words: "mV", "a bare number", "a whole number", "a truth value".
+pub(crate) fn type_words(ty: Type) -> String {
+    match ty {
+        Type::Real(d) => dim_words(d),
+        Type::Int => "a whole number".to_owned(),
+        Type::Bool => "a truth value".to_owned(),
+    }
+}
+
+/// What is missing between two dimensions, in words; `None` when nothing simple would help.
+fn missing(found: Dim, needed: Dim) -> Option<String> {
+    let factor = needed.div(found);
+    if factor == Dim::NONE.div(Dim::TIME) {
+        return Some("divide by a time, such as a time constant `tau`".to_owned());
+    }
+    if factor == Dim::TIME {
+        return Some("multiply by a time, or remove a division by one".to_owned());
+    }
+    let resistance = Dim::VOLTAGE.div(Dim::CURRENT);
+    if factor == resistance {
+        return Some("multiply by a resistance (MOhm), or divide by a conductance (nS)".to_owned());
+    }
+    if factor == Dim::NONE.div(resistance) {
+        return Some("multiply by a conductance (nS), or divide by a resistance".to_owned());
+    }
+    if factor == Dim::CURRENT.mul(Dim::TIME).div(Dim::VOLTAGE) {
+        return Some("multiply by a capacitance (pF)".to_owned());
+    }
+    if factor == Dim::VOLTAGE.div(Dim::CURRENT.mul(Dim::TIME)) {
+        return Some("divide by a capacitance (pF)".to_owned());
+    }
+    if found.is_none() || needed.is_none() {
+        return None;
+    }
+    Some(format!("a factor of {} is missing", dim_words(factor)))
+}
+
+/// Adds what is known of where an operand's unit comes from.
+fn with_origin(d: Diagnostic, t: &Typed) -> Diagnostic {
+    match &t.origin {
+        Some((span, said)) => d.also(*span, said.clone()),
+        None => d,
+    }
+}
+
+/// E0201 (or E0206 when one side is a number without a unit): operands of different dimensions.
+pub(crate) fn operands(l: &Typed, r: &Typed, at: Span, what: &str) -> Diagnostic {
+    for (number, other) in [(l, r), (r, l)] {
+        if number.bare_literal && !other.dim().is_none() {
+            return bare(number, other.dim(), None)
+                .also(other.expr.span, format!("this is {}", dim_words(other.dim())));
+        }
+    }
+    let (ld, rd) = (l.dim(), r.dim());
+    let mut d = Diagnostic::new(
+        Code::E0201,
+        at,
+        format!("{what} have different units: {} and {}", dim_words(ld), dim_words(rd)),
+    )
+    .also(l.expr.span, format!("this is {}", dim_words(ld)))
+    .also(r.expr.span, format!("this is {}", dim_words(rd)));
+    d = with_origin(d, l);
+    d = with_origin(d, r);
+    match missing(rd, ld) {
+        Some(m) => d.help(format!("to make the right side {}: {m}", dim_words(ld))),
+        None => d,
+    }
+}
+
+/// E0206: a number needs a unit.
+fn bare(number: &Typed, dim: Dim, what: Option<&str>) -> Diagnostic {
+    let unit = units::show(dim).name;
+    let place = what.map_or_else(|| "this number".to_owned(), str::to_owned);
+    let d = Diagnostic::new(Code::E0206, number.expr.span, format!("{place} needs a unit: {unit}"));
+    if let ExprKind::Const(x) = number.expr.kind
+        && !unit.contains(['*', '/'])
+    {
+        let text = format!("{x} {unit}");
+        return d.label("a number without a unit").help(format!("write `{text}`")).fix(number.expr.span, text);
+    }
+    d.label("a number without a unit").help(format!("give it a unit that makes it {unit}"))
+}
+
+/// E0205 (or E0206): a value of the wrong type for its place.
+pub(crate) fn place(t: &Typed, ty: Type, what: &str, because: Option<(Span, String)>) -> Diagnostic {
+    let needed = type_words(ty);
+    let add = |d: Diagnostic| match because.clone() {
+        Some((span, text)) => d.also(span, text),
+        None => d,
+    };
+    if let Type::Real(dim) = ty
+        && t.bare_literal
+        && !dim.is_none()
+    {
+        return add(bare(t, dim, Some(what)));
+    }
+    let d = Diagnostic::new(
+        Code::E0205,
+        t.expr.span,
+        format!("{what} must be {needed}, but this is {}", type_words(t.expr.ty)),
+    )
+    .label(type_words(t.expr.ty));
+    let d = add(with_origin(d, t));
+    match (t.expr.ty, ty) {
+        (Type::Real(_), Type::Int) => d.help("write a whole number, without a point"),
+        (Type::Real(found), Type::Real(needed)) => match missing(found, needed) {
+            Some(m) => d.help(m),
+            None => d,
+        },
+        _ => d,
+    }
+}
+
+/// E0203: a function of bare numbers.
+pub(crate) fn bare_argument(function: &str, t: &Typed) -> Diagnostic {
+    let found = dim_words(t.dim());
+    let d = Diagnostic::new(Code::E0203, t.expr.span, format!("the argument of `{function}` must be a bare number"))
+        .label(format!("this is {found}"));
+    with_origin(d, t).help(format!("divide it by a quantity in {found}"))
+}
+
+/// E0202: a derivative of the wrong unit.
+pub(crate) fn derivative(name: &str, var: Dim, left: Option<Dim>, t: &Typed, declared: Span, at: Span) -> Diagnostic {
+    let rate = var.div(Dim::TIME);
+    let needed = left.map_or(rate, |c| c.mul(rate));
+    let found = t.dim();
+    let written =
+        if left.is_some() { format!("the left side, d{name}/dt times its factor,") } else { format!("d{name}/dt") };
+    let d = Diagnostic::new(
+        Code::E0202,
+        at,
+        format!("{written} is {}, but the right side is {}", rate_words(needed), dim_words(found)),
+    )
+    .label(dim_words(found))
+    .also(declared, format!("`{name}` is {}", dim_words(var)));
+    let factor = needed.div(found);
+    if factor == Dim::NONE.div(Dim::TIME) {
+        let rest = format!("`tau * d{name}/dt = …` with tau = 10 ms");
+        return d.help(format!("divide by a time constant: {rest}"));
+    }
+    match missing(found, needed) {
+        Some(m) => d.help(m),
+        None => d,
+    }
+}
+
+/// A rate of change: `mV/ms`, and `1/ms` for bare numbers.
+fn rate_words(dim: Dim) -> String {
+    if dim == Dim::frequency() { "1/ms".to_owned() } else { dim_words(dim) }
+}

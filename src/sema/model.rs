@@ -1,0 +1,761 @@
+//! Checking one model, neuron or synapse: declarations in any order, equations, conditions, handlers.
+
+use std::collections::BTreeMap;
+
+use super::infer::{Meaning, Names, Typed, Typer, list, real, strip};
+use super::mismatch;
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{self, AssignOp, ExprKind, LetDecl, LetId, LocalId, Ode, Role, ShownUnit, Side, Type, VarDecl, VarId};
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::units::{self, Dim};
+
+/// What stands at the ends of a synapse.
+#[derive(Clone, Copy)]
+pub(crate) struct Ends<'a> {
+    pub(crate) pre: &'a [VarDecl],
+    pub(crate) post: &'a [VarDecl],
+    /// The variable that `deliver` adds to.
+    pub(crate) target: Option<VarId>,
+}
+
+/// A model being checked.
+pub(crate) struct ModelCx<'a> {
+    pub(crate) model: &'a ast::Model,
+    pub(crate) synapse: bool,
+    pub(crate) vars: Vec<Var<'a>>,
+    lets: Vec<LetInfo<'a>>,
+    /// Finished `let`s in the order they were finished: each uses earlier ones only.
+    pub(crate) done_lets: Vec<LetDecl>,
+    names: BTreeMap<String, Slot>,
+    locals: Vec<BTreeMap<String, (LocalId, Type, Span)>>,
+    next_local: u32,
+    /// The ends; `None` when a synapse is checked by itself.
+    pub(crate) ends: Option<Ends<'a>>,
+    /// Types that a projection's arguments give to variables without a unit of their own.
+    pub(crate) given: BTreeMap<String, Type>,
+    draws: bool,
+    /// `t` is not allowed (initial values).
+    initial: bool,
+    busy: Vec<String>,
+}
+
+/// A variable being checked.
+pub(crate) struct Var<'a> {
+    pub(crate) name: &'a ast::Ident,
+    pub(crate) role: Role,
+    binding: &'a ast::Binding,
+    doc: String,
+    state: Progress,
+    pub(crate) ty: Option<Type>,
+    init: Option<hir::Expr>,
+    bounds: Option<(hir::Expr, hir::Expr)>,
+    shown: ShownUnit,
+}
+
+struct LetInfo<'a> {
+    decl: &'a ast::Let,
+    state: Progress,
+    id: Option<LetId>,
+    ty: Option<Type>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Todo,
+    Busy,
+    Done,
+}
+
+#[derive(Clone, Copy)]
+enum Slot {
+    Var(usize),
+    Let(usize),
+    Faulty,
+}
+
+impl Names for ModelCx<'_> {
+    fn lookup(&mut self, name: &str, span: Span, typer: &mut Typer<'_>) -> Option<Meaning> {
+        for scope in self.locals.iter().rev() {
+            if let Some((id, ty, at)) = scope.get(name) {
+                return Some(Meaning::Local(*id, *ty, *at));
+            }
+        }
+        match *self.names.get(name)? {
+            Slot::Faulty => Some(Meaning::Faulty),
+            Slot::Var(k) => {
+                self.resolve_var(k, span, typer);
+                let v = &self.vars[k];
+                Some(Meaning::Var(Side::Own, VarId(k as u32), v.ty, v.name.span))
+            }
+            Slot::Let(k) => {
+                self.resolve_let(k, span, typer);
+                let l = &self.lets[k];
+                match l.id {
+                    Some(id) => Some(Meaning::Let(id, l.ty, l.decl.name.span)),
+                    None => Some(Meaning::Faulty),
+                }
+            }
+        }
+    }
+
+    fn side(&self, side: Side, name: &str) -> Option<Result<Meaning, Vec<String>>> {
+        let ends = self.ends?;
+        let vars = if side == Side::Pre { ends.pre } else { ends.post };
+        Some(match vars.iter().position(|v| v.name == name) {
+            Some(k) => Ok(Meaning::Var(side, VarId(k as u32), Some(vars[k].ty), vars[k].span)),
+            None => Err(vars.iter().map(|v| v.name.clone()).collect()),
+        })
+    }
+
+    fn all(&self) -> Vec<String> {
+        let mut all: Vec<String> = self.names.keys().cloned().collect();
+        all.extend(self.locals.iter().flat_map(|s| s.keys().cloned()));
+        all
+    }
+
+    fn indices(&self) -> (bool, bool) {
+        (true, self.synapse)
+    }
+
+    fn time(&self) -> Result<(), &'static str> {
+        if self.initial {
+            Err("`t` has no value here: initial values are set before the simulation starts")
+        } else {
+            Ok(())
+        }
+    }
+
+    fn draws(&self) -> bool {
+        self.draws
+    }
+}
+
+impl<'a> ModelCx<'a> {
+    /// Collects the declarations of a model; reports names that are defined twice.
+    pub(crate) fn new(model: &'a ast::Model, synapse: bool, typer: &mut Typer<'_>) -> Self {
+        let mut cx = Self {
+            model,
+            synapse,
+            vars: Vec::new(),
+            lets: Vec::new(),
+            done_lets: Vec::new(),
+            names: BTreeMap::new(),
+            locals: Vec::new(),
+            next_local: 0,
+            ends: None,
+            given: BTreeMap::new(),
+            draws: false,
+            initial: false,
+            busy: Vec::new(),
+        };
+        let mut places: BTreeMap<String, Span> = BTreeMap::new();
+        for item in &model.items {
+            use ast::ModelItemKind as K;
+            let (bindings, role) = match &item.kind {
+                K::Param(b) => (b, Role::Param),
+                K::State(b) => (b, Role::State),
+                K::Weight(b) => (b, Role::Weight),
+                K::Learned(b) => (b, Role::Learned),
+                K::Input(b) => (b, Role::Input),
+                K::Let(l) => {
+                    if new_name(&l.name, &mut places, typer) {
+                        cx.names.insert(l.name.node.clone(), Slot::Let(cx.lets.len()));
+                        cx.lets.push(LetInfo { decl: l, state: Progress::Todo, id: None, ty: None });
+                    }
+                    continue;
+                }
+                K::Error { defines: Some(name) } => {
+                    cx.names.insert(name.node.clone(), Slot::Faulty);
+                    continue;
+                }
+                K::Event { name, .. } => {
+                    cx.names.insert(name.node.clone(), Slot::Faulty);
+                    continue;
+                }
+                _ => continue,
+            };
+            let wrong = match role {
+                Role::Weight if !synapse => Some(("weight", "a neuron", "synapse", "learned")),
+                Role::Learned if synapse => Some(("learned", "a synapse", "neuron", "weight")),
+                _ => None,
+            };
+            if let Some((word, here, there, instead)) = wrong {
+                typer.error(
+                    Diagnostic::new(
+                        Code::E0302,
+                        item.span,
+                        format!("`{word}` belongs into a {there}, not into {here}"),
+                    )
+                    .help(format!("write `{instead}` here")),
+                );
+            }
+            for b in bindings {
+                if new_name(&b.name, &mut places, typer) {
+                    cx.names.insert(b.name.node.clone(), Slot::Var(cx.vars.len()));
+                    cx.vars.push(Var {
+                        name: &b.name,
+                        role,
+                        binding: b,
+                        doc: item.doc.clone(),
+                        state: Progress::Todo,
+                        ty: None,
+                        init: None,
+                        bounds: None,
+                        shown: units::show(Dim::NONE),
+                    });
+                }
+            }
+        }
+        cx
+    }
+
+    /// Types every declaration.
+    pub(crate) fn declarations(&mut self, typer: &mut Typer<'_>) {
+        for k in 0..self.vars.len() {
+            let span = self.vars[k].name.span;
+            self.resolve_var(k, span, typer);
+        }
+        for k in 0..self.lets.len() {
+            let span = self.lets[k].decl.name.span;
+            self.resolve_let(k, span, typer);
+        }
+    }
+
+    fn circle(&mut self, name: &str, span: Span, typer: &mut Typer<'_>) {
+        let from = self.busy.iter().position(|n| n == name).unwrap_or(0);
+        let mut path: Vec<String> = self.busy[from..].to_vec();
+        path.push(name.to_owned());
+        let shown = path.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" → ");
+        typer.error(
+            Diagnostic::new(Code::E0106, span, format!("these definitions depend on each other in a circle: {shown}"))
+                .help("one of them needs a value of its own"),
+        );
+    }
+
+    fn resolve_var(&mut self, k: usize, span: Span, typer: &mut Typer<'_>) {
+        match self.vars[k].state {
+            Progress::Done => return,
+            Progress::Busy => {
+                let name = self.vars[k].name.node.clone();
+                return self.circle(&name, span, typer);
+            }
+            Progress::Todo => {}
+        }
+        self.vars[k].state = Progress::Busy;
+        self.busy.push(self.vars[k].name.node.clone());
+        let saved = (self.draws, self.initial, typer.sites, std::mem::take(&mut self.locals));
+        (self.draws, self.initial) = (true, true);
+        typer.new_value();
+        self.type_var(k, typer);
+        (self.draws, self.initial, typer.sites, self.locals) = saved;
+        self.busy.pop();
+        self.vars[k].state = Progress::Done;
+    }
+
+    fn type_var(&mut self, k: usize, typer: &mut Typer<'_>) {
+        let binding = self.vars[k].binding;
+        let name = &binding.name.node;
+        let role = self.vars[k].role;
+        let declared = match &binding.ty {
+            Some(t) => match typer.declared(t) {
+                Some(d) => Some((d, t.span)),
+                None => return,
+            },
+            None => None,
+        };
+        let value = match &binding.value {
+            Some(v) => match typer.expr(v, self) {
+                Some(t) => Some(t),
+                None => {
+                    // The unit may still be known, so that uses of the variable are checked.
+                    if let Some(((ty, shown), _)) = declared {
+                        self.vars[k].ty = Some(ty);
+                        self.vars[k].shown = shown;
+                    }
+                    return;
+                }
+            },
+            None => None,
+        };
+        let what = match role {
+            Role::State | Role::Weight | Role::Learned => format!("the initial value of `{name}`"),
+            Role::Param | Role::Input => format!("the value of `{name}`"),
+        };
+        let (ty, shown) = match (&declared, &value) {
+            (Some(((ty, shown), _)), _) => (*ty, shown.clone()),
+            (None, Some(v)) => {
+                let ty = match v.expr.ty {
+                    Type::Int => Type::Real(Dim::NONE),
+                    other => other,
+                };
+                (ty, written_unit(binding.value.as_ref(), ty.dim()))
+            }
+            (None, None) => match self.given.get(name) {
+                Some(ty) => (*ty, units::show(ty.dim())),
+                None if role == Role::Input => (Type::Real(Dim::NONE), units::show(Dim::NONE)),
+                None if self.synapse => return,
+                None => {
+                    typer.error(
+                        Diagnostic::new(Code::E0206, binding.span, format!("`{name}` needs a value or a unit")).help(
+                            format!("write `{name}: mV` (with its unit; `: 1` for a bare number), or give it a value"),
+                        ),
+                    );
+                    return;
+                }
+            },
+        };
+        if ty == Type::Bool {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0901,
+                    binding.span,
+                    format!("`{name}` is a truth value, which models cannot keep yet"),
+                )
+                .help("use 0 and 1, and compare: `flag > 0`"),
+            );
+            return;
+        }
+        self.vars[k].ty = Some(ty);
+        self.vars[k].shown = shown;
+        if let Some(v) = value {
+            let because =
+                declared.map(|(_, span)| (span, format!("`{name}` is declared as {}", mismatch::type_words(ty))));
+            self.vars[k].init = typer.expect(v, ty, &what, because);
+        } else if matches!(role, Role::State | Role::Learned) {
+            typer.error(
+                Diagnostic::new(Code::E0105, binding.span, format!("the state `{name}` needs an initial value"))
+                    .help(format!("write `{name} = …`; the value also gives the unit")),
+            );
+        }
+        if let Some(bounds) = &binding.bounds {
+            self.vars[k].bounds = self.type_bounds(bounds, ty, name, typer);
+            if let (Some((lo, hi)), Some(init)) = (&self.vars[k].bounds, &self.vars[k].init)
+                && let (ExprKind::Const(lo), ExprKind::Const(hi), ExprKind::Const(x)) = (&lo.kind, &hi.kind, &init.kind)
+                && (x < lo || x > hi)
+            {
+                let d = Diagnostic::new(Code::E0205, init.span, format!("{what} lies outside of its bounds"))
+                    .also(bounds.span, "the bounds")
+                    .help("change the value or widen the bounds");
+                typer.error(d);
+            }
+        }
+    }
+
+    fn type_bounds(
+        &mut self,
+        bounds: &ast::Expr,
+        ty: Type,
+        name: &str,
+        typer: &mut Typer<'_>,
+    ) -> Option<(hir::Expr, hir::Expr)> {
+        let ast::ExprKind::List(ends) = &strip(bounds).kind else { return None };
+        let [lo, hi] = ends.as_slice() else {
+            typer.error(
+                Diagnostic::new(Code::E0205, bounds.span, format!("the bounds of `{name}` must be two values"))
+                    .help("write `in [lowest, highest]`"),
+            );
+            return None;
+        };
+        let what = format!("a bound of `{name}`");
+        let lo = typer.expr(lo, self).and_then(|t| typer.expect(t, ty, &what, None));
+        let hi = typer.expr(hi, self).and_then(|t| typer.expect(t, ty, &what, None));
+        let (lo, hi) = (lo?, hi?);
+        if let (ExprKind::Const(a), ExprKind::Const(b)) = (&lo.kind, &hi.kind)
+            && a > b
+        {
+            typer.error(
+                Diagnostic::new(Code::E0205, bounds.span, format!("the bounds of `{name}` are in the wrong order"))
+                    .help("the lower one comes first"),
+            );
+            return None;
+        }
+        Some((lo, hi))
+    }
+
+    fn resolve_let(&mut self, k: usize, span: Span, typer: &mut Typer<'_>) {
+        match self.lets[k].state {
+            Progress::Done => return,
+            Progress::Busy => {
+                let name = self.lets[k].decl.name.node.clone();
+                return self.circle(&name, span, typer);
+            }
+            Progress::Todo => {}
+        }
+        self.lets[k].state = Progress::Busy;
+        let decl = self.lets[k].decl;
+        self.busy.push(decl.name.node.clone());
+        let saved = (self.draws, self.initial, std::mem::take(&mut self.locals));
+        (self.draws, self.initial) = (false, false);
+        if let Some(filter) = &decl.filter {
+            typer.error(Diagnostic::new(
+                Code::E0302,
+                filter.span,
+                "`where` selects neurons of a population; a model's `let` has none",
+            ));
+        }
+        let typed = typer.expr(&decl.value, self);
+        let expr = match (typed, &decl.ty) {
+            (Some(t), Some(ty)) => typer.declared(ty).and_then(|(want, _)| {
+                let what = format!("the value of `{}`", decl.name.node);
+                typer.expect(t, want, &what, Some((ty.span, "declared here".to_owned())))
+            }),
+            (Some(t), None) => Some(t.expr),
+            (None, _) => None,
+        };
+        (self.draws, self.initial, self.locals) = saved;
+        self.busy.pop();
+        if let Some(e) = expr {
+            let id = LetId(self.done_lets.len() as u32);
+            self.lets[k].ty = Some(e.ty);
+            self.lets[k].id = Some(id);
+            self.done_lets.push(LetDecl { name: decl.name.node.clone(), value: e });
+        }
+        self.lets[k].state = Progress::Done;
+    }
+
+    /// A typed expression of an equation or condition.
+    pub(crate) fn equation(&mut self, e: &ast::Expr, typer: &mut Typer<'_>) -> Option<Typed> {
+        (self.draws, self.initial) = (false, false);
+        typer.expr(e, self)
+    }
+
+    /// A typed argument: draws allowed, no time.
+    pub(crate) fn argument(&mut self, e: &ast::Expr, typer: &mut Typer<'_>) -> Option<Typed> {
+        (self.draws, self.initial) = (true, true);
+        typer.new_value();
+        typer.expr(e, self)
+    }
+
+    /// Checks the equations; each state has at most one.
+    pub(crate) fn odes(&mut self, typer: &mut Typer<'_>) -> Vec<Ode> {
+        let mut odes: Vec<Ode> = Vec::new();
+        let model = self.model;
+        for item in &model.items {
+            let ast::ModelItemKind::Ode { coef, var, rhs } = &item.kind else { continue };
+            let coef_typed = coef.as_ref().map(|c| self.equation(c, typer));
+            let rhs_typed = self.equation(rhs, typer);
+            let k = match self.names.get(&var.node) {
+                Some(Slot::Faulty) => continue,
+                Some(Slot::Var(k)) if matches!(self.vars[*k].role, Role::State | Role::Weight | Role::Learned) => *k,
+                Some(_) => {
+                    typer.error(
+                        Diagnostic::new(
+                            Code::E0301,
+                            var.span,
+                            format!("`{}` is not a state: it has no derivative", var.node),
+                        )
+                        .help(format!("declare it as `state {}`", var.node)),
+                    );
+                    continue;
+                }
+                None => {
+                    let known: Vec<String> = self.all();
+                    let mut d = Diagnostic::new(
+                        Code::E0301,
+                        var.span,
+                        format!("there is no state `{}` to take the derivative of", var.node),
+                    );
+                    d = match crate::units::nearest::nearest(&var.node, known.iter().map(String::as_str)) {
+                        Some(n) => d.help(format!("did you mean `d{n}/dt`?")),
+                        None => d.help(format!("declare it with its initial value: `state {} = …`", var.node)),
+                    };
+                    typer.error(d);
+                    continue;
+                }
+            };
+            if let Some(first) = odes.iter().find(|o| o.var.index() == k) {
+                typer.error(
+                    Diagnostic::new(Code::E0301, item.span, format!("`{}` has two equations", var.node))
+                        .also(first.span, "the first one"),
+                );
+                continue;
+            }
+            let (Some(ty), Some(rhs_typed)) = (self.vars[k].ty, rhs_typed) else { continue };
+            let left = match coef_typed {
+                None => None,
+                Some(None) => continue,
+                Some(Some(c)) => Some(c),
+            };
+            let rate = ty.dim().div(Dim::TIME);
+            let needed = left.as_ref().map_or(rate, |c| c.dim().mul(rate));
+            if rhs_typed.dim() != needed && !rhs_typed.any {
+                let d = mismatch::derivative(
+                    &var.node,
+                    ty.dim(),
+                    left.as_ref().map(Typed::dim),
+                    &rhs_typed,
+                    self.vars[k].name.span,
+                    rhs.span,
+                );
+                typer.error(d);
+                continue;
+            }
+            let rhs = real(rhs_typed.expr);
+            let span = item.span;
+            let rhs = match left {
+                None => rhs,
+                Some(c) => hir::Expr {
+                    kind: ExprKind::Binary(hir::BinaryOp::Div, Box::new(rhs), Box::new(real(c.expr))),
+                    ty: Type::Real(rate),
+                    span,
+                },
+            };
+            odes.push(Ode { var: VarId(k as u32), rhs, span });
+        }
+        odes
+    }
+
+    /// The finished variables; `None` if one is faulty.
+    pub(crate) fn finished_vars(&self) -> Option<Vec<VarDecl>> {
+        self.vars
+            .iter()
+            .map(|v| {
+                Some(VarDecl {
+                    name: v.name.node.clone(),
+                    role: v.role,
+                    ty: v.ty?,
+                    init: v.init.clone(),
+                    bounds: v.bounds.clone(),
+                    shown: v.shown.clone(),
+                    doc: v.doc.clone(),
+                    span: v.name.span,
+                })
+            })
+            .collect()
+    }
+
+    /// The statements of a handler. `pre` is true in `on pre`.
+    pub(crate) fn handler(&mut self, block: &ast::Block, pre: bool, typer: &mut Typer<'_>) -> Vec<hir::Stmt> {
+        self.locals.push(BTreeMap::new());
+        let out = block.stmts.iter().filter_map(|s| self.statement(s, pre, typer)).collect();
+        self.locals.pop();
+        out
+    }
+
+    fn statement(&mut self, s: &ast::Stmt, pre: bool, typer: &mut Typer<'_>) -> Option<hir::Stmt> {
+        use ast::StmtKind as K;
+        let kind = match &s.kind {
+            K::Assign(a) => self.assign(a, typer)?,
+            K::Let(l) => {
+                let t = self.equation(&l.value, typer)?;
+                let e = match &l.ty {
+                    Some(ty) => {
+                        let (want, _) = typer.declared(ty)?;
+                        let what = format!("the value of `{}`", l.name.node);
+                        typer.expect(t, want, &what, Some((ty.span, "declared here".to_owned())))?
+                    }
+                    None => t.expr,
+                };
+                let id = LocalId(self.next_local);
+                self.next_local += 1;
+                if let Some(scope) = self.locals.last_mut() {
+                    scope.insert(l.name.node.clone(), (id, e.ty, l.name.span));
+                }
+                hir::StmtKind::Local { id, value: e }
+            }
+            K::If { cond, then, els } => {
+                let cond = self.equation(cond, typer).and_then(|c| typer.truth(c));
+                let then = self.handler(then, pre, typer);
+                let els = match els {
+                    None => Vec::new(),
+                    Some(ast::Else::Block(b)) => self.handler(b, pre, typer),
+                    Some(ast::Else::If(i)) => self.statement(i, pre, typer).into_iter().collect(),
+                };
+                hir::StmtKind::If { cond: cond?, then, els }
+            }
+            K::Deliver { value, to } => self.deliver(value, to.as_ref(), s.span, pre, typer)?,
+            K::Inject(_) => {
+                typer.error(
+                    Diagnostic::new(
+                        Code::E0303,
+                        s.span,
+                        "`inject` is continuous: it stands in the synapse itself, not in a handler",
+                    )
+                    .help("use `deliver` for what one event adds"),
+                );
+                return None;
+            }
+            _ => {
+                typer.error(
+                    Diagnostic::new(Code::E0303, s.span, "this statement belongs into an experiment, not into a model")
+                        .help("handlers know assignments, `if`, `let` and, in synapses, `deliver`"),
+                );
+                return None;
+            }
+        };
+        Some(hir::Stmt { kind, span: s.span })
+    }
+
+    fn assign(&mut self, a: &ast::Assign, typer: &mut Typer<'_>) -> Option<hir::StmtKind> {
+        let value = self.equation(&a.value, typer);
+        let name = &a.target.root.node;
+        if !a.target.segments.is_empty() {
+            let d = Diagnostic::new(Code::E0302, a.target.span, "a handler only assigns the states of its own model");
+            typer.error(if self.synapse && (name == "pre" || name == "post") {
+                d.label("this belongs to a neuron")
+                    .help("use `deliver` to add to the post neuron, or let the neuron do it in its own `on spike`")
+            } else {
+                d
+            });
+            return None;
+        }
+        let k = match self.names.get(name) {
+            Some(Slot::Faulty) => return None,
+            Some(Slot::Var(k)) if matches!(self.vars[*k].role, Role::State | Role::Weight | Role::Learned) => *k,
+            Some(slot) => {
+                let (what, at) = match slot {
+                    Slot::Var(k) if self.vars[*k].role == Role::Input => ("an input", self.vars[*k].name.span),
+                    Slot::Var(k) => ("a parameter", self.vars[*k].name.span),
+                    Slot::Let(k) => ("a `let`, a name for an expression", self.lets[*k].decl.name.span),
+                    Slot::Faulty => return None,
+                };
+                typer.error(
+                    Diagnostic::new(Code::E0302, a.target.span, format!("`{name}` is {what} and cannot be assigned"))
+                        .also(at, "declared here")
+                        .help(format!("declare it as `state {name}` if it changes")),
+                );
+                return None;
+            }
+            None => {
+                let known: Vec<String> = self.vars.iter().map(|v| v.name.node.clone()).collect();
+                let mut d = Diagnostic::new(Code::E0101, a.target.span, format!("unknown state `{name}`"));
+                d = match crate::units::nearest::nearest(name, known.iter().map(String::as_str)) {
+                    Some(n) => d.help(format!("did you mean `{n}`?")).fix(a.target.span, n),
+                    None if self.locals.iter().any(|s| s.contains_key(name)) => {
+                        d.note("a `let` of a handler keeps its value")
+                    }
+                    None => d.note(format!("the model declares {}", list(&known))),
+                };
+                typer.error(d);
+                return None;
+            }
+        };
+        let ty = self.vars[k].ty?;
+        let op = match a.op {
+            ast::AssignOp::Set => AssignOp::Set,
+            ast::AssignOp::Add => AssignOp::Add,
+            ast::AssignOp::Sub => AssignOp::Sub,
+            ast::AssignOp::Mul => AssignOp::Mul,
+            ast::AssignOp::Div => AssignOp::Div,
+        };
+        let scales = matches!(op, AssignOp::Mul | AssignOp::Div);
+        let (want, what) = if scales {
+            (Type::Real(Dim::NONE), format!("the factor of `{name}`"))
+        } else {
+            (ty, format!("the value assigned to `{name}`"))
+        };
+        let because = Some((self.vars[k].name.span, format!("`{name}` is {}", mismatch::type_words(ty))));
+        let value = typer.expect(value?, want, &what, if scales { None } else { because })?;
+        Some(hir::StmtKind::Assign { var: VarId(k as u32), op, value })
+    }
+
+    fn deliver(
+        &mut self,
+        value: &ast::Expr,
+        to: Option<&ast::Ident>,
+        span: Span,
+        pre: bool,
+        typer: &mut Typer<'_>,
+    ) -> Option<hir::StmtKind> {
+        let value = self.equation(value, typer);
+        if !self.synapse || !pre {
+            let d = Diagnostic::new(Code::E0303, span, "`deliver` belongs into `on pre` of a synapse");
+            typer.error(if self.synapse {
+                d.help("what a post spike does to its own neuron stands in the neuron's `on spike`")
+            } else {
+                d.help("a neuron changes its own states by assignment")
+            });
+            return None;
+        }
+        let ends = self.ends?;
+        let target = match to {
+            None => ends.target?,
+            Some(name) => match ends.post.iter().position(|v| v.name == name.node) {
+                Some(k) if matches!(ends.post[k].role, Role::State) => VarId(k as u32),
+                _ => {
+                    let states: Vec<String> =
+                        ends.post.iter().filter(|v| v.role == Role::State).map(|v| v.name.clone()).collect();
+                    typer.error(
+                        Diagnostic::new(
+                            Code::E0401,
+                            name.span,
+                            format!("the post neuron has no state `{}`", name.node),
+                        )
+                        .note(format!("its states are {}", list(&states))),
+                    );
+                    return None;
+                }
+            },
+        };
+        let decl = &ends.post[target.index()];
+        let value = value?;
+        if value.dim() != decl.ty.dim() && !value.any {
+            let d = Diagnostic::new(
+                Code::E0204,
+                value.expr.span,
+                format!(
+                    "this delivers {}, but the target `{}` is {}",
+                    mismatch::dim_words(value.dim()),
+                    decl.name,
+                    mismatch::dim_words(decl.ty.dim())
+                ),
+            )
+            .label(mismatch::dim_words(value.dim()))
+            .also(decl.span, format!("`{}` is {}", decl.name, mismatch::dim_words(decl.ty.dim())));
+            typer.error(d.help(format!(
+                "give the weight the target's unit, or multiply by a parameter: `param scale = 1 {}`",
+                mismatch::dim_words(decl.ty.dim().div(value.dim()))
+            )));
+            return None;
+        }
+        Some(hir::StmtKind::Deliver { value: real(value.expr), target })
+    }
+}
+
+/// Checks that a name is new in its model and no unit of two or more letters.
+fn new_name(name: &ast::Ident, places: &mut BTreeMap<String, Span>, typer: &mut Typer<'_>) -> bool {
+    if let Some(d) = unit_clash(name) {
+        typer.error(d);
+    }
+    if let Some(first) = places.get(&name.node) {
+        typer.error(
+            Diagnostic::new(Code::E0103, name.span, format!("`{}` is declared twice", name.node))
+                .also(*first, "first declared here")
+                .help("rename one of them"),
+        );
+        return false;
+    }
+    places.insert(name.node.clone(), name.span);
+    true
+}
+
+/// A declared name may not equal a unit of two or more letters.
+pub(crate) fn unit_clash(name: &ast::Ident) -> Option<Diagnostic> {
+    (name.node.len() >= 2 && units::lookup(&name.node).is_some()).then(|| {
+        Diagnostic::new(Code::E0103, name.span, format!("`{}` is the name of a unit", name.node))
+            .help("choose another name; only one-letter units may also be names")
+    })
+}
+
+/// The unit in which a value is written, or the usual one of its dimension.
+pub(crate) fn written_unit(e: Option<&ast::Expr>, dim: Dim) -> ShownUnit {
+    let mut e = e;
+    while let Some(x) = e {
+        match &x.kind {
+            ast::ExprKind::Paren(i) => e = Some(i),
+            ast::ExprKind::Unary { operand, .. } => e = Some(operand),
+            ast::ExprKind::Number { unit: Some(u), .. } => {
+                if let Some(def) = units::lookup_power(&u.name, u.exponent.as_deref())
+                    && def.dim == dim
+                {
+                    let name = u.exponent.as_ref().map_or_else(|| u.name.clone(), |p| format!("{}^{p}", u.name));
+                    return ShownUnit { name, factor: def.factor };
+                }
+                break;
+            }
+            _ => break,
+        }
+    }
+    units::show(dim)
+}

@@ -1,0 +1,776 @@
+//! Networks: data sets, populations with their arguments, views, projections, readouts.
+
+use std::collections::BTreeMap;
+
+use super::consts::{constant, value, whole};
+use super::infer::{Globals, Typer, list, strip};
+use super::model::{Ends, ModelCx};
+use super::views::{self, IndexNames, len};
+use super::{mismatch, neuron, poison, synapse};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::hir::{
+    self, DataDecl, DataSource, Model, NeuronId, PopId, Population, Projection, Readout, ReadoutKind, Role, Rule,
+    Select, SynapseModel, Type, VarId, View,
+};
+use crate::sema::scope::{Scope, Symbol};
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::units::Dim;
+use crate::units::nearest::nearest;
+
+/// Checks everything between constants and protocols, in an order in which each sees what it needs.
+pub(super) fn build(
+    file: &ast::File,
+    prelude: &ast::File,
+    scope: &mut Scope,
+    globals: &Globals,
+    model: &mut Model,
+    sink: &mut Sink,
+) {
+    let used: Vec<&str> = file
+        .items
+        .iter()
+        .filter_map(|i| match &i.kind {
+            ast::ItemKind::Population { model, .. } => Some(model.name.node.as_str()),
+            _ => None,
+        })
+        .collect();
+    let mut neurons: BTreeMap<&str, (&ast::Model, Option<NeuronId>)> = BTreeMap::new();
+    let mut synapses: BTreeMap<&str, &ast::Model> = BTreeMap::new();
+    for item in prelude.items.iter().chain(&file.items) {
+        match &item.kind {
+            ast::ItemKind::Neuron(m) => {
+                let from_prelude = prelude.id == m.name.span.file;
+                // Models of the prelude are checked when they are used; those of the file always.
+                let id = if !from_prelude || used.contains(&m.name.node.as_str()) {
+                    neuron::check(m, &mut Typer::new(scope, globals, sink)).map(|n| {
+                        model.neurons.push(n);
+                        NeuronId(model.neurons.len() as u32 - 1)
+                    })
+                } else {
+                    None
+                };
+                neurons.insert(&m.name.node, (m, id));
+            }
+            ast::ItemKind::Synapse(m) => {
+                synapses.insert(&m.name.node, m);
+            }
+            _ => {}
+        }
+    }
+    for item in &file.items {
+        match &item.kind {
+            ast::ItemKind::Data { name, value } => {
+                let d = data(name, value, &mut Typer::new(scope, globals, sink));
+                if d.is_none() {
+                    poison(scope, name);
+                }
+                model.data.push(d.unwrap_or(DataDecl {
+                    name: name.node.clone(),
+                    source: DataSource::Mnist { dir: None },
+                    span: name.span,
+                }));
+            }
+            ast::ItemKind::Population { name, index, model: m } => {
+                let p = population(name, index.as_ref(), m, &neurons, model, &mut Typer::new(scope, globals, sink));
+                if p.is_none() {
+                    poison(scope, name);
+                }
+                // Numbers of populations are those of the file: a faulty one leaves an empty place.
+                model.populations.push(p.unwrap_or(Population {
+                    name: name.node.clone(),
+                    model: NeuronId(0),
+                    shape: vec![0],
+                    indexed: true,
+                    args: Vec::new(),
+                    span: name.span,
+                }));
+            }
+            ast::ItemKind::Readout { name, model: m } => {
+                let r = readout(name, m, &mut Typer::new(scope, globals, sink));
+                if r.is_none() {
+                    poison(scope, name);
+                }
+                model.readouts.push(r.unwrap_or(Readout {
+                    name: name.node.clone(),
+                    kind: ReadoutKind::MaxRate { classes: 1 },
+                    span: name.span,
+                }));
+            }
+            _ => {}
+        }
+    }
+    // A view may be made of an earlier one.
+    for item in &file.items {
+        if let ast::ItemKind::Let(l) = &item.kind {
+            let view = views::named(l, model, &mut Typer::new(scope, globals, sink));
+            let symbol = view.map_or(Symbol::Poisoned, Symbol::View);
+            scope.names.insert(l.name.node.clone(), (symbol, l.name.span));
+        }
+    }
+    let mut instantiated: Vec<&str> = Vec::new();
+    let mut names: BTreeMap<String, u32> = BTreeMap::new();
+    for item in &file.items {
+        if let ast::ItemKind::Connect(c) = &item.kind {
+            if let Some(w) = &c.with {
+                instantiated.push(&w.name.node);
+            }
+            let p = projection(c, item.span, &synapses, &mut names, model, &mut Typer::new(scope, globals, sink));
+            if p.is_none()
+                && let Some(name) = &c.name
+            {
+                poison(scope, name);
+            }
+            model.projections.push(p.unwrap_or_else(|| empty_projection(c, item.span)));
+        }
+    }
+    for (name, m) in synapses {
+        if m.name.span.file != prelude.id && !instantiated.contains(&name) {
+            synapse::check_alone(m, &mut Typer::new(scope, globals, sink));
+        }
+    }
+}
+
+/// Holds the number of a faulty projection.
+fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
+    let nothing = View { pop: PopId(0), select: Select::Range(0, 0), shape: vec![0] };
+    Projection {
+        name: c.name.as_ref().map_or_else(String::new, |n| n.node.clone()),
+        named: c.name.is_some(),
+        pre: nothing.clone(),
+        post: nothing,
+        target: None,
+        rule: Rule::AllToAll,
+        filter: None,
+        synapse: SynapseModel {
+            name: String::new(),
+            vars: Vec::new(),
+            lets: Vec::new(),
+            odes: Vec::new(),
+            on_pre: Vec::new(),
+            on_post: None,
+            method: None,
+            span,
+        },
+        args: Vec::new(),
+        delay: None,
+        dendritic_delay: None,
+        span,
+        pre_span: span,
+        post_span: span,
+        rule_span: span,
+    }
+}
+
+fn data(name: &ast::Ident, value: &ast::Expr, typer: &mut Typer<'_>) -> Option<DataDecl> {
+    let known = "the data sets are `mnist()` and `mnist(\"dir\")`";
+    let ast::ExprKind::Call { callee, args } = &strip(value).kind else {
+        typer.error(Diagnostic::new(Code::E0504, value.span, "a data set is named by a call").note(known));
+        return None;
+    };
+    let source = match &callee.kind {
+        ast::ExprKind::Name(n) if n == "mnist" => match args.as_slice() {
+            [] => DataSource::Mnist { dir: None },
+            [one] => match &strip(&one.value).kind {
+                ast::ExprKind::Str(dir) => DataSource::Mnist { dir: Some(dir.clone()) },
+                _ => {
+                    typer.error(Diagnostic::new(
+                        Code::E0105,
+                        one.span,
+                        "`mnist` takes the name of a folder, in quotes",
+                    ));
+                    return None;
+                }
+            },
+            [_, second, ..] => {
+                typer.error(Diagnostic::new(
+                    Code::E0105,
+                    second.span,
+                    "`mnist` takes one argument, the name of a folder",
+                ));
+                return None;
+            }
+        },
+        ast::ExprKind::Name(n) if n == "arrays" => {
+            typer.error(
+                Diagnostic::new(Code::E0901, value.span, "data sets from `.npz` files are not supported yet")
+                    .note(known),
+            );
+            return None;
+        }
+        _ => {
+            typer.error(Diagnostic::new(Code::E0504, callee.span, "unknown data set").note(known));
+            return None;
+        }
+    };
+    Some(DataDecl { name: name.node.clone(), source, span: name.span })
+}
+
+/// Prelude models that the language names and this version lacks.
+const LATER: &[&str] = &[
+    "spike_source",
+    "regular",
+    "lif_cond_exp",
+    "lif_curr_exp",
+    "lif_curr_alpha",
+    "adex",
+    "izhikevich",
+    "hodgkin_huxley",
+    "stdp",
+    "triplet",
+    "vogels",
+    "tsodyks_markram",
+];
+
+fn no_model(what: &str, name: &ast::Ident, known: &[String], typer: &mut Typer<'_>) {
+    if matches!(typer.scope.names.get(&name.node), Some((Symbol::Poisoned, _))) {
+        return;
+    }
+    if LATER.contains(&name.node.as_str()) {
+        typer.error(
+            Diagnostic::new(Code::E0901, name.span, format!("the prelude's `{}` is not supported yet", name.node))
+                .help(format!("declare a {what} model of that kind in the file")),
+        );
+        return;
+    }
+    if let Some((symbol, declared)) = typer.scope.names.get(&name.node) {
+        let d = Diagnostic::new(
+            Code::E0101,
+            name.span,
+            format!("`{}` is {}, but a {what} model is needed here", name.node, super::infer::what_is(symbol)),
+        )
+        .also(*declared, "declared here");
+        typer.error(d);
+        return;
+    }
+    let d = Diagnostic::new(Code::E0101, name.span, format!("unknown {what} model `{}`", name.node));
+    typer.error(match nearest(&name.node, known.iter().map(String::as_str)) {
+        Some(n) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),
+        None => d.note(format!("the {what} models are {}", list(known))),
+    });
+}
+
+fn population(
+    name: &ast::Ident,
+    index: Option<&ast::Index>,
+    m: &ast::ModelRef,
+    neurons: &BTreeMap<&str, (&ast::Model, Option<NeuronId>)>,
+    model: &Model,
+    typer: &mut Typer<'_>,
+) -> Option<Population> {
+    let mut shape = vec![1];
+    let mut ok = true;
+    if let Some(index) = index {
+        shape.clear();
+        for item in &index.items {
+            match whole(item, "the size of a population", typer) {
+                Some(n) if n >= 1 => shape.push(n as u64),
+                Some(n) => {
+                    typer.error(Diagnostic::new(
+                        Code::E0205,
+                        item.span,
+                        format!("a population cannot have {n} neurons"),
+                    ));
+                    ok = false;
+                }
+                None => ok = false,
+            }
+        }
+        let total = shape.iter().try_fold(1_u64, |a, b| a.checked_mul(*b));
+        if total.is_none_or(|n| n > 1 << 31) {
+            let n: f64 = shape.iter().map(|n| *n as f64).product();
+            typer.error(
+                Diagnostic::new(Code::E0902, index.span, format!("`{}` would have {n:.0} neurons", name.node))
+                    .help("a population can have at most 2^31; make it smaller"),
+            );
+            ok = false;
+        }
+    }
+    let Some((tree, id)) = neurons.get(m.name.node.as_str()) else {
+        let known: Vec<String> = neurons.keys().map(|n| (*n).to_owned()).collect();
+        no_model("neuron", &m.name, &known, typer);
+        return None;
+    };
+    let id = (*id)?;
+    let decl = &model.neurons[id.index()];
+    // The model's names are seen first: its checking context serves again.
+    let silent = &mut Sink::default();
+    let mut cx = {
+        let quiet = &mut Typer::new(typer.scope, typer.globals, silent);
+        let mut cx = ModelCx::new(tree, false, quiet);
+        cx.declarations(quiet);
+        cx
+    };
+    let mut args: Vec<(VarId, hir::Expr)> = Vec::new();
+    for (k, a) in m.args.iter().flatten().enumerate() {
+        let position = match &a.name {
+            Some(n) => decl.vars.iter().position(|v| v.name == n.node),
+            None => (k < decl.vars.len()).then_some(k),
+        };
+        let Some(position) = position else {
+            let at = a.name.as_ref().map_or(a.span, |n| n.span);
+            let wrong = a.name.as_ref().map_or("", |n| n.node.as_str());
+            let d = Diagnostic::new(Code::E0105, at, format!("the model `{}` has no parameter `{wrong}`", decl.name));
+            let known: Vec<String> = decl.vars.iter().map(|v| v.name.clone()).collect();
+            typer.error(match nearest(wrong, known.iter().map(String::as_str)) {
+                Some(n) => d.help(format!("did you mean `{n}`?")).fix(at, n),
+                None => d.note(format!("it has {}", list(&known))),
+            });
+            ok = false;
+            continue;
+        };
+        let var = &decl.vars[position];
+        let id = VarId(position as u32);
+        if args.iter().any(|(v, _)| *v == id) {
+            typer.error(Diagnostic::new(Code::E0105, a.span, format!("`{}` is given twice", var.name)));
+            ok = false;
+            continue;
+        }
+        let Some(t) = cx.argument(&a.value, typer) else {
+            ok = false;
+            continue;
+        };
+        let because = Some((var.span, format!("`{}` is {}", var.name, mismatch::type_words(var.ty))));
+        let Some(e) = typer.expect(t, var.ty, &format!("the value of `{}`", var.name), because) else {
+            ok = false;
+            continue;
+        };
+        if let (Some((lo, hi)), Some(x)) = (&var.bounds, value(&e, 0, 0))
+            && let (Some(lo), Some(hi)) = (value(lo, 0, 0), value(hi, 0, 0))
+            && (x < lo || x > hi)
+            && matches!(e.kind, hir::ExprKind::Const(_))
+        {
+            typer.error(
+                Diagnostic::new(Code::E0205, e.span, format!("the value of `{}` lies outside of its bounds", var.name))
+                    .also(var.span, "declared with bounds here"),
+            );
+            ok = false;
+        }
+        args.push((id, e));
+    }
+    let missing: Vec<&hir::VarDecl> = decl
+        .vars
+        .iter()
+        .enumerate()
+        .filter(|(k, v)| v.role == Role::Param && v.init.is_none() && !args.iter().any(|(a, _)| a.index() == *k))
+        .map(|(_, v)| v)
+        .collect();
+    // A faulty argument may be the missing one.
+    if !missing.is_empty() && ok {
+        let names: Vec<String> = missing.iter().map(|v| v.name.clone()).collect();
+        let all: Vec<String> = decl
+            .vars
+            .iter()
+            .filter(|v| v.role == Role::Param)
+            .map(|v| if v.init.is_some() { format!("[{}]", v.name) } else { v.name.clone() })
+            .collect();
+        typer.error(
+            Diagnostic::new(Code::E0105, m.span, format!("`{}` needs {}", decl.name, list(&names)))
+                .also(missing[0].span, "declared without a value")
+                .note(format!("its parameters are {}; those in brackets have a default", all.join(", "))),
+        );
+        ok = false;
+    }
+    ok.then(|| Population {
+        name: name.node.clone(),
+        model: id,
+        shape,
+        indexed: index.is_some(),
+        args,
+        span: name.span,
+    })
+}
+
+fn readout(name: &ast::Ident, m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<Readout> {
+    let (params, needs): (&[&str], bool) = match m.name.node.as_str() {
+        "max_rate" => (&["classes"], false),
+        "linear" => (&["classes", "ridge"], true),
+        other => {
+            let d = Diagnostic::new(Code::E0101, m.name.span, format!("unknown readout `{other}`"));
+            typer.error(match nearest(other, ["max_rate", "linear"]) {
+                Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.name.span, n),
+                None => d.note("the readouts are `max_rate(classes = 10)` and `linear(classes = 10, ridge = 1e-3)`"),
+            });
+            return None;
+        }
+    };
+    let mut classes = None;
+    let mut ridge = 1e-3;
+    for (k, a) in m.args.iter().flatten().enumerate() {
+        let param = match &a.name {
+            Some(n) => params.iter().find(|p| **p == n.node),
+            None => params.get(k),
+        };
+        match param.copied() {
+            Some("classes") => match whole(&a.value, "the number of classes", typer)? {
+                n if (1..=1_000_000).contains(&n) => classes = Some(n as u64),
+                n => {
+                    typer.error(Diagnostic::new(
+                        Code::E0205,
+                        a.value.span,
+                        format!("a readout cannot have {n} classes"),
+                    ));
+                    return None;
+                }
+            },
+            Some(_) => {
+                let (t, x) = constant(&a.value, typer)?;
+                typer.expect(t, Type::Real(Dim::NONE), "`ridge`", None)?;
+                if !(x >= 0.0 && x.is_finite()) {
+                    typer.error(Diagnostic::new(Code::E0205, a.value.span, "`ridge` cannot be negative"));
+                    return None;
+                }
+                ridge = x;
+            }
+            None => {
+                typer.error(
+                    Diagnostic::new(Code::E0105, a.span, format!("`{}` does not take this argument", m.name.node))
+                        .help(format!("it takes {}", params.join(" and "))),
+                );
+                return None;
+            }
+        }
+    }
+    let Some(classes) = classes else {
+        typer.error(
+            Diagnostic::new(Code::E0105, m.span, format!("`{}` needs the number of classes", m.name.node))
+                .help(format!("write `{}(classes = 10)`", m.name.node)),
+        );
+        return None;
+    };
+    let kind = if needs { ReadoutKind::Linear { classes, ridge } } else { ReadoutKind::MaxRate { classes } };
+    Some(Readout { name: name.node.clone(), kind, span: name.span })
+}
+
+fn projection(
+    c: &ast::Connect,
+    span: Span,
+    synapses: &BTreeMap<&str, &ast::Model>,
+    names: &mut BTreeMap<String, u32>,
+    model: &Model,
+    typer: &mut Typer<'_>,
+) -> Option<Projection> {
+    if let Some(k) = &c.through {
+        typer.error(Diagnostic::new(Code::E0901, k.span, "kernels (`through`) are not supported yet"));
+    }
+    let source = match &c.source {
+        ast::ConnectSource::Path(p) => p,
+        ast::ConnectSource::Call(m) => {
+            typer.error(
+                Diagnostic::new(Code::E0901, m.span, format!("`{}` as a source is not supported yet", m.name.node))
+                    .help("use a population of `poisson` neurons"),
+            );
+            return None;
+        }
+    };
+    let pre = views::path(source, model, typer).and_then(|(view, member)| match member {
+        Some(m) if m.node != "spike" => {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0901,
+                    m.span,
+                    format!("the event `{}` as a source is not supported yet", m.node),
+                )
+                .note("projections carry spikes so far"),
+            );
+            None
+        }
+        _ => Some(view),
+    });
+    let post = views::path(&c.target, model, typer);
+    let rule = rule(c, typer);
+    let filter = match &c.filter {
+        None => Some(None),
+        Some(f) => {
+            let mut pair = IndexNames { pair: true };
+            typer.expr(f, &mut pair).and_then(|t| typer.truth(t)).map(Some)
+        }
+    };
+    let tree = match &c.with {
+        None => {
+            typer.error(
+                Diagnostic::new(Code::E0105, c.target.span, "this connection needs a synapse")
+                    .help("add `with static(w = …)`, or a synapse model of your own"),
+            );
+            None
+        }
+        Some(w) => match synapses.get(w.name.node.as_str()) {
+            Some(tree) => Some((*tree, w)),
+            None => {
+                let known: Vec<String> = synapses.keys().map(|n| (*n).to_owned()).collect();
+                no_model("synapse", &w.name, &known, typer);
+                None
+            }
+        },
+    };
+    let (pre, (post, member)) = (pre?, post?);
+    let pre_model = &model.neurons[model.populations[pre.pop.index()].model.index()];
+    let post_model = &model.neurons[model.populations[post.pop.index()].model.index()];
+    if pre_model.spike.is_none() {
+        typer.error(
+            Diagnostic::new(
+                Code::E0401,
+                source.span,
+                format!("`{}` never spikes, so it cannot be a source", pre_model.name),
+            )
+            .also(pre_model.span, "this model has no `spike` clause"),
+        );
+        return None;
+    }
+    let (tree, reference) = tree?;
+    let delivers =
+        tree.items.iter().any(|i| matches!(&i.kind, ast::ModelItemKind::On { body, .. } if delivers(&body.stmts)));
+    let target = match member {
+        None if delivers => {
+            typer.error(
+                Diagnostic::new(Code::E0401, c.target.span, "this connection needs a target variable")
+                    .label("which state receives what the synapse delivers?")
+                    .help(format!(
+                        "write `{}.{}`",
+                        c.target.root.node,
+                        candidates(post_model).first().map_or("g_e", String::as_str)
+                    )),
+            );
+            return None;
+        }
+        None => None,
+        Some(m) => Some(target(m, post_model, typer)?),
+    };
+    let ends = Ends { pre: &pre_model.vars, post: &post_model.vars, target };
+    let instance = synapse::instantiate(tree, reference, ends, typer);
+    let (rule, rule_span) = rule?;
+    let filter = filter?;
+    let instance = instance?;
+    let (n_pre, n_post) = (len(model, &pre), len(model, &post));
+    if rule == Rule::OneToOne && n_pre != n_post {
+        typer.error(
+            Diagnostic::new(
+                Code::E0402,
+                rule_span,
+                format!("`one_to_one` pairs neurons by position, but the source has {n_pre} and the target {n_post}"),
+            )
+            .also(source.span, format!("{n_pre} neurons"))
+            .also(c.target.span, format!("{n_post} neurons"))
+            .help("take parts of equal size, such as `E[..100]`, or another rule"),
+        );
+        return None;
+    }
+    let base = match &c.name {
+        Some(n) => n.node.clone(),
+        None => {
+            let member = member.map_or_else(String::new, |m| format!(".{}", m.node));
+            format!("{}->{}{member}", source.root.node, c.target.root.node)
+        }
+    };
+    let count = names.entry(base.clone()).or_insert(0);
+    *count += 1;
+    let name = if *count > 1 { format!("{base}#{count}") } else { base };
+    Some(Projection {
+        name,
+        named: c.name.is_some(),
+        pre,
+        post,
+        target,
+        rule,
+        filter,
+        synapse: instance.synapse,
+        args: instance.args,
+        delay: instance.delay,
+        dendritic_delay: instance.dendritic_delay,
+        span,
+        pre_span: source.span,
+        post_span: c.target.span,
+        rule_span,
+    })
+}
+
+fn delivers(stmts: &[ast::Stmt]) -> bool {
+    stmts.iter().any(|s| match &s.kind {
+        ast::StmtKind::Deliver { .. } => true,
+        ast::StmtKind::If { then, els, .. } => {
+            delivers(&then.stmts)
+                || match els {
+                    Some(ast::Else::Block(b)) => delivers(&b.stmts),
+                    Some(ast::Else::If(s)) => delivers(std::slice::from_ref(s)),
+                    None => false,
+                }
+        }
+        _ => false,
+    })
+}
+
+fn candidates(post: &hir::NeuronModel) -> Vec<String> {
+    post.vars.iter().filter(|v| v.role == Role::State).map(|v| v.name.clone()).collect()
+}
+
+fn target(m: &ast::Ident, post: &hir::NeuronModel, typer: &mut Typer<'_>) -> Option<VarId> {
+    match post.vars.iter().position(|v| v.name == m.node) {
+        Some(k) if post.vars[k].role == Role::State => Some(VarId(k as u32)),
+        Some(k) if post.vars[k].role == Role::Input => {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0901,
+                    m.span,
+                    format!("delivering to the input `{}` is not supported yet", m.node),
+                )
+                .help("deliver to a state, such as a conductance or a current that decays"),
+            );
+            None
+        }
+        found => {
+            let d = match found {
+                Some(k) => Diagnostic::new(
+                    Code::E0401,
+                    m.span,
+                    format!("`{}` is {}: synapses deliver to states", m.node, role_words(post.vars[k].role)),
+                )
+                .also(post.vars[k].span, "declared here"),
+                None => Diagnostic::new(
+                    Code::E0401,
+                    m.span,
+                    format!("the target model `{}` has no state `{}`", post.name, m.node),
+                ),
+            };
+            let known = candidates(post);
+            typer.error(match nearest(&m.node, known.iter().map(String::as_str)) {
+                Some(n) if found.is_none() => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
+                _ => d.note(format!("its states are {}", list(&known))),
+            });
+            None
+        }
+    }
+}
+
+fn role_words(role: Role) -> &'static str {
+    match role {
+        Role::Param => "a parameter",
+        Role::State => "a state",
+        Role::Weight => "a weight",
+        Role::Learned => "a learned variable",
+        Role::Input => "an input",
+    }
+}
+
+/// The rule of a connection, with its place.
+fn rule(c: &ast::Connect, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
+    const KNOWN: [(&str, &[&str]); 7] = [
+        ("all_to_all", &[]),
+        ("one_to_one", &[]),
+        ("random", &["p"]),
+        ("fixed_indegree", &["k", "multapses"]),
+        ("fixed_outdegree", &["k", "multapses"]),
+        ("fixed_total", &["n"]),
+        ("edges", &["file"]),
+    ];
+    let Some(via) = &c.via else {
+        typer.error(
+            Diagnostic::new(Code::E0105, c.target.span, "this connection needs a rule that chooses its pairs")
+                .help("add `via all_to_all`, `via one_to_one` or `via random(p = 0.1)`"),
+        );
+        return None;
+    };
+    let name = via.name.node.as_str();
+    let Some((_, params)) = KNOWN.iter().find(|(n, _)| *n == name) else {
+        let d = if matches!(name, "distance" | "conv" | "pool") {
+            Diagnostic::new(Code::E0901, via.name.span, format!("the rule `{name}` is not supported yet"))
+        } else {
+            let d = Diagnostic::new(Code::E0101, via.name.span, format!("unknown connection rule `{name}`"));
+            match nearest(name, KNOWN.iter().map(|(n, _)| *n)) {
+                Some(n) => d.help(format!("did you mean `{n}`?")).fix(via.name.span, n),
+                None => d.note("the rules are all_to_all, one_to_one, random(p), fixed_indegree(k), fixed_outdegree(k), fixed_total(n) and edges(\"file\")"),
+            }
+        };
+        typer.error(d);
+        return None;
+    };
+    let mut given: BTreeMap<&str, &ast::Expr> = BTreeMap::new();
+    for (k, a) in via.args.iter().flatten().enumerate() {
+        let param = match &a.name {
+            Some(n) => params.iter().find(|p| **p == n.node),
+            None => params.get(k),
+        };
+        match param {
+            Some(p) => {
+                given.insert(p, &a.value);
+            }
+            None => {
+                if a.name.as_ref().is_some_and(|n| n.node == "symmetric") {
+                    typer.error(Diagnostic::new(
+                        Code::E0901,
+                        a.span,
+                        "symmetric random connections are not supported yet",
+                    ));
+                } else {
+                    let takes = if params.is_empty() { "no arguments".to_owned() } else { params.join(", ") };
+                    typer.error(
+                        Diagnostic::new(Code::E0105, a.span, format!("`{name}` does not take this argument"))
+                            .note(format!("it takes {takes}")),
+                    );
+                }
+                return None;
+            }
+        }
+    }
+    let mut need = |key: &str, typer: &mut Typer<'_>| {
+        let found = given.get(key).copied();
+        if found.is_none() {
+            typer.error(
+                Diagnostic::new(Code::E0105, via.span, format!("`{name}` needs `{key}`"))
+                    .help(format!("write `{name}({key} = …)`")),
+            );
+        }
+        found
+    };
+    let mut count = |key: &str, typer: &mut Typer<'_>| -> Option<u64> {
+        let e = need(key, typer)?;
+        match whole(e, &format!("`{key}`"), typer)? {
+            n if n >= 1 => Some(n as u64),
+            n => {
+                typer.error(Diagnostic::new(Code::E0205, e.span, format!("`{key}` must be positive, not {n}")));
+                None
+            }
+        }
+    };
+    let rule = match name {
+        "all_to_all" => Rule::AllToAll,
+        "one_to_one" => Rule::OneToOne,
+        "random" => {
+            let e = need("p", typer)?;
+            let (t, p) = constant(e, typer)?;
+            typer.expect(t, Type::Real(Dim::NONE), "a probability", None)?;
+            if !(0.0..=1.0).contains(&p) {
+                typer.error(
+                    Diagnostic::new(Code::E0205, e.span, format!("{p} is no probability"))
+                        .help("probabilities lie between 0 and 1: 2 % is 0.02"),
+                );
+                return None;
+            }
+            Rule::Random { p }
+        }
+        "fixed_total" => Rule::FixedTotal { n: count("n", typer)? },
+        "edges" => match need("file", typer).map(|e| (&strip(e).kind, e.span))? {
+            (ast::ExprKind::Str(path), _) => Rule::Edges { path: path.clone() },
+            (_, span) => {
+                typer.error(Diagnostic::new(Code::E0205, span, "`edges` takes the name of an `.npz` file, in quotes"));
+                return None;
+            }
+        },
+        _ => {
+            let k = count("k", typer)?;
+            let multapses = match given.get("multapses").map(|e| (&strip(e).kind, e.span)) {
+                None => false,
+                Some((ast::ExprKind::Bool(b), _)) => *b,
+                Some((_, span)) => {
+                    typer.error(Diagnostic::new(Code::E0205, span, "`multapses` is `true` or `false`"));
+                    return None;
+                }
+            };
+            if name == "fixed_indegree" {
+                Rule::FixedIndegree { k, multapses }
+            } else {
+                Rule::FixedOutdegree { k, multapses }
+            }
+        }
+    };
+    Some((rule, via.span))
+}

@@ -1,0 +1,300 @@
+//! Neuron models: declarations, equations, spike clause, reset, refractoriness.
+
+use super::infer::{Typer, real};
+use super::mismatch;
+use super::model::ModelCx;
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{self, ExprKind, MethodRef, NeuronModel, Refractory, Role, SpikeClause, SpikeCond, Type, VarId};
+use crate::syntax::ast;
+use crate::units::Dim;
+
+/// Checks a neuron model; `None` if it is faulty.
+pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronModel> {
+    let before = typer.sink.items.len();
+    let mut cx = ModelCx::new(model, false, typer);
+    cx.declarations(typer);
+    let odes = cx.odes(typer);
+    let mut spike: Option<SpikeClause> = None;
+    let mut on_spike = None;
+    let mut refractory = None;
+    let mut method = None;
+    for item in &model.items {
+        use ast::ModelItemKind as K;
+        match &item.kind {
+            K::Spike { cond, surrogate } => {
+                if let Some(first) = &spike {
+                    typer.error(
+                        Diagnostic::new(
+                            Code::E0308,
+                            item.span,
+                            format!("`{}` has two `spike` clauses", model.name.node),
+                        )
+                        .also(first.span, "the first one")
+                        .help("combine the conditions with `or`"),
+                    );
+                    continue;
+                }
+                if let Some(s) = surrogate {
+                    typer.error(
+                        Diagnostic::new(Code::E0901, s.span, "surrogate derivatives are not supported yet")
+                            .note("they matter for training by gradient only")
+                            .help("remove `surrogate …` to simulate the model"),
+                    );
+                }
+                if let Some(cond) = condition(&mut cx, cond, typer) {
+                    spike = Some(SpikeClause { cond, span: item.span });
+                }
+            }
+            K::On { event, body } if event.node == "spike" => {
+                let stmts = cx.handler(body, false, typer);
+                if on_spike.is_some() {
+                    typer.error(
+                        Diagnostic::new(Code::E0308, item.span, "there are two `on spike` blocks")
+                            .help("put all statements into one"),
+                    );
+                }
+                on_spike = Some((stmts, item.span));
+            }
+            K::On { event, .. } => {
+                let d = match event.node.as_str() {
+                    "pre" | "post" => Diagnostic::new(
+                        Code::E0303,
+                        event.span,
+                        format!("`on {}` belongs into a synapse, not into a neuron", event.node),
+                    ),
+                    "release" => Diagnostic::new(Code::E0901, event.span, "`on release` is not supported yet"),
+                    other => Diagnostic::new(
+                        Code::E0901,
+                        event.span,
+                        format!("events other than `spike` are not supported yet: `{other}`"),
+                    ),
+                };
+                typer.error(d);
+            }
+            K::Event { name, .. } => typer.error(
+                Diagnostic::new(
+                    Code::E0901,
+                    item.span,
+                    format!("the custom event `{}` is not supported yet", name.node),
+                )
+                .note("neurons only have the event `spike` so far"),
+            ),
+            K::Every { .. } => typer.error(
+                Diagnostic::new(Code::E0901, item.span, "periodic code (`every`) is not supported yet")
+                    .note("assign inputs in the experiment between two `run`s instead"),
+            ),
+            K::Inject(_) => typer.error(
+                Diagnostic::new(Code::E0303, item.span, "`inject` belongs into a synapse")
+                    .help("a neuron's own currents are terms of its equations"),
+            ),
+            K::Refractory { duration, hold } => {
+                refractory = self::refractory(&mut cx, duration, hold, item.span, typer)
+            }
+            K::Method(m) => method = self::method(m, typer),
+            _ => {}
+        }
+    }
+    if spike.is_none()
+        && !model
+            .items
+            .iter()
+            .any(|i| matches!(i.kind, ast::ModelItemKind::Spike { .. } | ast::ModelItemKind::Error { .. }))
+    {
+        let user = on_spike.as_ref().map(|(_, s)| *s).or(refractory.as_ref().map(|r: &Refractory| r.span));
+        if let Some(span) = user {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0308,
+                    span,
+                    format!("`{}` never spikes: it has no `spike` clause", model.name.node),
+                )
+                .help("add a condition, such as `spike when v > -50 mV`"),
+            );
+        }
+    }
+    let vars = cx.finished_vars()?;
+    if typer.sink.items[before..].iter().any(|d| d.severity == crate::diag::Severity::Error) {
+        return None;
+    }
+    Some(NeuronModel {
+        name: model.name.node.clone(),
+        vars,
+        lets: cx.done_lets,
+        odes,
+        spike,
+        on_spike: on_spike.map(|(s, _)| s).unwrap_or_default(),
+        refractory,
+        method,
+        span: model.name.span,
+    })
+}
+
+fn condition(cx: &mut ModelCx<'_>, cond: &ast::SpikeCond, typer: &mut Typer<'_>) -> Option<SpikeCond> {
+    match cond {
+        ast::SpikeCond::When(c) => {
+            let left = cx.equation(&c.expr, typer);
+            match &c.crosses {
+                None => Some(SpikeCond::Level(left.and_then(|t| typer.truth(t))?)),
+                Some(r) => {
+                    let right = cx.equation(r, typer);
+                    let (a, b, _) = typer.same(left?, right?, c.expr.span.to(r.span), "the sides of `crosses`")?;
+                    Some(SpikeCond::Crosses(real(a.expr), real(b.expr)))
+                }
+            }
+        }
+        ast::SpikeCond::Rate(e) => {
+            let rate = cx.equation(e, typer)?;
+            let rate = typer.expect(rate, Type::Real(Dim::frequency()), "a spike rate", None)?;
+            if let Some(why) = varies(&rate, cx) {
+                typer.error(
+                    Diagnostic::new(
+                        Code::E0901,
+                        e.span,
+                        "a spike rate that changes during a `run` is not supported yet",
+                    )
+                    .label(why)
+                    .help("make it depend on inputs and parameters only"),
+                );
+                return None;
+            }
+            Some(SpikeCond::Rate(rate))
+        }
+    }
+}
+
+/// What makes an expression change during a run.
+fn varies(e: &hir::Expr, cx: &ModelCx<'_>) -> Option<String> {
+    let mut found = None;
+    walk(e, &mut |x| match &x.kind {
+        ExprKind::Time => found = Some("it depends on the time".to_owned()),
+        ExprKind::Var(_, v) if !matches!(cx.vars[v.index()].role, Role::Param | Role::Input) => {
+            found = Some(format!("it depends on the state `{}`", cx.vars[v.index()].name.node));
+        }
+        ExprKind::Let(id) => {
+            if let Some(l) = cx.done_lets.get(id.index())
+                && let Some(why) = varies(&l.value, cx)
+            {
+                found = Some(why);
+            }
+        }
+        _ => {}
+    });
+    found
+}
+
+/// Calls `f` for an expression and all its parts.
+pub(crate) fn walk(e: &hir::Expr, f: &mut dyn FnMut(&hir::Expr)) {
+    f(e);
+    match &e.kind {
+        ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => walk(a, f),
+        ExprKind::Binary(_, a, b) => {
+            walk(a, f);
+            walk(b, f);
+        }
+        ExprKind::If(a, b, c) => {
+            walk(a, f);
+            walk(b, f);
+            walk(c, f);
+        }
+        ExprKind::Call(_, args) | ExprKind::Draw { args, .. } => args.iter().for_each(|a| walk(a, f)),
+        _ => {}
+    }
+}
+
+fn refractory(
+    cx: &mut ModelCx<'_>,
+    duration: &ast::Expr,
+    hold: &[ast::Ident],
+    span: crate::source::Span,
+    typer: &mut Typer<'_>,
+) -> Option<Refractory> {
+    let typed = cx.equation(duration, typer);
+    let mut held = Vec::new();
+    let mut ok = true;
+    for name in hold {
+        match cx.vars.iter().position(|v| v.name.node == name.node) {
+            Some(k) if cx.vars[k].role == Role::State => held.push(VarId(k as u32)),
+            found => {
+                ok = false;
+                let d = Diagnostic::new(
+                    Code::E0307,
+                    name.span,
+                    match found {
+                        Some(_) => format!("`{}` is not a state: only states can be held", name.node),
+                        None => format!("there is no state `{}` to hold", name.node),
+                    },
+                );
+                let states: Vec<&str> =
+                    cx.vars.iter().filter(|v| v.role == Role::State).map(|v| v.name.node.as_str()).collect();
+                typer.error(match crate::units::nearest::nearest(&name.node, states) {
+                    Some(n) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),
+                    None => d,
+                });
+            }
+        }
+    }
+    let t = typed?;
+    if t.any {
+        return ok.then(|| Refractory { duration: real(t.expr), hold: held, span });
+    }
+    if t.dim() != Dim::TIME {
+        typer.error(
+            Diagnostic::new(Code::E0307, t.expr.span, "a refractory period is a time")
+                .label(mismatch::dim_words(t.dim()))
+                .help("write it with a unit, such as `refractory 2 ms hold v`"),
+        );
+        return None;
+    }
+    if let ExprKind::Const(x) = t.expr.kind
+        && x < 0.0
+    {
+        typer.error(Diagnostic::new(Code::E0307, t.expr.span, "a refractory period cannot be negative"));
+        return None;
+    }
+    ok.then(|| Refractory { duration: real(t.expr), hold: held, span })
+}
+
+/// `method NAME(substeps = n)`
+pub(crate) fn method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodRef> {
+    let known: Vec<&str> = crate::methods::METHODS.iter().map(|m| m.name).collect();
+    if !known.contains(&m.name.node.as_str()) {
+        let later = ["heun", "milstein", "euler_maruyama", "rk2", "exp_midpoint"];
+        let d = if later.contains(&m.name.node.as_str()) {
+            Diagnostic::new(Code::E0901, m.name.span, format!("the method `{}` is not supported yet", m.name.node))
+        } else {
+            Diagnostic::new(Code::E0101, m.name.span, format!("unknown method `{}`", m.name.node))
+        };
+        typer.error(match crate::units::nearest::nearest(&m.name.node, known.iter().copied()) {
+            Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.name.span, n),
+            None => d.note(format!("the methods are {}", known.join(", "))),
+        });
+        return None;
+    }
+    let mut substeps = 1;
+    for a in m.args.iter().flatten() {
+        let value = match &a.value.kind {
+            ast::ExprKind::Number { value, is_int: true, unit: None } if (1.0..=10_000.0).contains(value) => {
+                Some(*value as u32)
+            }
+            _ => None,
+        };
+        match (&a.name, value) {
+            (Some(n), Some(v)) if n.node == "substeps" => substeps = v,
+            (Some(n), _) if n.node != "substeps" => {
+                typer.error(
+                    Diagnostic::new(Code::E0105, n.span, format!("`{}` has no argument `{}`", m.name.node, n.node))
+                        .help(format!("it is `{}(substeps = 1)`", m.name.node)),
+                );
+                return None;
+            }
+            _ => {
+                typer.error(
+                    Diagnostic::new(Code::E0205, a.value.span, "`substeps` must be a whole number from 1 to 10000")
+                        .help("write `substeps = 2`"),
+                );
+                return None;
+            }
+        }
+    }
+    Some(MethodRef { name: m.name.node.clone(), substeps, span: m.span })
+}

@@ -1,0 +1,306 @@
+//! Synapse models, instantiated for one projection: `pre.x`, `post.x` and the target are resolved, and variables without a unit of their
+//! own take that of the projection's arguments.
+
+use std::collections::BTreeMap;
+
+use super::infer::{Typed, Typer};
+use super::mismatch;
+use super::model::{Ends, ModelCx};
+use super::neuron;
+use crate::diag::{Code, Diagnostic, Severity};
+use crate::hir::{self, Role, SynapseModel, Type, VarId};
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::units::Dim;
+
+/// A synapse as used: the model and the values given, with the delays taken out.
+pub(crate) struct Instance {
+    pub(crate) synapse: SynapseModel,
+    pub(crate) args: Vec<(VarId, hir::Expr)>,
+    pub(crate) delay: Option<hir::Expr>,
+    pub(crate) dendritic_delay: Option<hir::Expr>,
+}
+
+/// Checks a synapse model by itself, for models that no projection uses.
+pub(crate) fn check_alone(model: &ast::Model, typer: &mut Typer<'_>) {
+    let mut cx = ModelCx::new(model, true, typer);
+    body(&mut cx, model, typer);
+}
+
+/// Checks a synapse model in a projection; `None` if something is faulty.
+pub(crate) fn instantiate(
+    model: &ast::Model,
+    reference: &ast::ModelRef,
+    ends: Ends<'_>,
+    typer: &mut Typer<'_>,
+) -> Option<Instance> {
+    let before = typer.sink.items.len();
+    let mut cx = ModelCx::new(model, true, typer);
+    cx.ends = Some(ends);
+    let names: Vec<String> = cx.vars.iter().map(|v| v.name.node.clone()).collect();
+    // Arguments give units to variables without one, so they are typed first, as far as they do not refer to such variables.
+    let args = reference.args.as_deref().unwrap_or(&[]);
+    let mut given: BTreeMap<String, (&ast::Arg, String)> = BTreeMap::new();
+    let mut ok = true;
+    let takes = || names.iter().filter(|_| true).cloned().collect::<Vec<_>>();
+    for (k, a) in args.iter().enumerate() {
+        let name = match &a.name {
+            Some(n) => n.node.clone(),
+            None => match names.get(k) {
+                Some(n) => n.clone(),
+                None => {
+                    typer.error(Diagnostic::new(
+                        Code::E0105,
+                        a.span,
+                        format!("`{}` takes at most {} arguments", model.name.node, names.len()),
+                    ));
+                    ok = false;
+                    continue;
+                }
+            },
+        };
+        if !names.contains(&name) && name != "delay" && name != "dendritic_delay" {
+            let at = a.name.as_ref().map_or(a.span, |n| n.span);
+            let d = Diagnostic::new(Code::E0105, at, format!("the synapse `{}` has no `{name}`", model.name.node));
+            let extra = ["delay", "dendritic_delay"];
+            typer.error(match crate::units::nearest::nearest(&name, names.iter().map(String::as_str).chain(extra)) {
+                Some(n) => d.help(format!("did you mean `{n}`?")).fix(at, n),
+                None => d.note(format!(
+                    "it takes {}, and the delays `delay` and `dendritic_delay`",
+                    super::infer::list(&takes())
+                )),
+            });
+            ok = false;
+            continue;
+        }
+        if let Some((first, _)) = given.get(&name) {
+            typer.error(
+                Diagnostic::new(Code::E0105, a.span, format!("`{name}` is given twice"))
+                    .also(first.span, "first given here"),
+            );
+            ok = false;
+            continue;
+        }
+        given.insert(name.clone(), (a, name));
+    }
+    let untyped: Vec<String> = model
+        .items
+        .iter()
+        .flat_map(|i| match &i.kind {
+            ast::ModelItemKind::Param(b) | ast::ModelItemKind::Weight(b) => b.as_slice(),
+            _ => &[],
+        })
+        .filter(|b| b.ty.is_none() && b.value.is_none())
+        .map(|b| b.name.node.clone())
+        .collect();
+    let mut typed: BTreeMap<String, Typed> = BTreeMap::new();
+    for name in &untyped {
+        match given.get(name) {
+            Some((a, _)) => match cx.argument(&a.value, typer) {
+                Some(t) => {
+                    let ty = match t.expr.ty {
+                        Type::Int | Type::Bool => Type::Real(Dim::NONE),
+                        real => real,
+                    };
+                    cx.given.insert(name.clone(), ty);
+                    typed.insert(name.clone(), t);
+                }
+                None => ok = false,
+            },
+            None => {
+                typer.error(
+                    Diagnostic::new(
+                        Code::E0105,
+                        reference.span,
+                        format!("the synapse `{}` needs a value for `{name}`", model.name.node),
+                    )
+                    .help(format!("write `{}({name} = …)`", model.name.node)),
+                );
+                ok = false;
+            }
+        }
+    }
+    let (odes, on_pre, on_post, method) = body(&mut cx, model, typer);
+    let mut out = Vec::new();
+    let (mut delay, mut dendritic_delay) = (None, None);
+    for (name, (a, _)) in &given {
+        if name == "delay" || name == "dendritic_delay" {
+            let d = delay_argument(&mut cx, a, name, typer);
+            ok &= d.is_some();
+            if name == "delay" {
+                if let (Some(e), true) = (&d, on_pre.is_none()) {
+                    typer.error(Diagnostic::new(
+                        Code::E0403,
+                        e.span,
+                        format!("`{}` has no `on pre` for a delay to delay", model.name.node),
+                    ));
+                    ok = false;
+                }
+                delay = d;
+            } else {
+                dendritic_delay = d;
+            }
+            continue;
+        }
+        let Some(k) = names.iter().position(|n| n == name) else { continue };
+        let (Some(ty), role, declared) = (cx.vars[k].ty, cx.vars[k].role, cx.vars[k].name.span) else { continue };
+        let value = match typed.remove(name) {
+            Some(t) => Some(t),
+            None if untyped.contains(name) => None,
+            None => cx.argument(&a.value, typer),
+        };
+        let because = Some((declared, format!("`{name}` is {}", mismatch::type_words(ty))));
+        let value = value.and_then(|t| typer.expect(t, ty, &format!("the value of `{name}`"), because));
+        let _ = role;
+        match value {
+            Some(e) => out.push((VarId(k as u32), e)),
+            None => ok = false,
+        }
+    }
+    for v in &cx.vars {
+        let has = given.contains_key(&v.name.node) || untyped.contains(&v.name.node);
+        if matches!(v.role, Role::Param | Role::Weight) && !has && v.ty.is_some() && !has_value(model, &v.name.node) {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0105,
+                    reference.span,
+                    format!("the synapse `{}` needs a value for `{}`", model.name.node, v.name.node),
+                )
+                .also(v.name.span, "declared without a value")
+                .help(format!("write `{}({} = …)`", model.name.node, v.name.node)),
+            );
+            ok = false;
+        }
+    }
+    out.sort_by_key(|(v, _)| *v);
+    let vars = cx.finished_vars()?;
+    if !ok || typer.sink.items[before..].iter().any(|d| d.severity == Severity::Error) {
+        return None;
+    }
+    Some(Instance {
+        synapse: SynapseModel {
+            name: model.name.node.clone(),
+            vars,
+            lets: cx.done_lets,
+            odes,
+            on_pre: on_pre.unwrap_or_default(),
+            on_post,
+            method,
+            span: model.name.span,
+        },
+        args: out,
+        delay,
+        dendritic_delay,
+    })
+}
+
+fn has_value(model: &ast::Model, name: &str) -> bool {
+    model.items.iter().any(|i| match &i.kind {
+        ast::ModelItemKind::Param(b) | ast::ModelItemKind::Weight(b) => {
+            b.iter().any(|b| b.name.node == name && b.value.is_some())
+        }
+        _ => false,
+    })
+}
+
+fn delay_argument(cx: &mut ModelCx<'_>, a: &ast::Arg, name: &str, typer: &mut Typer<'_>) -> Option<hir::Expr> {
+    let t = cx.argument(&a.value, typer)?;
+    let e = typer.expect(t, Type::Real(Dim::TIME), &format!("`{name}`"), None)?;
+    match e.kind {
+        hir::ExprKind::Const(x) if x < 0.0 => {
+            typer.error(
+                Diagnostic::new(Code::E0403, e.span, format!("`{name}` cannot be negative"))
+                    .help("a spike cannot arrive before it is sent"),
+            );
+            None
+        }
+        hir::ExprKind::Const(x) if !x.is_finite() => {
+            typer.error(Diagnostic::new(Code::E0403, e.span, format!("`{name}` must be finite")));
+            None
+        }
+        hir::ExprKind::Const(x) if name == "dendritic_delay" && x != 0.0 => {
+            typer.error(
+                Diagnostic::new(Code::E0901, e.span, "dendritic delays are not supported yet")
+                    .help("`delay = …` (axonal: from the spike to `on pre`) is"),
+            );
+            None
+        }
+        hir::ExprKind::Const(_) => Some(e),
+        _ => {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0901,
+                    e.span,
+                    "delays that differ between the synapses of a projection are not supported yet",
+                )
+                .help("give one constant time, or split the `connect` into several with one delay each"),
+            );
+            None
+        }
+    }
+}
+
+type Body = (Vec<hir::Ode>, Option<Vec<hir::Stmt>>, Option<Vec<hir::Stmt>>, Option<hir::MethodRef>);
+
+/// Equations and handlers.
+fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body {
+    cx.declarations(typer);
+    let odes = cx.odes(typer);
+    let (mut on_pre, mut on_post, mut method) = (None, None, None);
+    for item in &model.items {
+        use ast::ModelItemKind as K;
+        match &item.kind {
+            K::On { event, body } => {
+                let slot = match event.node.as_str() {
+                    "pre" => {
+                        let stmts = cx.handler(body, true, typer);
+                        (&mut on_pre, stmts)
+                    }
+                    "post" => {
+                        let stmts = cx.handler(body, false, typer);
+                        (&mut on_post, stmts)
+                    }
+                    other => {
+                        typer.error(unknown_event(other, event.span));
+                        continue;
+                    }
+                };
+                if slot.0.is_some() {
+                    typer.error(
+                        Diagnostic::new(Code::E0308, item.span, format!("there are two `on {}` blocks", event.node))
+                            .help("put all statements into one"),
+                    );
+                }
+                *slot.0 = Some(slot.1);
+            }
+            K::Method(m) => method = neuron::method(m, typer),
+            K::Spike { .. } | K::Refractory { .. } => typer.error(Diagnostic::new(
+                Code::E0308,
+                item.span,
+                "a synapse does not spike: this belongs into a neuron",
+            )),
+            K::Event { .. } => typer.error(
+                Diagnostic::new(Code::E0901, item.span, "custom events are not supported yet")
+                    .note("synapses only know `on pre` and `on post` so far"),
+            ),
+            K::Every { .. } => {
+                typer.error(Diagnostic::new(Code::E0901, item.span, "periodic code (`every`) is not supported yet"));
+            }
+            K::Inject(_) => typer.error(
+                Diagnostic::new(Code::E0901, item.span, "continuous coupling (`inject`) is not supported yet")
+                    .help("`deliver` in `on pre` adds to the target when a spike arrives"),
+            ),
+            _ => {}
+        }
+    }
+    (odes, on_pre, on_post, method)
+}
+
+fn unknown_event(name: &str, span: Span) -> Diagnostic {
+    let d = Diagnostic::new(Code::E0104, span, format!("a synapse has no event `{name}`"));
+    if name == "spike" {
+        d.help("the pre neuron's spike is `on pre`, the post neuron's `on post`")
+    } else {
+        d.help("write `on pre` or `on post`")
+    }
+}
