@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("backend", &["lir"]),
     ("builtins", &[]),
-    ("cli", &["backend", "data", "diag", "driver", "hir", "lir", "script", "source", "units"]),
+    ("cli", &["backend", "codegen", "data", "diag", "driver", "hir", "lir", "sched", "script", "source", "units"]),
     ("codegen", &["builtins", "hir", "lir", "methods", "sched"]),
     ("connect", &["diag", "rng"]),
     ("data", &["diag"]),
@@ -23,8 +23,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "runtime",
         &[
-            "backend", "builtins", "codegen", "connect", "data", "diag", "hir", "lir", "methods", "rng", "sched", "script",
-            "source",
+            "backend", "builtins", "codegen", "connect", "data", "diag", "hir", "lir", "methods", "rng", "sched",
+            "script", "source",
         ],
     ),
     ("sched", &["builtins", "diag", "hir", "methods", "script", "source"]),
