@@ -1,1 +1,232 @@
-//! (to come)
+//! A session: source files and options, and the passes in order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::backend::Backend;
+use crate::diag::{Code, Diagnostic, Severity, Sink};
+use crate::hir::{self, Model, Precision};
+use crate::runtime::build::BuildTimes;
+use crate::runtime::wiring::Files;
+use crate::runtime::{self, Network};
+use crate::sched::{self, Uses};
+use crate::script::walk;
+use crate::sema;
+use crate::source::{FileId, SourceMap};
+use crate::syntax::{self, ast};
+
+/// What executes programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendKind {
+    /// Machine code by Cranelift.
+    Jit,
+    /// The reference interpreter.
+    Interp,
+}
+
+/// What the command line says about a model.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `--set NAME=VALUE`, in order.
+    pub set: Vec<(String, String)>,
+    /// `--precision`
+    pub precision: Option<Precision>,
+    /// `--seed`
+    pub seed: Option<u64>,
+    /// `--threads`
+    pub threads: Option<usize>,
+}
+
+/// One model file with everything found out about it.
+pub struct Session {
+    /// The source texts.
+    pub sources: SourceMap,
+    /// The model file.
+    pub path: PathBuf,
+    /// What was reported.
+    pub sink: Sink,
+    /// The tree, once read.
+    pub tree: Option<ast::File>,
+    /// The checked model; `None` after an error.
+    pub model: Option<Arc<Model>>,
+    /// From reading the source to the checked model.
+    pub front: Duration,
+}
+
+impl Session {
+    /// Reads and checks a model file.
+    #[must_use]
+    pub fn open(path: &Path, settings: &Settings) -> Self {
+        let start = Instant::now();
+        let mut session = Self {
+            sources: SourceMap::default(),
+            path: path.to_owned(),
+            sink: Sink::default(),
+            tree: None,
+            model: None,
+            front: Duration::ZERO,
+        };
+        match read(path) {
+            Ok(text) => session.check(&text, settings),
+            Err(d) => session.sink.push(d),
+        }
+        session.front = start.elapsed();
+        session
+    }
+
+    /// Checks a text as if it stood in `path`.
+    #[must_use]
+    pub fn from_text(path: &Path, text: &str, settings: &Settings) -> Self {
+        let start = Instant::now();
+        let mut session = Self {
+            sources: SourceMap::default(),
+            path: path.to_owned(),
+            sink: Sink::default(),
+            tree: None,
+            model: None,
+            front: Duration::ZERO,
+        };
+        session.check(text, settings);
+        session.front = start.elapsed();
+        session
+    }
+
+    fn check(&mut self, text: &str, settings: &Settings) {
+        let id = self.sources.add(self.path.display().to_string(), text);
+        let prelude = sema::add_prelude(&mut self.sources);
+        let mut options = sema::Options {
+            set: Vec::new(),
+            precision: settings.precision,
+            seed: settings.seed,
+            threads: settings.threads,
+        };
+        for (name, value) in &settings.set {
+            options.set.push(self.set_source(name, value));
+        }
+        let (tree, faults) = syntax::parse(id, text);
+        self.sink.items.extend(faults);
+        let model = sema::check(&tree, prelude, &self.sources, &options, &mut self.sink);
+        self.tree = Some(tree);
+        if !self.sink.has_errors() {
+            self.model = model.map(Arc::new);
+        }
+        // In order of the source, the model file first.
+        self.sink.items.sort_by_key(|d| d.primary.as_ref().map_or((FileId(0), 0), |l| (l.span.file, l.span.start)));
+    }
+
+    fn set_source(&mut self, name: &str, value: &str) -> FileId {
+        self.sources.add("--set", format!("param {name} = {value}"))
+    }
+
+    /// Whether an error was reported.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.sink.has_errors() || self.model.is_none()
+    }
+
+    /// The folder of the model file.
+    #[must_use]
+    pub fn model_dir(&self) -> PathBuf {
+        self.path.parent().map(Path::to_path_buf).unwrap_or_default()
+    }
+
+    /// What protocols do to variables.
+    #[must_use]
+    pub fn uses(model: &Model) -> Uses {
+        Uses {
+            assigned: model.script.assigned.union(&model.script.reset).copied().collect(),
+            read: model.script.read.clone(),
+            thaws: walk::thaws(&model.script),
+        }
+    }
+
+    /// Builds the network.
+    ///
+    /// # Errors
+    /// See [`runtime::build()`].
+    pub fn build(&self, model: &Arc<Model>, backend: BackendKind) -> Result<(Network, BuildTimes), Vec<Diagnostic>> {
+        let options = runtime::Options {
+            backend: backend_of(backend),
+            files: Files { model_dir: self.model_dir() },
+            memory_limit: memory_limit(),
+        };
+        runtime::build(model.clone(), Self::uses(model), &options)
+    }
+
+    /// Plans without building, so that faults of methods and placement are found by `check` too.
+    pub fn plan_only(&mut self) {
+        if let Some(model) = self.model.clone()
+            && let Err(errors) = sched::build(&model, &Self::uses(&model), &std::collections::BTreeSet::new())
+        {
+            self.sink.items.extend(errors);
+        }
+        if self.sink.has_errors() {
+            self.model = None;
+        }
+    }
+}
+
+/// The back end of a kind. Without the feature `jit` only the interpreter exists.
+#[must_use]
+pub fn backend_of(kind: BackendKind) -> Arc<dyn Backend + Send + Sync> {
+    match kind {
+        #[cfg(feature = "jit")]
+        BackendKind::Jit => Arc::new(crate::backend::cranelift::CraneliftJit::default()),
+        _ => Arc::new(crate::backend::interp::Interp),
+    }
+}
+
+/// Reads a source file; anything but a readable text of sane size is a diagnostic.
+fn read(path: &Path) -> Result<String, Diagnostic> {
+    let cannot = |e: &std::io::Error| {
+        Diagnostic::without_span(Code::E0801, format!("cannot read `{}`: {e}", path.display()))
+            .help("check the name and the folder of the file")
+    };
+    let meta = std::fs::metadata(path).map_err(|e| cannot(&e))?;
+    if meta.is_dir() {
+        return Err(Diagnostic::without_span(
+            Code::E0801,
+            format!("`{}` is a folder, not a model file", path.display()),
+        ));
+    }
+    if meta.len() > syntax::MAX_SOURCE as u64 {
+        return Err(Diagnostic::without_span(
+            Code::E0006,
+            format!(
+                "`{}` has {} bytes; a source file may have at most {}",
+                path.display(),
+                meta.len(),
+                syntax::MAX_SOURCE
+            ),
+        ));
+    }
+    let bytes = std::fs::read(path).map_err(|e| cannot(&e))?;
+    syntax::decode(&bytes, &path.display().to_string())
+}
+
+/// The most memory a network may take: four fifths of what the machine has free, 16 GiB where that is unknown.
+#[must_use]
+pub fn memory_limit() -> f64 {
+    let fallback = 16.0 * f64::from(1 << 30);
+    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return fallback };
+    text.lines()
+        .find_map(|l| l.strip_prefix("MemAvailable:"))
+        .and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<f64>().ok())
+        .map_or(fallback, |kib| kib * 1024.0 * 0.8)
+}
+
+/// Whether diagnostics of a severity are among those reported.
+#[must_use]
+pub fn count(sink: &Sink, severity: Severity) -> usize {
+    sink.items.iter().filter(|d| d.severity == severity).count()
+}
+
+/// The precision in words.
+#[must_use]
+pub fn precision_name(p: hir::Precision) -> &'static str {
+    match p {
+        Precision::F32 => "f32",
+        Precision::F64 => "f64",
+    }
+}

@@ -2,6 +2,7 @@
 //! measurement.
 
 #![cfg(all(feature = "jit", target_os = "linux"))]
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
 
 mod support;
 

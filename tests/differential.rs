@@ -3,6 +3,7 @@
 //! and SSE4.1.
 
 #![cfg(feature = "jit")]
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
 
 mod support;
 
@@ -686,6 +687,41 @@ fn loop_counters_reach_the_end_of_i32() {
     agree("counter", &p, &vec![Buf::zeros(Scalar::I32, 2)]);
     let got = run(&NATIVE, &p, &vec![Buf::zeros(Scalar::I32, 2)], &[]).unwrap();
     assert_eq!(got[0], Buf::I32(vec![2, (i32::MAX - 5) ^ (i32::MAX - 2)]));
+}
+
+/// Nobody writes the buffer and the index does not change in the loop: but the load must not run in front of a loop that
+/// does not run, nor in front of a choice, where the index may be outside.
+#[test]
+fn loads_do_not_run_before_what_guards_them() {
+    let mut w = Writer::new(2);
+    let (far, n) = (w.param(0), w.param(1));
+    let zero = w.i32(0);
+    let start = w.f32(0.5);
+    let sum = w.fold((zero, n, 1), &[start], |w, i, sum| {
+        let x = w.load(BufId(0), Scalar::F32, far, 1);
+        let seven = w.i32(7);
+        let inside = w.cmp(CmpOp::Lt, far, seven);
+        let y = w.choose(inside, |w| vec![w.load(BufId(0), Scalar::F32, far, 1)], |_| vec![start]);
+        let more = w.bin(BinOp::Add, sum[0], x);
+        let more = w.bin(BinOp::Add, more, y[0]);
+        let _ = i;
+        vec![more]
+    });
+    let three = w.i32(3);
+    let later = w.fold((zero, three, 1), &[start], |w, _, sum| {
+        let one = w.i32(1);
+        let some = w.cmp(CmpOp::Ge, n, one);
+        let y = w.choose(some, |w| vec![w.load(BufId(0), Scalar::F32, far, 1)], |_| vec![start]);
+        vec![w.bin(BinOp::Add, sum[0], y[0])]
+    });
+    w.store(BufId(1), zero, sum[0]);
+    let one = w.i32(1);
+    w.store(BufId(1), one, later[0]);
+    let p = program(vec![buffer("x", Scalar::F32, 8), buffer("y", Scalar::F32, 2)], w.finish("f"));
+    let buffers = vec![Buf::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), Buf::zeros(Scalar::F32, 2)];
+    for args in [[1 << 30, 0], [i32::MIN, 0], [5, 0], [5, 3], [7, 2]] {
+        disagreement(&p, &buffers, &args, &ALL).unwrap();
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The parser against the shipped models, the shapes of trees, faults and hostile text.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -400,6 +402,27 @@ fn reserved_words_as_names_are_named() {
 }
 
 #[test]
+fn messages_say_what_was_expected_and_what_was_found() {
+    for (text, message) in [
+        ("experiment e { run }", "expected a value after `run`, found `}`"),
+        ("let a =", "expected a value after `=`, found the end of the file"),
+        ("let a =\nlet b = 2", "expected a value after `=`, found the end of the line"),
+        ("neuron { }", "expected a name after `neuron`, found `{`"),
+        ("population E 400: M()", "expected `:` after `E`, found `400`"),
+        ("let c = (a b)", "expected `)` or an operator after `a`, found `b`"),
+        ("connect A -> via x", "expected a name after `->`, found `via`"),
+        ("let d = if a then b", "expected `else` after `b`, found the end of the file"),
+        ("nueron A { }", "`nueron` does not begin a declaration"),
+        ("run 1 s", "`run` does not begin a declaration"),
+        ("neuron A { x = 3 }", "`x` is assigned outside a block"),
+    ] {
+        let found = faults(text);
+        assert_eq!(found.len(), 1, "{text}");
+        assert_eq!(found[0].message, message);
+    }
+}
+
+#[test]
 fn messages_never_show_names_of_grammar_rules() {
     let rules = ["expr", "ident", "_tail", "_level", "kw_", "postfix", "lbrace", "rparen", "nobound", "EOI", "stmt"];
     let texts = [
@@ -622,4 +645,27 @@ fn check_spans(text: &str, found: &[Diagnostic]) -> Result<(), TestCaseError> {
         prop_assert!(fault.primary.is_some() && fault.code != Code::E0900, "{fault:?}");
     }
     Ok(())
+}
+
+#[test]
+fn the_examples_of_the_grammar_s_description_parse() {
+    let readme = fs::read_to_string("grammar/README.md").unwrap();
+    let table = readme.split("## One example per rule").nth(1).unwrap().split("## Limits").next().unwrap();
+    let mut tried = 0;
+    for line in table.lines().filter(|l| l.starts_with("| `")) {
+        let examples = line.trim_matches(['|', ' ']).split(" | ").nth(1).unwrap().trim();
+        for example in examples.split('`').skip(1).step_by(2) {
+            let example = example.replace(" … ", " ");
+            let places = [
+                example.clone(),
+                format!("neuron A {{ {example} }}"),
+                format!("experiment e {{ {example} }}"),
+                format!("param {example}"),
+                format!("let x = {example}"),
+            ];
+            assert!(places.iter().any(|p| faults(p).is_empty()), "{example}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 50, "{tried}");
 }

@@ -337,3 +337,77 @@ fn math(f: MathFn, scalar: Scalar, a: u64, b: u64) -> u64 {
 fn defined(bits: Option<u64>) -> Result<u64, BackendError> {
     bits.ok_or_else(|| BackendError::Invalid("an operation on a type that it does not have".to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lir::text;
+
+    fn run(text: &str, args: &[i32], buffers: &mut Buffers) -> Result<(), BackendError> {
+        Interp.compile(&text::parse(text).unwrap())?.session(buffers)?.call(FuncId(0), args)
+    }
+
+    #[test]
+    fn loops_carry_values_in_parallel() {
+        // Fibonacci by swapping: both next values are read before either parameter changes.
+        let text = "buffer b0 \"x\": i32[1]
+            fn f0 \"go\"(v0) {
+              v1: i32 = const i32 0
+              v2: i32 = const i32 1
+              for v3 = v1 to v0 step 1 with (v4: i32, v5: i32) = (v1, v2) { v6: i32 = add v4, v5 } -> (v7: i32, v8: i32) = (v5, v6)
+              store b0[v1], v7
+            }";
+        let mut buffers = vec![Buf::I32(vec![0])];
+        run(text, &[30], &mut buffers).unwrap();
+        assert_eq!(buffers, [Buf::I32(vec![832_040])]);
+    }
+
+    #[test]
+    fn lanes_are_summed_in_the_fixed_order() {
+        let text = "buffer b0 \"x\": f32[8]
+            fn f0 \"go\"(v0) {
+              v1: f32x4 = load 4 b0[v0]
+              v2: f32 = sum v1
+              v3: i32 = const i32 4
+              store b0[v3], v2
+            }";
+        let mut buffers = vec![Buf::F32(vec![1e8, 1.0, -1e8, 1.0, 0.0, 0.0, 0.0, 0.0])];
+        run(text, &[0], &mut buffers).unwrap();
+        assert_eq!(buffers[0].get_f64(4), Some(2.0));
+    }
+
+    #[test]
+    fn wrong_indices_buffers_and_calls_are_errors() {
+        let text = "buffer b0 \"x\": f32[8] fn f0 \"go\"(v0) { v1: f32 = load b0[v0] store b0[v0], v1 }";
+        let outside =
+            |index| BackendError::OutOfBounds { function: "go".to_owned(), buffer: "x".to_owned(), index, len: 8 };
+        let mut buffers = vec![Buf::F32(vec![0.0; 8])];
+        assert_eq!(run(text, &[7], &mut buffers), Ok(()));
+        assert_eq!(run(text, &[8], &mut buffers), Err(outside(8)));
+        assert_eq!(run(text, &[-1], &mut buffers), Err(outside(-1)));
+        assert!(matches!(run(text, &[], &mut buffers), Err(BackendError::Call(_))));
+        assert!(matches!(run(text, &[0], &mut vec![Buf::F32(vec![0.0; 7])]), Err(BackendError::Buffer(_))));
+        assert!(matches!(run(text, &[0], &mut vec![Buf::F64(vec![0.0; 8])]), Err(BackendError::Buffer(_))));
+        assert!(matches!(run(text, &[0], &mut vec![]), Err(BackendError::Buffer(_))));
+        let broken = "fn f0 \"go\"(v0) { v1: i32 = add v0, v2 unused v2: i32 }";
+        assert!(text::parse(broken).is_err());
+        let broken = "fn f0 \"go\"(v0) { unused v2: i32  v1: i32 = add v0, v2 }";
+        assert!(matches!(run(broken, &[0], &mut vec![]), Err(BackendError::Invalid(_))));
+    }
+
+    #[test]
+    fn integers_follow_the_contract_at_the_edges() {
+        use crate::lir::BinOp::{FloorDiv, Mod, Sar, Shl, Shr};
+        let of = |op, a: i32, b: i32| {
+            eval::bin(op, Scalar::I32, u64::from(a as u32), u64::from(b as u32)).unwrap() as u32 as i32
+        };
+        assert_eq!([of(Mod, -7, 3), of(Mod, 7, -3), of(Mod, 7, 0), of(Mod, i32::MIN, -1)], [2, -2, 0, 0]);
+        assert_eq!(
+            [of(FloorDiv, -7, 3), of(FloorDiv, 7, -3), of(FloorDiv, 7, 0), of(FloorDiv, i32::MIN, -1)],
+            [-3, -3, 0, i32::MIN]
+        );
+        assert_eq!([of(Shl, 1, 33), of(Sar, -8, 33), of(Shr, -8, 33)], [2, -4, 0x7fff_fffc]);
+        let cast = |x: f32| eval::cast(Scalar::F32, Scalar::I32, u64::from(x.to_bits())).unwrap() as u32 as i32;
+        assert_eq!([cast(-1.9), cast(f32::NAN), cast(3e9), cast(f32::NEG_INFINITY)], [-1, 0, i32::MAX, i32::MIN]);
+    }
+}

@@ -805,7 +805,6 @@ impl Shape<'_> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 mod tests {
     use super::*;
     use crate::backend::interp::Interp;

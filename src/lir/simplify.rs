@@ -373,3 +373,80 @@ impl Renumber<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lir::text;
+
+    /// The body after simplification, one line a statement.
+    fn simple(body: &str) -> Vec<String> {
+        let text = format!("buffer b0 \"x\": f32[64] buffer b1 \"k\": i32[64] fn f0 \"go\"(v0) {{ {body} }}");
+        let mut p = text::parse(&text).unwrap();
+        crate::lir::verify::verify(&p, crate::lir::verify::Level::Element).unwrap();
+        simplify(&mut p);
+        crate::lir::verify::verify(&p, crate::lir::verify::Level::Element).unwrap();
+        let out = p.to_string();
+        let lines = out.lines().skip_while(|l| !l.starts_with("fn")).skip(1).map(|l| l.trim().to_owned());
+        let mut lines: Vec<String> = lines.collect();
+        lines.pop();
+        lines
+    }
+
+    #[test]
+    fn constants_fold_exactly() {
+        assert_eq!(
+            simple("v1: f32 = const f32 0.1  v2: f32 = const f32 0.2  v3: f32 = fma v1, v2, v1  store b0[v0], v3"),
+            [format!("v1: f32 = const f32 {:?}", 0.1f32.mul_add(0.2, 0.1)), "store b0[v0], v1".to_owned()]
+        );
+        assert_eq!(
+            simple("v1: i32 = const i32 -7  v2: i32 = const i32 3  v3: i32 = mod v1, v2  store b1[v0], v3"),
+            ["v1: i32 = const i32 2", "store b1[v0], v1"]
+        );
+        // A transcendental waits for its expansion.
+        assert_eq!(simple("v1: f32 = const f32 0.1  v2: f32 = exp v1  store b0[v0], v2").len(), 3);
+    }
+
+    #[test]
+    fn identities_respect_signed_zero_and_nan() {
+        let kept = |op: &str, c: &str| {
+            simple(&format!("v1: f32 = load b0[v0]  v2: f32 = const f32 {c}  v3: f32 = {op} v1, v2  store b0[v0], v3"))
+                .len()
+        };
+        assert_eq!([kept("mul", "1.0"), kept("div", "1.0"), kept("sub", "0.0")], [2, 2, 2]);
+        assert_eq!([kept("add", "0.0"), kept("mul", "0.0"), kept("sub", "-0.0"), kept("add", "-0.0")], [4, 4, 4, 4]);
+        assert_eq!(
+            simple("v1: f32 = load b0[v0]  v2: bool = eq v1, v1  v3: f32 = select v2, v1, v1  store b0[v0], v3").len(),
+            2
+        );
+    }
+
+    #[test]
+    fn unused_and_impossible_code_goes() {
+        assert_eq!(
+            simple(
+                "v1: f32 = load b0[v0]  v2: bool = const bool false  if v2 { store b0[v0], v1 }
+                 for v3 = v0 to v0 step 1 { v4: f32 = load b0[v3] }"
+            ),
+            Vec::<String>::new()
+        );
+        let taken = simple(
+            "v1: bool = const bool true  if v1 { v2: i32 = add v0, v0 } else { v3: i32 = sub v0, v0 } -> (v4: i32) = (v2) else (v3)  store b1[v0], v4",
+        );
+        assert_eq!(taken, ["v1: i32 = add v0, v0", "store b1[v0], v1"]);
+        let never = simple(
+            "v1: i32 = const i32 4  for v2 = v1 to v1 step 1 with (v3: i32) = (v0) { v4: i32 = add v3, v3 } -> (v5: i32) = (v4)  store b1[v0], v5",
+        );
+        assert_eq!(never, ["store b1[v0], v0"]);
+    }
+
+    #[test]
+    fn constants_are_shared_only_where_they_are_visible() {
+        let lines = simple(
+            "v1: i32 = const i32 0  v5: bool = lt v0, v1
+             if v5 { v2: i32 = const i32 5  store b1[v0], v2 } else { v3: i32 = const i32 5  store b1[v0], v3  v4: i32 = const i32 0  store b1[v4], v4 }",
+        );
+        assert_eq!(lines.iter().filter(|l| l.contains("const i32 5")).count(), 2);
+        assert_eq!(lines.iter().filter(|l| l.contains("const i32 0")).count(), 1);
+    }
+}

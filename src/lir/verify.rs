@@ -567,3 +567,223 @@ fn marked(f: &For) -> Vec<String> {
     }
     broken
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lir::{Const, text};
+
+    /// A function over `f32` b0, `i32` b1, `i32` b2, `f64` b3, `i64` b4 with a parameter `v0` and some values of every kind.
+    fn function(body: &str) -> Program {
+        let text = format!(
+            "buffer b0 \"x\": f32[64] buffer b1 \"list\": i32[64] buffer b2 \"count\": i32[1]
+             buffer b3 \"y\": f64[64] buffer b4 \"k\": i64[64]
+             fn f0 \"go\"(v0) {{
+               v1: f32 = const f32 1.5  v2: f64 = const f64 2.5  v3: i64 = const i64 3  v4: bool = const bool true
+               {body}
+             }}"
+        );
+        text::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+    }
+
+    #[track_caller]
+    fn refused(level: Level, body: &str, words: &str) {
+        let errors = verify(&function(body), level).expect_err(body);
+        assert!(errors.iter().any(|e| e.contains(words)), "{errors:?} should say {words:?}");
+    }
+
+    #[track_caller]
+    fn accepted(level: Level, body: &str) {
+        verify(&function(body), level).unwrap_or_else(|e| panic!("{e:?} in {body}"));
+    }
+
+    #[test]
+    fn names_and_buffers() {
+        let mut p = function("");
+        verify(&p, Level::Element).unwrap();
+        p.buffers[1].name = "x".to_owned();
+        p.buffers[2].name = "a b".to_owned();
+        p.buffers[3].scalar = Scalar::Bool;
+        p.functions.push(p.functions[0].clone());
+        p.functions.push(Function { name: String::new(), ..p.functions[0].clone() });
+        let errors = verify(&p, Level::Lane).unwrap_err().join("\n");
+        for words in
+            ["name x is taken", "\"a b\" is not a name", "holds bool", "function name go is taken", "\"\" is not"]
+        {
+            assert!(errors.contains(words), "{errors}: {words}");
+        }
+    }
+
+    #[test]
+    fn parameters_and_types() {
+        let mut p = function("v5: i32 = add v0, v0");
+        p.functions[0].types[0] = Ty::F32;
+        let errors = verify(&p, Level::Lane).unwrap_err().join("\n");
+        assert!(errors.contains("parameter v0 is not i32"), "{errors}");
+        p.functions[0].types.truncate(3);
+        let errors = verify(&p, Level::Lane).unwrap_err().join("\n");
+        assert!(errors.contains("v5 has no type"), "{errors}");
+        refused(Level::Lane, "v5: f32x2 = splat 2 v1", "which does not exist");
+        refused(Level::Lane, "v5: f64x4 = splat 4 v2", "Splat");
+    }
+
+    #[test]
+    fn single_definition_and_scopes() {
+        refused(Level::Lane, "v5: i32 = add v0, v0  v5: i32 = add v0, v0", "defined twice");
+        refused(Level::Lane, "v5: i32 = add v6, v0  v6: i32 = add v0, v0", "v6 is used where");
+        refused(
+            Level::Lane,
+            "for v5 = v0 to v0 step 1 { v6: i32 = add v5, v5 } v7: i32 = add v6, v0",
+            "v6 is used where",
+        );
+        refused(Level::Lane, "for v5 = v0 to v0 step 1 { } v6: i32 = add v5, v0", "v5 is used where");
+        refused(Level::Lane, "if v4 { v5: i32 = add v0, v0 } else { v6: i32 = add v5, v0 }", "v5 is used where");
+        accepted(
+            Level::Lane,
+            "if v4 { v5: i32 = add v0, v0 } else { v6: i32 = sub v0, v0 } -> (v7: i32) = (v5) else (v6)",
+        );
+    }
+
+    #[test]
+    fn operations() {
+        for (body, words) in [
+            ("v5: f32 = add v1, v2", "v1 is f32, but v2 is f64"),
+            ("v5: i32 = const f32 1.0", "gives f32"),
+            ("v5: bool = add v4, v4", "Add"),
+            ("v5: i32 = div v0, v0", "Div"),
+            ("v5: f32 = and v1, v1", "And"),
+            ("v5: f32 = shl v1, v1", "Shl"),
+            ("v5: f32 = mod v1, v1", "Mod"),
+            ("v5: f32 = not v1", "Not"),
+            ("v5: i32 = sqrt v0", "Sqrt"),
+            ("v5: bool = neg v4", "Neg"),
+            ("v5: i32 = fma v0, v0, v0", "Fma"),
+            ("v5: f32 = fma v1, v1, v2", "addend"),
+            ("v5: bool = eq v4, v4", "Cmp"),
+            ("v5: f32 = select v0, v1, v1", "mask"),
+            ("v5: bool = cast bool v0", "Cast"),
+            ("v5: f32 = cast f32 v4", "Cast"),
+            ("v5: i64 = bitcast i64 v1", "Bitcast"),
+            ("v5: f32x4 = splat 4 v1  v6: f64x2 = cast f64 v5", "Cast"),
+            ("v5: f32x4 = splat 4 v1  v6: f32 = lane 4 v5", "Lane"),
+            ("v5: f32 = lane 0 v1", "Lane"),
+            ("v5: i32x4 = iota 3", "iota"),
+            ("v5: bool = any v4", "Any"),
+            ("v5: f32 = sum v1", "Sum"),
+            ("v5: f32x4 = pack (v1, v1)", "Pack"),
+            ("v5: boolx2 = pack (v4, v4)", "Pack"),
+            ("v5: f32 = call pow (v1)", "Call"),
+            ("v5: i32 = call sin (v0)", "Call"),
+            ("v5: f32 = call sin ()", "of nothing"),
+            ("v5: i32x4 = iota 4  v6: i32x4 = floordiv v5, v5", "FloorDiv"),
+        ] {
+            refused(Level::Lane, body, words);
+        }
+        accepted(
+            Level::Lane,
+            "v5: f32x4 = splat 4 v1  v6: i32x4 = cast i32 v5  v7: f32 = sum v5  v8: i32 = cast i32 v4",
+        );
+        accepted(Level::Lane, "v5: boolx2 = splat 2 v4  v6: i64x2 = cast i64 v5  v7: bool = all v5");
+        accepted(Level::Element, "v5: f32 = cast f32 v0  v6: f32 = log v5  v7: f32 = call fmod (v5, v6)");
+    }
+
+    #[test]
+    fn memory() {
+        for (body, words) in [
+            ("store b9[v0], v1", "no buffer b9"),
+            ("store b3[v0], v1", "b3 does not hold f32"),
+            ("store b0[v1], v1", "the index v1 is f32"),
+            ("v5: f64 = load b0[v0]", "gives f32"),
+            ("v5: f32x2 = load 2 b0[v0]", "Load"),
+            ("v5: i32x4 = iota 4  v6: f64x2 = gather b3[v5]", "the index"),
+            ("v5: f32 = gather b0[v0]", "the index"),
+            ("scatter b0[v0], v1", "no vector"),
+            ("v5: f32x4 = splat 4 v1  v6: i64x2 = iota 2  scatter b0[v6], v5", "the index"),
+        ] {
+            refused(Level::Lane, body, words);
+        }
+        refused(Level::Element, "append b0, b2, v0 if v4", "b0 does not hold i32");
+        refused(Level::Element, "append b1, b1, v0 if v4", "both list and count");
+        refused(Level::Element, "append b1, b2, v1 if v4", "the appended");
+        refused(Level::Element, "append b1, b2, v0 if v0", "the condition");
+    }
+
+    #[test]
+    fn loops_and_choices() {
+        for (body, words) in [
+            ("for v5 = v1 to v0 step 1 { }", "loop bound"),
+            ("for v5: i64 = v0 to v0 step 1 { }", "loop variable"),
+            ("for v5 = v0 to v0 step 0 { }", "has step 0"),
+            ("for v5 = v0 to v0 step 4000000000 { }", "has step 4000000000"),
+            ("for v5 = v0 to v0 step 1 with (v6: f32) = (v1) { } -> (v7: f32) = ()", "unequal length"),
+            ("for v5 = v0 to v0 step 1 with (v6: f32) = (v2) { } -> (v7: f32) = (v6)", "starts as f64"),
+            ("for v5 = v0 to v0 step 1 with (v6: f32) = (v1) { } -> (v7: f32) = (v2)", "continues v6"),
+            ("for v5 = v0 to v0 step 1 with (v6: f32) = (v1) { } -> (v7: f64) = (v6)", "the loop carries f32"),
+            ("if v0 { }", "the condition"),
+            ("if v4 { } -> (v5: f32) = (v1) else ()", "unequal length"),
+            ("if v4 { } -> (v5: f32) = (v1) else (v2)", "gives v5, which is f32"),
+        ] {
+            refused(Level::Lane, body, words);
+        }
+    }
+
+    #[test]
+    fn marked_loops() {
+        for (body, words) in [
+            ("vector for v5 = v0 to v0 step 2 { }", "has step 2"),
+            ("vector for v5 = v0 to v0 step 1 with (v6: f32) = (v1) { } -> (v7: f32) = (v6)", "carries values"),
+            ("vector for v5 = v0 to v0 step 1 { if v4 { } }", "inner loop or choice"),
+            ("vector for v5 = v0 to v0 step 1 { store b0[v0], v1 }", "does not vary"),
+            (
+                "vector for v5 = v0 to v0 step 1 { v6: i32 = add v5, v0  v7: f32 = load b0[v6]  store b0[v5], v7 }",
+                "but loads it at v6",
+            ),
+            (
+                "vector for v5 = v0 to v0 step 1 { append b1, b2, v5 if v4  v6: i32 = load b1[v5] }",
+                "to which it appends",
+            ),
+            ("vector for v5 = v0 to v0 step 1 { append b1, b2, v5 if v4  store b2[v5], v5 }", "to which it appends"),
+        ] {
+            refused(Level::Element, body, words);
+        }
+        // The same index, though computed twice.
+        accepted(
+            Level::Element,
+            "vector for v5 = v0 to v0 step 1 {
+               v6: i32 = add v5, v0  v7: i32 = add v0, v5  v8: f32 = load b0[v6]  store b0[v7], v8
+             }",
+        );
+    }
+
+    #[test]
+    fn levels() {
+        refused(Level::Element, "v5: f32x4 = splat 4 v1", "lane operation");
+        refused(Level::Element, "v5: f32x4 = load 4 b0[v0]", "lane operation");
+        refused(Level::Lane, "vector for v5 = v0 to v0 step 1 { }", "marked at lane level");
+        refused(Level::Lane, "append b1, b2, v0 if v4", "append at lane level");
+        refused(Level::Lane, "v5: f32 = exp v1", "Exp at lane level");
+        refused(Level::Lane, "v5: f32 = flush v1", "Flush at lane level");
+        accepted(Level::Element, "append b1, b2, v0 if v4  v5: f32 = exp v1");
+    }
+
+    #[test]
+    fn depth() {
+        let mut p = function("");
+        let mut block = Block::default();
+        for _ in 0..MAX_DEPTH + 1 {
+            let choice = If {
+                cond: Val(4),
+                then: block,
+                then_vals: vec![],
+                els: Block::default(),
+                else_vals: vec![],
+                results: vec![],
+            };
+            block = Block { stmts: vec![Stmt::If(Box::new(choice))] };
+        }
+        let cond = Stmt::Def { val: Val(4), op: Op::Const(Const::Bool(true)) };
+        block.stmts.insert(0, cond);
+        p.functions[0].body = block;
+        assert!(verify(&p, Level::Lane).unwrap_err().join("\n").contains("too deep"));
+    }
+}

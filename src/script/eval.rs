@@ -19,8 +19,8 @@ use crate::script::assign::{Source, WriteFault, assign_all, assign_at};
 use crate::script::expr::{bug, fault, var_name};
 use crate::script::host::{Effect, Host, Ran, drain};
 use crate::script::ir::{
-    AssignOp, AxisSource, BinaryOp, Body, Expr, ExprKind, LocalId, Place, PrintItem, ProcId, Program, ReadoutUse, Select,
-    Split, Stmt, StmtKind,
+    AssignOp, AxisSource, BinaryOp, Body, Expr, ExprKind, LocalId, Place, PrintItem, ProcId, Program, ReadoutUse,
+    Select, Split, Stmt, StmtKind,
 };
 use crate::script::machine::{Machine, RunKey};
 use crate::script::outcome::{Outcome, Output, Phase, Progress, show};
@@ -257,7 +257,7 @@ pub fn run_tests(
 }
 
 /// Runs one experiment or test; false if no further one should run.
-fn phase(cx: &Cx<'_>, host: &mut Host<'_>, machine: &mut dyn Machine, name: &str, body: &Body) -> bool {
+fn phase<'a>(cx: &'a Cx<'a>, host: &mut Host<'a>, machine: &mut dyn Machine, name: &str, body: &'a Body) -> bool {
     host.start_phase(name, machine.steps());
     let (wall, cpu) = (Instant::now(), cpu_seconds());
     let owner = fnv1a64(name.as_bytes());
@@ -282,7 +282,7 @@ fn phase(cx: &Cx<'_>, host: &mut Host<'_>, machine: &mut dyn Machine, name: &str
         Err(Stop::Cancelled) => host.outcome.cancelled = true,
         Err(Stop::Fault(d)) => host.outcome.diagnostics.push(*d),
     }
-    host.end_phase();
+    host.end_phase(machine.steps());
     let names = cx.model.populations.iter().map(|p| p.name.clone());
     let spikes = names.zip(host.spikes.iter().copied()).collect();
     host.outcome.phases.push(Phase {
@@ -485,9 +485,9 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
             StmtKind::Record(r) => {
                 self.direct("record", s.span)?;
-                let start = self.machine.steps();
+                let active = recording::Active::new(r, self.machine.steps()).with_locals(&self.frame);
                 if let Some(host) = self.host() {
-                    host.active.push(recording::Active::new(r, start));
+                    host.active.push(active);
                 }
             }
             StmtKind::Call { proc, args } => {
@@ -501,8 +501,12 @@ impl<'h, 'a> Interp<'h, 'a> {
     fn direct(&self, what: &str, span: Span) -> Res<()> {
         if matches!(self.out, Out::Lane(_)) {
             return Err(Stop::Fault(Box::new(
-                Diagnostic::new(Code::E0503, span, format!("`{what}` cannot stand in a batch: its samples run at the same time"))
-                    .help("move it out of the loop, or use `batch 1`"),
+                Diagnostic::new(
+                    Code::E0503,
+                    span,
+                    format!("`{what}` cannot stand in a batch: its samples run at the same time"),
+                )
+                .help("move it out of the loop, or use `batch 1`"),
             )));
         }
         Ok(())
@@ -603,7 +607,11 @@ impl<'h, 'a> Interp<'h, 'a> {
         let Some(Value::Tensor(t)) = slot else { return Err(bug(c.span, "something that is no array is indexed")) };
         let k = c.index.iter().zip(&t.shape).fold(0, |k, (&i, &len)| k * len + i as usize);
         let old = t.data.get(k).ok_or_else(|| bug(c.span, "an index is out of range"))?;
-        let new = if c.op == AssignOp::Set { c.value.clone() } else { ops::binary(operator(c.op), &old, &c.value).map_err(wrong)? };
+        let new = if c.op == AssignOp::Set {
+            c.value.clone()
+        } else {
+            ops::binary(operator(c.op), &old, &c.value).map_err(wrong)?
+        };
         match (&mut Arc::make_mut(t).data, &new) {
             (Data::F64(v), _) => v[k] = new.as_f64().unwrap_or(f64::NAN),
             (Data::F32(v), _) => v[k] = new.as_f64().unwrap_or(f64::NAN) as f32,
@@ -617,15 +625,16 @@ impl<'h, 'a> Interp<'h, 'a> {
     fn assign_var(&mut self, place: &Place, op: AssignOp, value: &Expr, span: Span) -> Res<()> {
         // One value per column or row of a matrix is applied without laying it out.
         let (inner, from) = match &value.kind {
-            ExprKind::Broadcast { value, from } if matches!(place.select, Select::AllSynapses) => match from.as_slice() {
-                [AxisSource::Repeat, AxisSource::Axis(0)] | [AxisSource::Axis(0), AxisSource::Repeat] => {
-                    (value.as_ref(), Some(from[0]))
+            ExprKind::Broadcast { value: inner, from } if matches!(place.select, Select::AllSynapses) => {
+                match from.as_slice() {
+                    [AxisSource::Repeat, AxisSource::Axis(0)] | [AxisSource::Axis(0), AxisSource::Repeat] => {
+                        (inner.as_ref(), from.first().copied())
+                    }
+                    _ => (value, None),
                 }
-                _ => (value, None),
-            },
+            }
             _ => (value, None),
         };
-        let inner = if from.is_some() { inner } else { value };
         let v = self.eval(inner)?;
         let at = self.positions(place)?;
         let key = place.key;
@@ -657,8 +666,12 @@ impl<'h, 'a> Interp<'h, 'a> {
             let name = var_name(self.cx.model, key);
             match f {
                 WriteFault::Nan(n) => Stop::Fault(Box::new(
-                    Diagnostic::new(Code::E0904, span, format!("this makes {n} values of `{name}` undefined (not a number)"))
-                        .help("look for a division by a sum that is 0, or a root of a negative number"),
+                    Diagnostic::new(
+                        Code::E0904,
+                        span,
+                        format!("this makes {n} values of `{name}` undefined (not a number)"),
+                    )
+                    .help("look for a division by a sum that is 0, or a root of a negative number"),
                 )),
                 WriteFault::Size => fault(
                     Code::E0405,
@@ -785,4 +798,3 @@ fn many(what: &str, span: Span, values: &str) -> Diagnostic {
     d.severity = Severity::Warning;
     d
 }
-

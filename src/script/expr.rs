@@ -9,8 +9,8 @@ use crate::hir::{self, View};
 use crate::rng::Stream;
 use crate::script::eval::{Flow, Interp, Res, Stop};
 use crate::script::ir::{
-    AxisName, AxisSource, BinaryOp, Expr, ExprKind, Field, IndexItem, Kind, Metric, Neurons, Over, Place, Reduction, Select,
-    Ty,
+    AxisName, AxisSource, BinaryOp, Expr, ExprKind, Field, IndexItem, Kind, Metric, Neurons, Over, Place, Reduction,
+    Select, Ty,
 };
 use crate::script::machine::{Slice, VarKey};
 use crate::script::metrics;
@@ -236,12 +236,10 @@ impl Interp<'_, '_> {
                 let x = self.eval(value)?;
                 let low = lo.as_ref().map(|x| self.eval(x)).transpose()?;
                 let high = hi.as_ref().map(|x| self.eval(x)).transpose()?;
-                let held = between(&x, low.as_ref(), high.as_ref(), *closed).map_err(|m| fault(Code::E0904, e.span, m))?;
+                let held =
+                    between(&x, low.as_ref(), high.as_ref(), *closed).map_err(|m| fault(Code::E0904, e.span, m))?;
                 let end = |v: &Option<Value>| v.as_ref().map_or(String::new(), |v| shown(v, &value.ty));
-                Ok((
-                    held == Value::Bool(true),
-                    format!("{} in {} .. {}", shown(&x, &value.ty), end(&low), end(&high)),
-                ))
+                Ok((held == Value::Bool(true), format!("{} in {} .. {}", shown(&x, &value.ty), end(&low), end(&high))))
             }
             _ => self.plain(e),
         }
@@ -369,7 +367,9 @@ impl Interp<'_, '_> {
                 let data = match other {
                     Value::Int(x) => Data::I64(vec![*x]),
                     Value::Bool(x) => Data::Bool(vec![*x]),
-                    _ => Data::F64(vec![other.as_f64().ok_or_else(|| bug(span, "something that is no number is reduced"))?]),
+                    _ => Data::F64(vec![
+                        other.as_f64().ok_or_else(|| bug(span, "something that is no number is reduced"))?,
+                    ]),
                 };
                 std::sync::Arc::new(Tensor::list(data))
             }
@@ -397,8 +397,7 @@ impl Interp<'_, '_> {
             return Err(bug(span, "a dense projection is reduced as a sparse one"));
         };
         let ends = if pre { pres } else { posts };
-        let at: Option<Vec<u32>> =
-            ends.iter().map(|&k| metrics::position(view, k).map(|k| k as u32)).collect();
+        let at: Option<Vec<u32>> = ends.iter().map(|&k| metrics::position(view, k).map(|k| k as u32)).collect();
         at.map(|v| (v, n)).ok_or_else(|| bug(span, "a synapse lies outside its projection"))
     }
 
@@ -411,7 +410,9 @@ impl Interp<'_, '_> {
                 one = match other {
                     Value::Int(x) => Data::I64(vec![*x]),
                     Value::Bool(x) => Data::Bool(vec![*x]),
-                    _ => Data::F64(vec![other.as_f64().ok_or_else(|| bug(span, "something that is no number is repeated"))?]),
+                    _ => Data::F64(vec![
+                        other.as_f64().ok_or_else(|| bug(span, "something that is no number is repeated"))?,
+                    ]),
                 };
                 (&one, Vec::new())
             }
@@ -428,9 +429,13 @@ impl Interp<'_, '_> {
         let mut steps = Vec::with_capacity(from.len());
         for source in from {
             steps.push(match source {
-                AxisSource::Axis(k) => *own.get(*k).ok_or_else(|| bug(span, "an axis that does not exist is repeated"))?,
+                AxisSource::Axis(k) => {
+                    *own.get(*k).ok_or_else(|| bug(span, "an axis that does not exist is repeated"))?
+                }
                 AxisSource::Repeat => 0,
-                AxisSource::ByPre(_) | AxisSource::ByPost(_) => return Err(bug(span, "synapses are mixed with other axes")),
+                AxisSource::ByPre(_) | AxisSource::ByPost(_) => {
+                    return Err(bug(span, "synapses are mixed with other axes"));
+                }
             });
         }
         let mut at = Vec::with_capacity(shape.iter().product());
@@ -458,7 +463,10 @@ impl Interp<'_, '_> {
         }
         let mut at = Vec::new();
         walk(&shape, &steps, start, &mut |k| at.push(k));
-        let data = t.data.gather(at.into_iter()).ok_or_else(|| fault(Code::E0402, span, "the range is outside of the array"))?;
+        let data = t
+            .data
+            .gather(at.into_iter())
+            .ok_or_else(|| fault(Code::E0402, span, "the range is outside of the array"))?;
         Ok(Tensor { shape, data }.into())
     }
 

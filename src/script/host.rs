@@ -117,8 +117,11 @@ impl<'a> Host<'a> {
         self.progress.phase_start(name);
     }
 
-    /// Gives the results of the decoders that were scored with.
-    pub(crate) fn end_phase(&mut self) {
+    /// Gives the results of the decoders that were scored with, and ends the recordings that the phase started.
+    pub(crate) fn end_phase(&mut self, now: u64) {
+        for a in self.active.iter_mut().filter(|a| a.in_body && a.end.is_none()) {
+            a.end = Some(now);
+        }
         for &r in &self.scored {
             let readout = &self.readouts[r.index()];
             if let Some(accuracy) = readout.accuracy() {
@@ -225,7 +228,10 @@ impl<'a> Host<'a> {
             ReadoutFault::Class { class, classes } => Diagnostic::new(
                 Code::E0502,
                 span,
-                format!("class {class} is not one of the {classes} classes of `{name}` (0 to {})", classes.saturating_sub(1)),
+                format!(
+                    "class {class} is not one of the {classes} classes of `{name}` (0 to {})",
+                    classes.saturating_sub(1)
+                ),
             )
             .also(readout.span, "declared here"),
             ReadoutFault::Width { expected, found } => Diagnostic::new(
@@ -235,8 +241,9 @@ impl<'a> Host<'a> {
             )
             .help("give one decoder the response of one population"),
             ReadoutFault::NothingObserved => {
-                Diagnostic::new(Code::E0502, span, format!("`{name}` has observed nothing yet"))
-                    .help(format!("call `observe({name}, …)` first, or run the experiment that does; `--load FILE` restores one"))
+                Diagnostic::new(Code::E0502, span, format!("`{name}` has observed nothing yet")).help(format!(
+                    "call `observe({name}, …)` first, or run the experiment that does; `--load FILE` restores one"
+                ))
             }
             ReadoutFault::NotFitted => Diagnostic::new(Code::E0502, span, format!("`{name}` is not fitted"))
                 .help(format!("call `fit({name})` after the observations, or restore a fitted one by `--load FILE`")),

@@ -79,7 +79,10 @@ pub fn builtin(f: Builtin, args: &[Value], int: bool) -> Result<Value, String> {
             }
             single |= matches!(t.data, Data::F32(_));
         }
-        columns.push((a.to_f64s().ok_or_else(|| format!("{} is no number", a.describe()))?, matches!(a, Value::Tensor(_))));
+        columns.push((
+            a.to_f64s().ok_or_else(|| format!("{} is no number", a.describe()))?,
+            matches!(a, Value::Tensor(_)),
+        ));
     }
     let n = shape.iter().product::<usize>();
     let mut point = vec![0.0; args.len()];
@@ -322,22 +325,25 @@ fn ints(
     a: &Value,
     b: &Value,
 ) -> Result<Value, String> {
-    let data = if let Some(flags) = compare(op, x, y) {
-        Data::Bool(flags.ok_or_else(|| misfit(a, b))?)
-    } else {
-        let f = |x: i64, y: i64| -> Option<i64> {
-            match op {
-                BinaryOp::Add => x.checked_add(y),
-                BinaryOp::Sub => x.checked_sub(y),
-                BinaryOp::Mul => x.checked_mul(y),
-                BinaryOp::Mod => x.checked_rem(y).map(|r| if r != 0 && (r < 0) != (y < 0) { r + y } else { r }),
-                BinaryOp::Pow => u32::try_from(y).ok().and_then(|y| x.checked_pow(y)),
-                _ => None,
-            }
+    let data =
+        if let Some(flags) = compare(op, x, y) {
+            Data::Bool(flags.ok_or_else(|| misfit(a, b))?)
+        } else {
+            let f = |x: i64, y: i64| -> Option<i64> {
+                match op {
+                    BinaryOp::Add => x.checked_add(y),
+                    BinaryOp::Sub => x.checked_sub(y),
+                    BinaryOp::Mul => x.checked_mul(y),
+                    BinaryOp::Mod => x.checked_rem(y).map(|r| if r != 0 && (r < 0) != (y < 0) { r + y } else { r }),
+                    BinaryOp::Pow => u32::try_from(y).ok().and_then(|y| x.checked_pow(y)),
+                    _ => None,
+                }
+            };
+            let out: Option<Vec<i64>> = zip(x, y, f).ok_or_else(|| misfit(a, b))?.into_iter().collect();
+            Data::I64(out.ok_or(
+                "the result is no whole number that can be held: a division by 0, a negative power, or too large",
+            )?)
         };
-        let out: Option<Vec<i64>> = zip(x, y, f).ok_or_else(|| misfit(a, b))?.into_iter().collect();
-        Data::I64(out.ok_or("the result is no whole number that can be held: a division by 0, a negative power, or too large")?)
-    };
     Ok(Tensor { shape: shape.to_vec(), data }.into())
 }
 

@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::data::npz::{NpyArray, NpyData, read_npz_some, write_atomically, write_npz};
+use crate::data::{NpyArray, NpyData, read_npz_some, write_atomically, write_npz};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::hir::{self, Role, VarId};
 use crate::script::assign::{Source, assign_all};
@@ -31,6 +31,8 @@ pub(crate) struct Active {
     start: u64,
     /// The step at which it ended.
     pub end: Option<u64>,
+    /// Whether it stands in an experiment, with which it ends.
+    pub in_body: bool,
     /// Locals as they were when it started.
     frame: Vec<Option<Value>>,
     /// The step sampled last.
@@ -50,12 +52,22 @@ pub(crate) struct Table {
 impl Active {
     pub(crate) fn new(record: &Record, start: u64) -> Self {
         let columns = vec![(Vec::new(), Vec::new()); record.items.len()];
-        Self { record: record.clone(), start, end: None, frame: Vec::new(), last: None, times: Vec::new(), columns }
+        Self {
+            record: record.clone(),
+            start,
+            end: None,
+            in_body: false,
+            frame: Vec::new(),
+            last: None,
+            times: Vec::new(),
+            columns,
+        }
     }
 
     /// The same with the locals of the block in which it stands.
     pub(crate) fn with_locals(mut self, frame: &[Option<Value>]) -> Self {
         self.frame = frame.to_vec();
+        self.in_body = true;
         self
     }
 
@@ -131,10 +143,14 @@ impl Host<'_> {
             table.columns = columns;
         } else if table.columns != columns {
             return Err(Stop::Fault(Box::new(
-                Diagnostic::new(Code::E0502, span, "this `log` has other columns than the rows before it in the same file")
-                    .note(format!("before: {}", table.columns.join(", ")))
-                    .note(format!("now: {}", columns.join(", ")))
-                    .help("give it the same names, or another file"),
+                Diagnostic::new(
+                    Code::E0502,
+                    span,
+                    "this `log` has other columns than the rows before it in the same file",
+                )
+                .note(format!("before: {}", table.columns.join(", ")))
+                .note(format!("now: {}", columns.join(", ")))
+                .help("give it the same names, or another file"),
             )));
         }
         table.rows.push(row);
@@ -253,7 +269,10 @@ fn arrays(host: &Host<'_>, active: &Active, dt: f64) -> Vec<(String, NpyArray)> 
             Recorded::Value { .. } => {
                 let mut all = vec![active.times.len() as u64];
                 all.extend(shape);
-                out.push((unused(&out, item.name.clone()), NpyArray { shape: all, data: NpyData::F64(column.clone()) }));
+                out.push((
+                    unused(&out, item.name.clone()),
+                    NpyArray { shape: all, data: NpyData::F64(column.clone()) },
+                ));
                 let t = NpyArray::vector(NpyData::F64(active.times.clone()));
                 out.push((unused(&out, format!("{}.t", item.name)), t));
             }
@@ -309,7 +328,10 @@ pub(crate) fn load(interp: &mut Interp<'_, '_>, path: &str, vars: &[NamedVar], s
     let env = cx.env;
     // What this run saved goes before an older file of the same name.
     let candidates = [
-        interp.host().map(|h| h.output_path(path)).filter(|p| interp.host().is_some_and(|h| h.outcome.files.contains(p))),
+        interp
+            .host()
+            .map(|h| h.output_path(path))
+            .filter(|p| interp.host().is_some_and(|h| h.outcome.files.contains(p))),
         Some(env.model_dir.join(path)),
         Some(PathBuf::from(path)),
         env.out_dir.as_ref().map(|d| d.join(path)),
@@ -330,7 +352,8 @@ pub(crate) fn load(interp: &mut Interp<'_, '_>, path: &str, vars: &[NamedVar], s
             )));
         };
         let unit = unit_of(file.get(&format!("{}.unit", var.name)));
-        restore(interp.machine, cx, var, array, unit.as_deref(), path).map_err(|d| Stop::Fault(Box::new(at_var(d, var.span))))?;
+        restore(interp.machine, cx, var, array, unit.as_deref(), path)
+            .map_err(|d| Stop::Fault(Box::new(at_var(d, var.span))))?;
     }
     Ok(())
 }
@@ -382,8 +405,12 @@ fn put(
     let here = shape_of(model, key, target.rows, target.cols);
     if array.shape != here {
         let words = |s: &[u64]| describe(&s.iter().map(|&n| n as usize).collect::<Vec<_>>());
-        return Err(misfit(format!("`{name}` in `{path}` has {}, and this network has {}", words(&array.shape), words(&here)))
-            .help("set the same sizes (`--set`), or train this network anew"));
+        return Err(misfit(format!(
+            "`{name}` in `{path}` has {}, and this network has {}",
+            words(&array.shape),
+            words(&here)
+        ))
+        .help("set the same sizes (`--set`), or train this network anew"));
     }
     let values: Vec<f64> = array.data.to_f64().into_iter().map(|x| x * factor).collect();
     if let Some(bad) = values.iter().find(|x| x.is_nan()) {

@@ -49,8 +49,6 @@ macro_rules! map_kind {
     };
 }
 
-pub(crate) use {each_kind, map_kind};
-
 impl Data {
     /// Number of elements.
     #[must_use]

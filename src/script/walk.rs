@@ -1,6 +1,6 @@
 //! Walking over expressions.
 
-use crate::script::ir::{Expr, ExprKind, IndexItem, Neurons, Select};
+use crate::script::ir::{Expr, ExprKind, IndexItem, Neurons, Program, Select, Stmt, StmtKind};
 
 /// Whether the test holds for the expression or any part of it.
 pub(crate) fn any(e: &Expr, test: &mut dyn FnMut(&Expr) -> bool) -> bool {
@@ -76,4 +76,33 @@ pub fn select(s: &Select, f: &mut dyn FnMut(&Expr)) {
 
 fn neurons(n: &Neurons, f: &mut dyn FnMut(&Expr)) {
     n.at.iter().for_each(f);
+}
+
+/// Whether a test holds for some statement of a block or of the blocks in it.
+pub fn any_stmt(stmts: &[Stmt], test: &mut dyn FnMut(&Stmt) -> bool) -> bool {
+    stmts.iter().any(|s| {
+        test(s)
+            || match &s.kind {
+                StmtKind::If { then, els, .. } => any_stmt(then, test) || any_stmt(els, test),
+                StmtKind::ForRange { body, .. }
+                | StmtKind::ForEach { body, .. }
+                | StmtKind::While { body, .. }
+                | StmtKind::Repeat { body, .. } => any_stmt(body, test),
+                StmtKind::ForSamples(l) => any_stmt(&l.body, test),
+                _ => false,
+            }
+    })
+}
+
+/// Whether some protocol thaws a variable.
+#[must_use]
+pub fn thaws(program: &Program) -> bool {
+    let mut test = |s: &Stmt| matches!(s.kind, StmtKind::Thaw(_));
+    let bodies = program
+        .experiments
+        .iter()
+        .map(|e| &e.body)
+        .chain(program.tests.iter().map(|t| &t.body))
+        .chain(program.procedures.iter().map(|p| &p.body));
+    bodies.into_iter().any(|b| any_stmt(&b.stmts, &mut test))
 }

@@ -249,16 +249,18 @@ impl<'l> Fault<'l> {
 
     /// The words of the token found.
     pub(super) fn found(&self) -> String {
-        if self.token >= self.piece.end {
-            return if self.token >= self.lexed.tokens.len() { "the end of the file" } else { "the end of the line" }
-                .into();
-        }
         if self.line_break {
             return "a line break".into();
         }
-        let word = self.word(0);
-        match self.kind(0) {
-            Some(Kind::Str) => "a string".into(),
+        if self.token >= self.lexed.tokens.len() {
+            return "the end of the file".into();
+        }
+        if self.token >= self.piece.end && self.lexed.tokens.get(self.token).is_some_and(|t| t.first) {
+            return "the end of the line".into();
+        }
+        let word = self.lexed.word(self.token);
+        match self.lexed.kind(self.token) {
+            Kind::Str => "a string".into(),
             _ if word.chars().count() > 40 => format!("`{}…`", word.chars().take(40).collect::<String>()),
             _ => format!("`{word}`"),
         }
@@ -351,7 +353,10 @@ impl<'l> Fault<'l> {
     fn reserved_name(&self, expected: &[String]) -> Option<Diagnostic> {
         let word = self.word(0);
         let name_wanted = expected.iter().any(|e| e == "a name") && !expected.iter().any(|e| e == "a value");
-        let named = name_wanted && !self.line_break && is_reserved(word) && self.token > self.piece.start;
+        // A word that goes on with a line rather shows that the name is missing.
+        let clause = super::split::CONTINUES.contains(&word);
+        let meant = !clause || matches!(self.word(1), "=" | ":" | "+=" | "-=" | "[" | "(" | ",");
+        let named = name_wanted && meant && !self.line_break && is_reserved(word) && self.token > self.piece.start;
         // `for = 3`, `state = 3`: the word begins the piece and is meant as a name.
         let assigned = matches!(word, "=" | "+=" | "-=" | "*=" | "/=") && self.token == self.piece.start + 1;
         let (word, span) = match () {
@@ -564,6 +569,10 @@ fn expected(rules: &[Rule]) -> Vec<String> {
         }
     }
     words.sort();
+    // A bracket may open after nearly anything; it is worth saying only where little else fits.
+    if words.len() > 2 {
+        words.retain(|(_, w)| w != "`(`");
+    }
     words.into_iter().map(|(_, w)| w).collect()
 }
 

@@ -90,7 +90,10 @@ fn operator(f: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnost
             idiom(f.span_at(-1), "`%` is the remainder of a division; there is no percent sign")
                 .help("write 5 % as `0.05`"),
         ),
-        ":" if matches!(place, Place::Neuron | Place::Synapse) && f.word(1) != "" && f.piece.start + 2 < f.token => {
+        ":" if matches!(place, Place::Neuron | Place::Synapse)
+            && !f.word(1).is_empty()
+            && f.piece.start + 2 < f.token =>
+        {
             Some(
                 idiom(f.span, "an equation does not declare a unit")
                     .help("the unit comes from the state: `state v = 0 mV`"),

@@ -508,7 +508,6 @@ impl Builder {
     }
 
     /// `for x in range batch n epochs n`.
-    #[expect(clippy::type_complexity, reason = "the parts of the head, taken apart at once")]
     pub(super) fn for_head(&mut self, head: Pair<'_, Rule>) -> Option<(Ident, Expr, Option<Expr>, Option<Expr>)> {
         let mut k = Kids::of(head);
         let var = self.ident(&k.next()?);

@@ -126,7 +126,7 @@ const STARTERS: &[&str] = &[
 const MODEL_WORDS: &[&str] = &["param", "state", "weight", "learned", "input", "event", "on", "every", "refractory"];
 
 /// Words and signs that cannot begin a statement: a line that begins with one continues the line before.
-const CONTINUES: &[&str] = &[
+pub(super) const CONTINUES: &[&str] = &[
     "via",
     "where",
     "with",

@@ -18,7 +18,7 @@ const NUMBERS: [Scalar; 4] = [Scalar::F32, Scalar::F64, Scalar::I32, Scalar::I64
 
 /// What may occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     /// Scalars, marked loops, appends, transcendentals.
     Element,
     /// Scalars and vectors.
@@ -26,7 +26,7 @@ pub enum Style {
 }
 
 /// A program, and buffers to run it on. It has one argument.
-pub fn generate(tape: &[u32], style: Style) -> (Program, Buffers) {
+pub(crate) fn generate(tape: &[u32], style: Style) -> (Program, Buffers) {
     let mut g = Generator { w: Writer::new(1), tape, at: 0, visible: vec![Val(0)], style, loops: 0, marked: None };
     for scalar in NUMBERS {
         let c = g.constant(scalar);

@@ -1,9 +1,10 @@
 //! Shared by the tests of the back ends: writing programs in the loop IR by hand, and comparing results bit for bit.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a wrong test program should panic")]
 
-pub mod generate;
-pub mod nasty;
+pub(crate) mod generate;
+pub(crate) mod nasty;
 
 use snnc::backend::{Buf, Buffers};
 use snnc::lir::{
@@ -11,15 +12,15 @@ use snnc::lir::{
 };
 
 /// Writes one function, statement by statement.
-pub struct Writer {
-    pub types: Vec<Ty>,
+pub(crate) struct Writer {
+    pub(crate) types: Vec<Ty>,
     params: Vec<Val>,
     blocks: Vec<Block>,
 }
 
 impl Writer {
     /// A function with `params` arguments.
-    pub fn new(params: usize) -> Self {
+    pub(crate) fn new(params: usize) -> Self {
         let mut writer = Self { types: Vec::new(), params: Vec::new(), blocks: vec![Block::default()] };
         for _ in 0..params {
             let val = writer.fresh(Ty::I32);
@@ -28,85 +29,85 @@ impl Writer {
         writer
     }
 
-    pub fn param(&self, i: usize) -> Val {
+    pub(crate) fn param(&self, i: usize) -> Val {
         self.params[i]
     }
 
-    pub fn fresh(&mut self, ty: Ty) -> Val {
+    pub(crate) fn fresh(&mut self, ty: Ty) -> Val {
         self.types.push(ty);
         Val(u32::try_from(self.types.len() - 1).unwrap())
     }
 
-    pub fn ty(&self, val: Val) -> Ty {
+    pub(crate) fn ty(&self, val: Val) -> Ty {
         self.types[val.0 as usize]
     }
 
-    pub fn stmt(&mut self, stmt: Stmt) {
+    pub(crate) fn stmt(&mut self, stmt: Stmt) {
         self.blocks.last_mut().unwrap().stmts.push(stmt);
     }
 
-    pub fn def(&mut self, ty: Ty, op: Op) -> Val {
+    pub(crate) fn def(&mut self, ty: Ty, op: Op) -> Val {
         let val = self.fresh(ty);
         self.stmt(Stmt::Def { val, op });
         val
     }
 
-    pub fn constant(&mut self, c: Const) -> Val {
+    pub(crate) fn constant(&mut self, c: Const) -> Val {
         self.def(Ty::one(c.scalar()), Op::Const(c))
     }
 
-    pub fn i32(&mut self, x: i32) -> Val {
+    pub(crate) fn i32(&mut self, x: i32) -> Val {
         self.constant(Const::I32(x))
     }
 
-    pub fn f32(&mut self, x: f32) -> Val {
+    pub(crate) fn f32(&mut self, x: f32) -> Val {
         self.constant(Const::F32(x))
     }
 
-    pub fn un(&mut self, op: UnOp, a: Val) -> Val {
+    pub(crate) fn un(&mut self, op: UnOp, a: Val) -> Val {
         self.def(self.ty(a), Op::Un(op, a))
     }
 
-    pub fn bin(&mut self, op: BinOp, a: Val, b: Val) -> Val {
+    pub(crate) fn bin(&mut self, op: BinOp, a: Val, b: Val) -> Val {
         self.def(self.ty(a), Op::Bin(op, a, b))
     }
 
-    pub fn cmp(&mut self, op: CmpOp, a: Val, b: Val) -> Val {
+    pub(crate) fn cmp(&mut self, op: CmpOp, a: Val, b: Val) -> Val {
         self.def(self.ty(a).with(Scalar::Bool), Op::Cmp(op, a, b))
     }
 
-    pub fn select(&mut self, mask: Val, a: Val, b: Val) -> Val {
+    pub(crate) fn select(&mut self, mask: Val, a: Val, b: Val) -> Val {
         self.def(self.ty(a), Op::Select(mask, a, b))
     }
 
-    pub fn fma(&mut self, a: Val, b: Val, c: Val) -> Val {
+    pub(crate) fn fma(&mut self, a: Val, b: Val, c: Val) -> Val {
         self.def(self.ty(a), Op::Fma(a, b, c))
     }
 
-    pub fn splat(&mut self, a: Val, lanes: u8) -> Val {
+    pub(crate) fn splat(&mut self, a: Val, lanes: u8) -> Val {
         let ty = Ty { lanes, ..self.ty(a) };
         self.def(ty, Op::Splat(a, lanes))
     }
 
-    pub fn load(&mut self, buf: BufId, scalar: Scalar, index: Val, lanes: u8) -> Val {
+    pub(crate) fn load(&mut self, buf: BufId, scalar: Scalar, index: Val, lanes: u8) -> Val {
         self.def(Ty { scalar, lanes }, Op::Load { buf, index, lanes })
     }
 
-    pub fn store(&mut self, buf: BufId, index: Val, value: Val) {
+    pub(crate) fn store(&mut self, buf: BufId, index: Val, value: Val) {
         self.stmt(Stmt::Store { buf, index, value });
     }
 
     /// Opens a block; [`Writer::close`] gives it.
-    pub fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         self.blocks.push(Block::default());
     }
 
-    pub fn close(&mut self) -> Block {
+    pub(crate) fn close(&mut self) -> Block {
         self.blocks.pop().unwrap()
     }
 
     /// A loop without carried values; `body` gets the loop variable.
-    pub fn count(&mut self, from: Val, to: Val, step: u32, vector: bool, body: impl FnOnce(&mut Self, Val)) {
+    pub(crate) fn count(&mut self, from: Val, to: Val, step: u32, vector: bool, body: impl FnOnce(&mut Self, Val)) {
         let var = self.fresh(Ty::I32);
         self.open();
         body(self, var);
@@ -126,7 +127,7 @@ impl Writer {
     }
 
     /// A loop with carried values; `body` gets the variable and the values and gives the next ones.
-    pub fn fold(
+    pub(crate) fn fold(
         &mut self,
         (from, to, step): (Val, Val, u32),
         inits: &[Val],
@@ -155,7 +156,7 @@ impl Writer {
     }
 
     /// A choice with results.
-    pub fn choose(
+    pub(crate) fn choose(
         &mut self,
         cond: Val,
         then: impl FnOnce(&mut Self) -> Vec<Val>,
@@ -173,23 +174,23 @@ impl Writer {
         results
     }
 
-    pub fn finish(mut self, name: &str) -> Function {
+    pub(crate) fn finish(mut self, name: &str) -> Function {
         Function { name: name.to_owned(), params: self.params, types: self.types, body: self.blocks.pop().unwrap() }
     }
 }
 
 /// A declaration.
-pub fn buffer(name: &str, scalar: Scalar, len: u64) -> Buffer {
+pub(crate) fn buffer(name: &str, scalar: Scalar, len: u64) -> Buffer {
     Buffer { name: name.to_owned(), scalar, len }
 }
 
 /// A program of one function.
-pub fn program(buffers: Vec<Buffer>, function: Function) -> Program {
+pub(crate) fn program(buffers: Vec<Buffer>, function: Function) -> Program {
     Program { buffers, functions: vec![function] }
 }
 
 /// The first difference between two sets of buffers: bit for bit, but all NaNs are equal.
-pub fn difference(a: &Buffers, b: &Buffers) -> Option<String> {
+pub(crate) fn difference(a: &Buffers, b: &Buffers) -> Option<String> {
     if a.len() != b.len() {
         return Some(format!("{} buffers against {}", a.len(), b.len()));
     }

@@ -5,7 +5,7 @@ use snnc::lir::{Const, Scalar};
 
 /// Nasty floats: zeros, units, subnormals, extremes, infinities, NaN, halves for rounding, and the neighbourhoods of the
 /// limits of `i32` and `i64`.
-pub fn floats32() -> Vec<f32> {
+pub(crate) fn floats32() -> Vec<f32> {
     let mut all = vec![
         0.0,
         1.0,
@@ -16,7 +16,7 @@ pub fn floats32() -> Vec<f32> {
         0.1,
         0.75,
         1.0e-3,
-        3.141_592_7,
+        std::f32::consts::PI,
         88.5,
         103.0,
         1.0e10,
@@ -45,7 +45,7 @@ pub fn floats32() -> Vec<f32> {
 }
 
 /// As [`floats32`].
-pub fn floats64() -> Vec<f64> {
+pub(crate) fn floats64() -> Vec<f64> {
     let mut all = vec![
         0.0,
         1.0,
@@ -55,7 +55,7 @@ pub fn floats64() -> Vec<f64> {
         3.5,
         0.1,
         1.0e-3,
-        3.141_592_653_589_793,
+        std::f64::consts::PI,
         709.5,
         745.0,
         1.0e100,
@@ -88,7 +88,7 @@ pub fn floats64() -> Vec<f64> {
 }
 
 /// Nasty integers, small and large shift amounts among them.
-pub fn ints32() -> Vec<i32> {
+pub(crate) fn ints32() -> Vec<i32> {
     let mut all = vec![0, 1, 2, 3, 5, 7, 8, 31, 32, 33, 63, 64, 255, 1000, 65_535, 65_536, 0x5555_5555, 0x00ff_00ff];
     all.extend([i32::MAX, i32::MAX - 1, i32::MIN + 1, 16_777_216, 16_777_217, 2_147_483_583]);
     all.extend(all.clone().iter().map(|x: &i32| x.wrapping_neg()));
@@ -98,7 +98,7 @@ pub fn ints32() -> Vec<i32> {
 }
 
 /// As [`ints32`].
-pub fn ints64() -> Vec<i64> {
+pub(crate) fn ints64() -> Vec<i64> {
     let mut all: Vec<i64> = ints32().into_iter().map(i64::from).collect();
     all.extend([i64::MAX, i64::MAX - 1, i64::MIN, i64::MIN + 1, 1 << 32, (1 << 32) - 1, 1 << 53, (1 << 53) + 1]);
     all.extend([0x5555_5555_5555_5555, 9_223_372_036_854_775_295, 0x7fff_ff40_0000_0001, -(1 << 53) - 1]);
@@ -106,7 +106,7 @@ pub fn ints64() -> Vec<i64> {
 }
 
 /// The nasty values of a kind.
-pub fn all(scalar: Scalar) -> Buf {
+pub(crate) fn all(scalar: Scalar) -> Buf {
     match scalar {
         Scalar::F32 => Buf::F32(floats32()),
         Scalar::F64 => Buf::F64(floats64()),
@@ -117,7 +117,7 @@ pub fn all(scalar: Scalar) -> Buf {
 }
 
 /// A dozen of them, as constants.
-pub fn few(scalar: Scalar) -> Vec<Const> {
+pub(crate) fn few(scalar: Scalar) -> Vec<Const> {
     match scalar {
         Scalar::F32 => {
             let list =
@@ -136,7 +136,7 @@ pub fn few(scalar: Scalar) -> Vec<Const> {
 }
 
 /// All tuples of `count` values of a list, one buffer for each place; the length is a multiple of 4.
-pub fn tuples(values: &Buf, count: usize) -> Vec<Buf> {
+pub(crate) fn tuples(values: &Buf, count: usize) -> Vec<Buf> {
     let n = values.len();
     let total = n.pow(u32::try_from(count).unwrap()).next_multiple_of(4);
     (0..count).map(|place| choose(values, (0..total).map(|i| i / n.pow(u32::try_from(place).unwrap()) % n))).collect()
