@@ -163,6 +163,9 @@ proptest! {
         let text = if which == 0 { STEP } else { VECTORS };
         let mut words: Vec<&str> = text.split_inclusive([' ', '\n', ',', '(', ')', '[', ']']).collect();
         for (at, from, kind) in &edits {
+            if words.is_empty() {
+                break;
+            }
             let (at, other) = (at.index(words.len()), words[from.index(words.len())]);
             match kind {
                 0 => { words.remove(at); }

@@ -1,1 +1,224 @@
-//! (to come)
+//! The command line: its shape (clap), one file per command. Everything that prints is here.
+
+mod check;
+mod common;
+mod plan;
+mod progress;
+mod report;
+mod run;
+mod summary;
+mod test;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::driver::{BackendKind, Settings};
+use crate::hir::Precision;
+
+/// A compiler for spiking neural networks.
+#[derive(Debug, Parser)]
+#[command(name = "snnc", version, about, long_about = None, propagate_version = true)]
+#[command(
+    after_help = "Examples:\n  snnc check models/cuba.snn\n  snnc run models/diehl_cook.snn --set n_train=2000\n  snnc test models/coba.snn\n  snnc plan models/diehl_cook.snn --emit lir"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check, compile and run the experiments of a model
+    Run(RunArgs),
+    /// Report everything that is wrong with models; nothing is run
+    Check(CheckArgs),
+    /// Run the tests of models, each from a fresh network
+    Test(TestArgs),
+    /// Show what the compiler decided and why
+    Plan(PlanArgs),
+}
+
+/// What changes a model.
+#[derive(Debug, Args, Clone)]
+struct ModelArgs {
+    /// Change a top-level parameter, such as n_train=2000 or "tau=5 ms"
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// The seed of all random numbers
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Number of threads; 0 for one per core
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Floating point of states and weights
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionArg>,
+    /// What executes the network
+    #[arg(long, value_enum, default_value = "jit")]
+    backend: BackendArg,
+    /// Where data sets are looked for first
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PrecisionArg {
+    F32,
+    F64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BackendArg {
+    /// Machine code
+    Jit,
+    /// The reference interpreter: slow, for comparison
+    Interp,
+}
+
+impl BackendArg {
+    fn kind(self) -> BackendKind {
+        match self {
+            Self::Jit => BackendKind::Jit,
+            Self::Interp => BackendKind::Interp,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Jit if cfg!(feature = "jit") => "jit",
+            _ => "interp",
+        }
+    }
+}
+
+impl ModelArgs {
+    /// The settings, or what is wrong with them.
+    fn settings(&self) -> Result<Settings, String> {
+        let mut set = Vec::new();
+        for text in &self.set {
+            let (name, value) =
+                text.split_once('=').ok_or_else(|| format!("`--set {text}` is not of the form NAME=VALUE"))?;
+            let (name, value) = (name.trim(), value.trim());
+            let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.is_empty();
+            if !plain || value.is_empty() || value.contains(['\n', '\r', ';']) {
+                return Err(format!("`--set {text}` is not of the form NAME=VALUE"));
+            }
+            set.push((name.to_owned(), value.to_owned()));
+        }
+        let precision = self.precision.map(|p| match p {
+            PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::F64 => Precision::F64,
+        });
+        Ok(Settings { set, precision, seed: self.seed, threads: self.threads })
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  snnc run models/diehl_cook.snn\n  snnc run models/cuba.snn --seed 7 --out results --report results/report.json\n  snnc run models/diehl_cook.snn --set n_train=2000 --set n_test=1000 --only train --only label --only evaluate"
+)]
+struct RunArgs {
+    /// The model file
+    model: PathBuf,
+    #[command(flatten)]
+    common: ModelArgs,
+    /// Run only this experiment (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Load saved variables before the first experiment
+    #[arg(long, value_name = "FILE")]
+    load: Option<PathBuf>,
+    /// Where files are written; the current folder by default
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write a report as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Print results and failures only
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  snnc check models/*.snn\n  snnc check model.snn --message-format json\n  snnc check model.snn -D warnings --allow W0702"
+)]
+struct CheckArgs {
+    /// The model files
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    #[command(flatten)]
+    common: ModelArgs,
+    /// How diagnostics are written
+    #[arg(long, value_enum, default_value = "human")]
+    message_format: Format,
+    /// Treat a code, or all warnings, as errors
+    #[arg(short = 'D', value_name = "CODE|warnings")]
+    deny: Vec<String>,
+    /// Silence a warning
+    #[arg(long, value_name = "CODE")]
+    allow: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Short,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  snnc test models/cuba.snn\n  snnc test models/coba.snn --seeds 5")]
+struct TestArgs {
+    /// The model files
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    #[command(flatten)]
+    common: ModelArgs,
+    /// Run every test with this many seeds in a row
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// A file without tests is fine
+    #[arg(long)]
+    allow_none: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  snnc plan models/diehl_cook.snn\n  snnc plan models/diehl_cook.snn --emit asm")]
+struct PlanArgs {
+    /// The model file
+    model: PathBuf,
+    #[command(flatten)]
+    common: ModelArgs,
+    /// Print a form of the program instead
+    #[arg(long, value_enum)]
+    emit: Option<Emit>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Emit {
+    /// The syntax tree
+    Ast,
+    /// The typed model
+    Hir,
+    /// The plan as data
+    Plan,
+    /// The loop IR, after vectorisation
+    Lir,
+    /// Cranelift's IR
+    Clif,
+    /// Machine code
+    Asm,
+}
+
+/// Runs the command line of this process; gives the exit status.
+#[must_use]
+pub fn main() -> u8 {
+    match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Plan(args) => plan::run(&args),
+    }
+}

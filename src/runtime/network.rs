@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use crate::backend::{Backend, Buf, Buffers, Kernels};
 use crate::codegen::{Layout, RUN};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Model, PopId, ProjId, Role, Select, Side, VarId};
+use crate::hir::{Model, PopId, ProjId, Side};
 use crate::lir::BufId;
 use crate::methods::expm::propagator;
 use crate::methods::sym::Node;
@@ -120,6 +120,12 @@ impl Network {
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.shared.layout
+    }
+
+    /// The number of synapses of each projection.
+    #[must_use]
+    pub fn synapse_counts(&self) -> Vec<u64> {
+        (0..self.shared.model.projections.len() as u32).map(|p| self.synapse_count(ProjId(p))).collect()
     }
 
     /// The raw buffers, for comparisons.
@@ -812,16 +818,4 @@ impl Machine for Network {
             log.neuron.clear();
         }
     }
-}
-
-/// Whether a view covers its whole population (used by descriptions).
-#[must_use]
-pub fn is_whole(select: &Select) -> bool {
-    *select == Select::All
-}
-
-/// The variables of a role in a model's declaration order.
-#[must_use]
-pub fn of_role(vars: &[crate::hir::VarDecl], role: Role) -> Vec<VarId> {
-    (0..vars.len() as u32).map(VarId).filter(|v| vars[v.index()].role == role).collect()
 }

@@ -81,7 +81,7 @@ fn put<T: Float>(old: &mut T, op: AssignOp, x: T, bounds: Option<(f64, f64)>) ->
         Some((lo, hi)) => y.saturate(T::of(lo), T::of(hi)),
         None => y,
     };
-    *old == *old
+    !old.is_undefined()
 }
 
 trait Float:
@@ -94,6 +94,7 @@ trait Float:
 {
     fn of(x: f64) -> Self;
     fn of_data(data: &Data) -> std::borrow::Cow<'_, [Self]>;
+    fn is_undefined(self) -> bool;
     /// A NaN stays one.
     fn saturate(self, lo: Self, hi: Self) -> Self {
         let low = if self < lo { lo } else { self };
@@ -104,6 +105,9 @@ trait Float:
 impl Float for f32 {
     fn of(x: f64) -> Self {
         x as Self
+    }
+    fn is_undefined(self) -> bool {
+        self.is_nan()
     }
     fn of_data(data: &Data) -> std::borrow::Cow<'_, [Self]> {
         match data {
@@ -116,6 +120,9 @@ impl Float for f32 {
 impl Float for f64 {
     fn of(x: f64) -> Self {
         x
+    }
+    fn is_undefined(self) -> bool {
+        self.is_nan()
     }
     fn of_data(data: &Data) -> std::borrow::Cow<'_, [Self]> {
         match data {
@@ -190,21 +197,21 @@ fn each_row<T: Float>(
                 let x = T::of(x);
                 for a in row {
                     *a = f(*a, x);
-                    bad += u32::from(*a != *a);
+                    bad += u32::from(a.is_undefined());
                 }
             }
             Source::PerRow(_) => {
                 let x = values[r];
                 for a in row {
                     *a = f(*a, x);
-                    bad += u32::from(*a != *a);
+                    bad += u32::from(a.is_undefined());
                 }
             }
             Source::PerColumn(_) | Source::Full(_) => {
                 let start = if matches!(source, Source::Full(_)) { r * cols } else { 0 };
                 for (a, &x) in row.iter_mut().zip(&values[start..start + cols]) {
                     *a = f(*a, x);
-                    bad += u32::from(*a != *a);
+                    bad += u32::from(a.is_undefined());
                 }
             }
         }

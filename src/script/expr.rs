@@ -290,9 +290,13 @@ impl Interp<'_, '_> {
 
     /// Positions of the selected elements, counted row by row, with the shape they have; `None` for all elements.
     pub(crate) fn positions(&mut self, place: &Place) -> Res<Option<(Vec<usize>, Vec<usize>)>> {
-        let (rows, cols) = {
-            let v = self.machine.values(place.key);
-            (v.rows, v.cols)
+        // Asking for values may bring all of them up to date: only where their shape is needed.
+        let (rows, cols) = match &place.select {
+            Select::AllSynapses | Select::Neurons(_) => (0, 0),
+            Select::Synapse(_) | Select::Pair(..) | Select::Row(_) | Select::Column(_) => {
+                let v = self.machine.values(place.key);
+                (v.rows, v.cols)
+            }
         };
         Ok(match &place.select {
             Select::Neurons(n) => {

@@ -242,11 +242,11 @@ impl<'a> Host<'a> {
             .help("give one decoder the response of one population"),
             ReadoutFault::NothingObserved => {
                 Diagnostic::new(Code::E0502, span, format!("`{name}` has observed nothing yet")).help(format!(
-                    "call `observe({name}, …)` first, or run the experiment that does; `--load FILE` restores one"
+                    "call `observe({name}, …)` first, or run the experiment that does as well; with `--load FILE` a network that has learned need not be trained again for it"
                 ))
             }
             ReadoutFault::NotFitted => Diagnostic::new(Code::E0502, span, format!("`{name}` is not fitted"))
-                .help(format!("call `fit({name})` after the observations, or restore a fitted one by `--load FILE`")),
+                .help(format!("call `fit({name})` after the observations, or run the experiment that does as well; with `--load FILE` a network that has learned need not be trained again for it")),
             ReadoutFault::Singular => Diagnostic::new(
                 Code::E0904,
                 span,

@@ -776,7 +776,7 @@ impl Walk<'_> {
     /// A procedure, inlined; whether its value is stale.
     fn call(&mut self, id: ProcId, args: &[Expr], span: Span) -> Option<String> {
         let program = self.program;
-        let Some(p) = program.procedures.get(id.index()) else { return None };
+        let p = program.procedures.get(id.index())?;
         let args: Vec<Option<String>> = args.iter().map(|a| self.expr(a)).collect();
         if self.depth > 100 {
             self.used(Some("procedures are nested too deeply to be followed".to_owned()), span);
@@ -805,5 +805,131 @@ fn covers_all(place: &Place) -> bool {
         Select::Neurons(n) => n.at.is_empty() && n.view.select == hir::Select::All,
         Select::AllSynapses => true,
         Select::Synapse(_) | Select::Pair(..) | Select::Row(_) | Select::Column(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::fake::*;
+    use crate::script::ir::{Kind, Over, Reduction, Ty};
+
+    fn frozen() -> BTreeSet<VarKey> {
+        [w(), theta()].into()
+    }
+
+    fn reset(targets: Vec<ResetTarget>) -> Stmt {
+        st(StmtKind::Reset(targets))
+    }
+
+    fn reasons(body: Vec<Stmt>, changes: &[u32], frozen: &BTreeSet<VarKey>) -> Vec<String> {
+        let p = program(vec![]);
+        match analyse(&p, &model(), the_loop(&samples(5, None, 1, changes, body)), frozen) {
+            Independence::Proved => vec![],
+            Independence::Carries(r) => r.into_iter().map(|r| r.text).collect(),
+        }
+    }
+
+    /// The loops of the published protocol: training carries over; labelling, with everything learned frozen and `E` reset, does not.
+    #[test]
+    fn labelling_is_independent_and_training_is_not() {
+        assert_eq!(reasons(vec![reset(vec![ResetTarget::Pop(E)]), readout(false)], &[], &frozen()), [""; 0]);
+        let train = reasons(vec![normalise(), show_only(0)], &[], &BTreeSet::new());
+        assert!(train.contains(&"`XE.w` carries over from sample to sample: it changes and is not frozen".to_owned()));
+        assert!(train.contains(&"`XE.x` carries over from sample to sample: it is not reset".to_owned()));
+    }
+
+    /// Without the reset, what is told is `E`'s states; the trace under the frozen weight is not.
+    #[test]
+    fn what_is_not_reset_is_named_and_dead_traces_are_not() {
+        assert_eq!(
+            reasons(vec![readout(false)], &[], &frozen()),
+            [
+                "`E.g` carries over from sample to sample: it is not reset",
+                "`E.v` carries over from sample to sample: it is not reset",
+                "the refractory periods of `E` carry over from sample to sample: it is not reset",
+            ]
+        );
+        // A protocol that reads the trace makes it matter.
+        let total = reduce(Reduction::Sum, var(trace()), Over::All, real(&[]));
+        let expect = StmtKind::Expect {
+            cond: bin(hir::BinaryOp::Gt, total, num(0.0), flag()),
+            text: "sum(XE.x) > 0".to_owned(),
+        };
+        assert_eq!(
+            reasons(vec![reset(vec![ResetTarget::Pop(E)]), run(1.0), st(expect)], &[], &frozen()),
+            [
+                "`X.rate` carries over from sample to sample: it is used before it is assigned",
+                "`XE.x` carries over from sample to sample: it is not reset",
+            ][1..]
+        );
+    }
+
+    #[test]
+    fn inputs_are_assigned_before_the_first_run_or_never() {
+        let lit = assign(rate(), AssignOp::Set, num(0.1));
+        let fresh = || reset(vec![ResetTarget::Pop(E)]);
+        assert_eq!(reasons(vec![fresh(), run(1.0)], &[], &frozen()), [""; 0]);
+        assert_eq!(
+            reasons(vec![fresh(), run(1.0), lit.clone()], &[], &frozen()),
+            ["`X.rate` carries over from sample to sample: it is used before it is assigned"]
+        );
+        // In one branch only.
+        let cond = bin(hir::BinaryOp::Gt, num(1.0), num(0.0), flag());
+        let maybe = st(StmtKind::If { cond, then: vec![lit.clone()], els: vec![] });
+        assert_eq!(reasons(vec![fresh(), maybe, run(1.0)], &[], &frozen()).len(), 1);
+        assert_eq!(reasons(vec![fresh(), lit, run(1.0)], &[], &frozen()), [""; 0]);
+    }
+
+    #[test]
+    fn locals_may_be_summed_but_not_handed_on() {
+        let fresh = || reset(vec![ResetTarget::Pop(E)]);
+        let change = |op, value| st(StmtKind::SetLocal { local: LocalId(1), index: vec![], op, value });
+        assert_eq!(reasons(vec![fresh(), readout(true), change(AssignOp::Add, int(1))], &[1], &frozen()), [""; 0]);
+        assert_eq!(reasons(vec![fresh(), readout(true), change(AssignOp::Set, int(1))], &[1], &frozen()).len(), 1);
+        let doubled = change(AssignOp::Add, local(1, Ty::scalar(Kind::Int)));
+        assert_eq!(reasons(vec![fresh(), doubled], &[1], &frozen()).len(), 1);
+    }
+
+    #[test]
+    fn counts_before_the_first_run_are_of_the_sample_before() {
+        let early = st(StmtKind::Let { local: LocalId(2), value: count_e() });
+        let printed = st(StmtKind::Print(vec![crate::script::ir::PrintItem {
+            label: None,
+            text: "c".to_owned(),
+            value: Some(local(2, Ty::None)),
+            unit: hir::ShownUnit { name: String::new(), factor: 1.0 },
+        }]));
+        let fresh = || reset(vec![ResetTarget::Pop(E)]);
+        assert_eq!(reasons(vec![fresh(), early.clone(), run(1.0)], &[], &frozen()), [""; 0]);
+        assert_eq!(
+            reasons(vec![fresh(), early.clone(), run(1.0), printed.clone()], &[], &frozen()),
+            ["`E.count` is read before the sample's first `run`"]
+        );
+        assert_eq!(reasons(vec![fresh(), run(1.0), early, printed], &[], &frozen()), [""; 0]);
+    }
+
+    #[test]
+    fn time_and_lasting_statements_carry() {
+        let t = st(StmtKind::Let { local: LocalId(2), value: crate::script::fake::ex(ExprKind::Time, real(&[])) });
+        let used = st(StmtKind::Run { time: local(2, real(&[])) });
+        let fresh = || reset(vec![ResetTarget::Pop(E)]);
+        assert_eq!(reasons(vec![fresh(), t.clone()], &[], &frozen()), [""; 0]);
+        assert_eq!(reasons(vec![fresh(), t, used], &[], &frozen()), ["the body reads `t`"]);
+        let freeze = st(StmtKind::Freeze(vec![w()]));
+        assert_eq!(reasons(vec![fresh(), freeze], &[], &frozen()).len(), 1);
+        assert_eq!(reasons(vec![fresh(), st(StmtKind::Break)], &[], &frozen()), ["`break` ends the loop at a sample"]);
+    }
+
+    #[test]
+    fn a_survey_follows_freezing_through_the_experiments() {
+        let body = || vec![reset(vec![ResetTarget::Pop(E)]), readout(false)];
+        let p = program(vec![
+            experiment("train", vec![samples(5, None, 1, &[], vec![show_only(0)])]),
+            experiment("label", vec![st(StmtKind::Freeze(vec![w(), theta()])), samples(5, None, 1, &[], body())]),
+            experiment("evaluate", vec![samples(5, None, 1, &[], body())]),
+        ]);
+        let found: Vec<bool> = survey(&p, &model()).iter().map(|r| r.independence == Independence::Proved).collect();
+        assert_eq!(found, [false, true, true]);
     }
 }

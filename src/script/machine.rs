@@ -113,7 +113,8 @@ pub trait Machine: Send {
     /// Number of steps done since the start.
     fn steps(&self) -> u64;
 
-    /// Sets the number of steps done (a worker that runs sample k of an independent loop starts from the loop's time).
+    /// Sets the number of steps done: the clock is put forward or back, and no time passes for any state (a lane of a batch starts from
+    /// the batch's time; after samples on several workers the clock shows the steps of all).
     fn set_steps(&mut self, steps: u64);
 
     /// Starts a `run`: counts go to zero, slow states are brought up to date, sources restart their gaps under `key`.
@@ -147,7 +148,7 @@ pub trait Machine: Send {
     /// Tells that [`Machine::values_mut`] of the variable was used.
     fn written(&mut self, key: VarKey);
 
-    /// Pre and post index of each synapse of a sparse projection, in storage order; `None` for a dense one.
+    /// Pre and post index (in the whole populations) of each synapse of a sparse projection, in storage order; `None` for a dense one.
     fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])>;
 
     /// Number of synapses of a projection.

@@ -5,7 +5,11 @@ pub mod assign;
 mod calls;
 pub mod effects;
 pub mod eval;
+#[cfg(test)]
+mod eval_tests;
 mod expr;
+#[cfg(test)]
+mod fake;
 mod host;
 pub mod independent;
 mod index;

@@ -1,0 +1,173 @@
+//! What the commands share: streams, diagnostics, data sets for protocols.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::ModelArgs;
+use crate::data::{Dataset, Places};
+use crate::diag::{Code, Diagnostic, Label, Severity, render};
+use crate::driver::Session;
+use crate::hir::{DataId, DataSource, Model};
+use crate::script::eval::DataAccess;
+use crate::script::ir::Split;
+use crate::script::tensor::{Data, SampleRef, Tensor};
+use crate::source::{SourceMap, Span};
+
+/// Writes to stdout; a closed pipe ends nothing but the output.
+pub(super) fn out(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Writes to stderr.
+pub(super) fn err(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Whether a stream takes colours.
+pub(super) fn color(terminal: bool) -> bool {
+    terminal
+        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        && std::env::var("TERM").as_deref() != Ok("dumb")
+}
+
+/// Shows diagnostics on stderr.
+pub(super) fn show(diagnostics: &[Diagnostic], sources: &SourceMap) {
+    let color = color(std::io::stderr().is_terminal());
+    for d in diagnostics {
+        err(&render::render_human(d, sources, color));
+        err("\n");
+    }
+}
+
+/// Opens a model and shows what is wrong with it; `None` if it cannot be built.
+pub(super) fn open(path: &Path, args: &ModelArgs) -> Option<Session> {
+    let settings = match args.settings() {
+        Ok(s) => s,
+        Err(text) => {
+            show(&[Diagnostic::without_span(Code::E0905, text)], &SourceMap::default());
+            return None;
+        }
+    };
+    let mut session = Session::open(path, &settings);
+    session.plan_only();
+    show(&session.sink.items, &session.sources);
+    if session.failed() {
+        err(&format!("{}\n", tally(&session.sink.items, path)));
+        return None;
+    }
+    Some(session)
+}
+
+/// "2 errors, 1 warning in FILE"
+pub(super) fn tally(items: &[Diagnostic], path: &Path) -> String {
+    let count = |s: Severity| items.iter().filter(|d| d.severity == s).count();
+    let words = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let (e, w) = (count(Severity::Error), count(Severity::Warning));
+    match (e, w) {
+        (0, 0) => format!("{}: no problems", path.display()),
+        (0, w) => format!("{} in {}", words(w, "warning"), path.display()),
+        (e, 0) => format!("{} in {}", words(e, "error"), path.display()),
+        (e, w) => format!("{}, {} in {}", words(e, "error"), words(w, "warning"), path.display()),
+    }
+}
+
+/// Number of threads that a setting means.
+pub(super) fn threads(setting: usize) -> usize {
+    if setting == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { setting }
+}
+
+/// The data sets of a model, opened when first read.
+pub(super) struct Sets {
+    sets: Vec<OnceLock<Result<Box<dyn Dataset>, Diagnostic>>>,
+    sources: Vec<(DataSource, Span)>,
+    places: Places,
+}
+
+impl Sets {
+    pub(super) fn new(model: &Model, model_dir: PathBuf, data_dir: Option<PathBuf>) -> Self {
+        Self {
+            sets: model.data.iter().map(|_| OnceLock::new()).collect(),
+            sources: model.data.iter().map(|d| (d.source.clone(), d.span)).collect(),
+            places: Places {
+                model_dir: Some(model_dir),
+                data_dir,
+                current_dir: std::env::current_dir().unwrap_or_default(),
+            },
+        }
+    }
+
+    fn split(&self, data: DataId, split: Split) -> Result<&crate::data::Split, Diagnostic> {
+        let (source, span) = &self.sources[data.index()];
+        let at = |mut d: Diagnostic| {
+            if d.primary.is_none() {
+                d.primary = Some(Label { span: *span, text: "this data set".to_owned() });
+            }
+            d
+        };
+        let set = self.sets[data.index()].get_or_init(|| {
+            let DataSource::Mnist { dir } = source;
+            let arguments: Vec<String> = dir.iter().cloned().collect();
+            let source = crate::data::lookup("mnist")
+                .ok_or_else(|| Diagnostic::without_span(Code::E0900, "a bug in snnc: there is no data set `mnist`"))?;
+            source.open(&arguments, &self.places)
+        });
+        match set {
+            Ok(set) => set.split(split.name()).map_err(at),
+            Err(d) => Err(at(d.clone())),
+        }
+    }
+
+    fn field(&self, sample: SampleRef, name: &str) -> Result<crate::data::View<'_>, Diagnostic> {
+        let split = self.split(sample.data, sample.split)?;
+        let field = split.schema().field(name);
+        field.and_then(|f| split.view(f, sample.index)).ok_or_else(|| {
+            Diagnostic::new(
+                Code::E0504,
+                self.sources[sample.data.index()].1,
+                format!("the data set has no `{name}` for sample {}", sample.index),
+            )
+        })
+    }
+}
+
+impl DataAccess for Sets {
+    fn samples(&self, data: DataId, split: Split) -> Result<usize, Diagnostic> {
+        Ok(self.split(data, split)?.len())
+    }
+
+    fn image(&self, sample: SampleRef) -> Result<Tensor, Diagnostic> {
+        let mut values = Vec::new();
+        self.field(sample, "image")?.write_f32(&mut values);
+        let n = values.len();
+        let shape = if n == 784 { vec![28, 28] } else { vec![n] };
+        Tensor::new(shape, Data::F32(values))
+            .ok_or_else(|| Diagnostic::without_span(Code::E0900, "a bug in snnc: an image of the wrong shape"))
+    }
+
+    fn label(&self, sample: SampleRef) -> Result<i64, Diagnostic> {
+        self.field(sample, "label")?.int().ok_or_else(|| {
+            Diagnostic::new(Code::E0802, self.sources[sample.data.index()].1, "a label is not a whole number")
+        })
+    }
+}
+
+/// Names known, for suggestions.
+pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
+    let d = Diagnostic::without_span(Code::E0905, format!("there is no {what} `{name}`"));
+    match crate::units::nearest::nearest(name, known.clone()) {
+        Some(n) => d.help(format!("did you mean `{n}`?")),
+        None => d.note(format!("there are {}", known.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// Peak memory of this process in MiB, where the system tells it.
+pub(super) fn peak_rss_mb() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches("kB").trim().parse::<f64>().ok().map(|k| (k / 1024.0 * 10.0).round() / 10.0)
+}
+
+/// Counts by name, for reports that are equal for equal runs.
+pub(super) type Counts = BTreeMap<String, u64>;
