@@ -10,6 +10,7 @@ use crate::source::Span;
 use crate::syntax::ast;
 
 /// One written index.
+#[expect(clippy::large_enum_variant, reason = "few exist at a time")]
 enum Item {
     /// A position.
     At(Expr),

@@ -374,6 +374,7 @@ pub struct SampleLoop {
 
 /// Samples of a data set, in order.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "few exist at a time")]
 pub enum Samples {
     /// `d.train`
     Split {
@@ -720,6 +721,7 @@ pub enum AxisSource {
 
 /// One index of an [`ExprKind::Index`].
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "few exist at a time")]
 pub enum IndexItem {
     /// One position (an int; out of range is a run-time fault): the axis goes.
     At(Expr),

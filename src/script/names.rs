@@ -16,6 +16,7 @@ use crate::units::nearest::nearest;
 
 /// What an expression without operators stands for.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "few exist at a time")]
 pub(crate) enum Thing {
     Value(Expr),
     Neurons(Neurons),
@@ -229,7 +230,7 @@ impl Lower<'_, '_> {
                             Diagnostic::new(Code::E0504, member.span, format!("a sample has no field `{other}`"))
                                 .label("no such field")
                                 .help("the fields of these samples are `image`, `label` and `index`");
-                        if let Some(near) = nearest(other, ["image", "label", "index"].into_iter()) {
+                        if let Some(near) = nearest(other, ["image", "label", "index"]) {
                             d = d.fix(member.span, near);
                         }
                         self.err(d);
@@ -324,7 +325,7 @@ impl Lower<'_, '_> {
         )
         .label(format!("the {what} `{name}` has nothing of this name"))
         .note(format!("it has {}", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")));
-        if let Some(near) = nearest(&member.node, names.into_iter()) {
+        if let Some(near) = nearest(&member.node, names) {
             d = d.help(format!("did you mean `{near}`?")).fix(member.span, near);
         }
         self.err(d);

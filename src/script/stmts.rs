@@ -87,7 +87,11 @@ impl Lower<'_, '_> {
                 StmtKind::Run { time }
             }
             ast::StmtKind::Minimize { loss, over, .. } => {
-                self.resolve(loss);
+                // The loss is learning's own function; faults in what it is given are independent of that.
+                match &loss.kind {
+                    ast::ExprKind::Call { args, .. } => self.check_args(args),
+                    _ => drop(self.resolve(loss)),
+                }
                 for path in over {
                     self.resolve(&text::path_expr(path));
                 }
@@ -477,7 +481,6 @@ impl Lower<'_, '_> {
     }
 
     /// Checks an assigned value against the type of its target, and converts it.
-    #[expect(clippy::too_many_arguments, reason = "each is one fact of the assignment that its messages show")]
     fn assigned(
         &mut self,
         value: Expr,

@@ -364,7 +364,7 @@ fn calls() {
     assert_eq!(faults("observe(E, E.count, 3)"), ["E0502 E"]);
     assert_eq!(faults("print(rate(E, since = 1 s))"), ["E0105 since"]);
     assert_eq!(faults("print(clip(E.v, 0 mV))"), ["E0105 clip"]);
-    assert_eq!(faults("sum(E.v)"), ["E0502 sum"]);
+    assert_eq!(faults("sum(E.v)"), ["E0502 sum(E.v)"]);
     assert_eq!(faults("let x = reset(E)"), ["E0502 reset"]);
     assert_eq!(faults("freeze(E.I)"), ["E0502 E.I"]);
     assert_eq!(faults("reset(XE.w)"), ["E0502 XE.w"]);
