@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use snnc::diag::render::render_human;
 use snnc::diag::Diagnostic;
+use snnc::diag::render::render_human;
 use snnc::driver::{Session, Settings};
 
 fn models(dir: &str) -> Vec<PathBuf> {

@@ -80,7 +80,10 @@ pub fn check(
     if sink.items[start..].iter().any(|d| d.severity == Severity::Error) {
         return None;
     }
-    warn::warn(&model, sink);
+    // A fault of syntax leaves holes in the tree, in which uses are lost.
+    if !sink.has_errors() {
+        warn::warn(&model, sink);
+    }
     Some(model)
 }
 

@@ -112,8 +112,7 @@ impl<'a> Known<'a> {
     fn lower<T>(&self, f: impl FnOnce(Lowering<'_, '_>) -> T) -> T {
         let constant = |side: Side, v: VarId| if side == Side::Own { self.values[v.index()] } else { None };
         let size = |_: Side| self.size;
-        let context =
-            Context { constant: &constant, size: &size, lets: self.lets, vars: self.vars, dt: self.dt };
+        let context = Context { constant: &constant, size: &size, lets: self.lets, vars: self.vars, dt: self.dt };
         let mut graph = Graph::default();
         f(Lowering::new(&mut graph, &context))
     }
@@ -162,7 +161,8 @@ fn reset(population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, 
     if !known.lower(|low| after_reset(low, cond, &neuron.on_spike)) {
         return;
     }
-    let place = neuron.on_spike.iter().find(|s| matches!(s.kind, StmtKind::Assign { .. })).map_or(clause.span, |s| s.span);
+    let place =
+        neuron.on_spike.iter().find(|s| matches!(s.kind, StmtKind::Assign { .. })).map_or(clause.span, |s| s.span);
     sink.push(
         Diagnostic::new(
             Code::W0704,
@@ -227,8 +227,12 @@ fn unstable(model: &Model, p: usize, neuron: &NeuronModel, known: &Known<'_>) ->
             let x = low.graph.own(ode.var);
             let (a, _) = low.graph.linear(rhs, x)?;
             if let Some(rate) = low.graph.as_const(a) {
-                return (rate < 0.0 && -rate * step > 0.5)
-                    .then(|| Found { kind: Trouble::TimeConstant, ode: k, pop: p, limit: -1.0 / rate });
+                return (rate < 0.0 && -rate * step > 0.5).then(|| Found {
+                    kind: Trouble::TimeConstant,
+                    ode: k,
+                    pop: p,
+                    limit: -1.0 / rate,
+                });
             }
             let held: Vec<Sym> = targets.iter().map(|v| low.graph.own(*v)).collect();
             if !held.iter().any(|g| low.graph.depends(a, *g)) {
@@ -236,7 +240,7 @@ fn unstable(model: &Model, p: usize, neuron: &NeuronModel, known: &Known<'_>) ->
             }
             // Without conductances the leak alone remains; anything else that varies leaves it unknown.
             let leak = -low.graph.eval(a, &|node| match node {
-                Node::Var(Side::Own, v, _) if targets.contains(v) => 0.0,
+                Node::Var(Side::Own, v, _) if neuron.vars[v.index()].role == Role::State => 0.0,
                 _ => f64::NAN,
             });
             let limit = if leak > 0.0 { (2.0 / (step * leak) - 1.0).max(0.0) } else { f64::INFINITY };
@@ -280,9 +284,12 @@ fn report_euler(model: &Model, neuron: &NeuronModel, found: Found, sink: &mut Si
     let d = match found.kind {
         Trouble::Conductances => {
             let when = if found.limit.is_finite() {
-                format!("when the conductances sum to more than {} times the leak, the step overshoots", number(found.limit))
+                format!(
+                    "when the conductances sum to more than {} times the leak, the step overshoots",
+                    number(found.limit)
+                )
             } else {
-                "when the conductances sum to much, the step overshoots".to_owned()
+                "when the conductances are large, the step overshoots".to_owned()
             };
             Diagnostic::new(Code::W0701, method.span, format!("the explicit Euler step of `{name}` can run away"))
                 .label(format!("{when} (in population `{}`)", population.name))
@@ -460,9 +467,11 @@ fn unused(model: &Model, sink: &mut Sink) {
             if !used.insert(place(var)) {
                 continue;
             }
-            let d = Diagnostic::new(Code::W0709, var.span, format!("the {what} `{}` of `{name}` is never used", var.name));
+            let d =
+                Diagnostic::new(Code::W0709, var.span, format!("the {what} `{}` of `{name}` is never used", var.name));
             sink.push(if var.role == Role::Weight {
-                d.label("no handler delivers it").help(format!("write `on pre {{ deliver {} }}`, or remove it", var.name))
+                d.label("no handler delivers it")
+                    .help(format!("write `on pre {{ deliver {} }}`, or remove it", var.name))
             } else {
                 d.label("no equation, condition, handler or protocol mentions it").help("remove it, or use it")
             });
