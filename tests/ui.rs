@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use snnc::diag::Diagnostic;
 use snnc::diag::render::render_human;
-use snnc::diag::{Diagnostic, Severity};
 use snnc::driver::{Session, Settings};
 
 fn models(dir: &str) -> Vec<PathBuf> {
@@ -39,7 +39,7 @@ fn marked(text: &str) -> Vec<(usize, String)> {
 
 fn line_of(d: &Diagnostic, text: &str) -> usize {
     let start = d.primary.as_ref().unwrap().span.range().start;
-    text[..start].matches('\n').count() + 1
+    text.get(..start).map_or(0, |t| t.matches('\n').count() + 1)
 }
 
 #[test]
@@ -76,4 +76,25 @@ fn every_broken_model_gives_the_diagnostics_it_names() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     assert!(paths.len() >= 32 && codes.len() >= 32, "{} files, {codes:?}", paths.len());
+}
+
+#[test]
+fn the_shipped_models_give_no_warning() {
+    for name in ["cuba", "coba", "diehl_cook", "hodgkin_huxley"] {
+        let text = fs::read_to_string(format!("models/{name}.snn")).unwrap();
+        let session = check(name, &text);
+        let found: Vec<String> = session.sink.items.iter().map(|d| render_human(d, &session.sources, false)).collect();
+        assert!(found.is_empty(), "{name}:\n{}", found.join("\n"));
+    }
+}
+
+#[test]
+fn explicit_euler_steps_on_diehl_and_cook_s_neuron_are_warned_of() {
+    let text = fs::read_to_string("models/diehl_cook.snn").unwrap();
+    let changed = text.replace("method backward_euler", "method euler");
+    assert_ne!(text, changed);
+    let session = check("diehl_cook", &changed);
+    let codes: Vec<String> = session.sink.items.iter().map(|d| d.code.to_string()).collect();
+    assert!(codes.contains(&"W0701".to_owned()), "{codes:?}");
+    assert!(!session.failed());
 }

@@ -326,6 +326,14 @@ impl<'a> Typer<'a> {
     }
 
     fn unknown(&mut self, name: &str, span: Span, names: &dyn Names) -> Diagnostic {
+        if name == "xi" || name.starts_with("xi_") {
+            return Diagnostic::new(
+                Code::E0901,
+                span,
+                format!("white noise `{name}` in equations is not supported yet"),
+            )
+            .help("drive the neurons by a `poisson` population instead");
+        }
         let local = if self.frames.is_empty() {
             names.all()
         } else {

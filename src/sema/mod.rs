@@ -11,6 +11,7 @@ pub mod scope;
 
 mod synapse;
 mod views;
+mod warn;
 
 use std::collections::BTreeMap;
 
@@ -76,7 +77,14 @@ pub fn check(
     network::build(file, &prelude, &mut scope, &globals, &mut model, sink);
     unsupported(file, sink);
     model.script = script::lower(file, &scope, &model, sink);
-    if sink.items[start..].iter().any(|d| d.severity == Severity::Error) { None } else { Some(model) }
+    if sink.items[start..].iter().any(|d| d.severity == Severity::Error) {
+        return None;
+    }
+    // A fault of syntax leaves holes in the tree, in which uses are lost.
+    if !sink.has_errors() {
+        warn::warn(&model, sink);
+    }
+    Some(model)
 }
 
 /// Enters all top-level names.

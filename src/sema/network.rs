@@ -537,7 +537,15 @@ fn projection(
         Some(m) => Some(target(m, post_model, typer)?),
     };
     let ends = Ends { pre: &pre_model.vars, post: &post_model.vars, target };
+    let before = typer.sink.items.len();
     let instance = synapse::instantiate(tree, reference, ends, typer);
+    // A model of the prelude is sound in itself: what is wrong is the use of it here.
+    for d in typer.sink.items.iter_mut().skip(before) {
+        if let Some(label) = d.primary.as_mut().filter(|l| l.span.file != reference.span.file) {
+            let given = reference.args.iter().flatten().find(|_| d.code == Code::E0204);
+            label.span = given.map_or(reference.span, |a| a.value.span);
+        }
+    }
     let (rule, rule_span) = rule?;
     let filter = filter?;
     let instance = instance?;

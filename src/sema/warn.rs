@@ -1,0 +1,480 @@
+//! Warnings about sound programs that probably do not do what was meant: steps too long for the method, times between steps,
+//! a reset that leaves the neuron above its threshold, variables without a use. They say something only where the values are
+//! constants of the population: a value drawn per neuron or assigned by a protocol gives no warning.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::hir::{
+    self, Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, ProjId, Role, Side, Stmt, StmtKind, VarDecl, VarId,
+};
+use crate::methods::sym::{Graph, Node, Sym};
+use crate::sched::lower::{Context, Lowering};
+use crate::script::machine::{Entity, VarKey};
+use crate::source::{FileId, Span};
+
+/// Reports what is suspicious in a checked model.
+pub(crate) fn warn(model: &Model, sink: &mut Sink) {
+    let mut euler = BTreeMap::new();
+    for (p, population) in model.populations.iter().enumerate() {
+        let neuron = &model.neurons[population.model.index()];
+        let known = Known::of_population(model, p);
+        refractory(model, population, neuron, &known, sink);
+        reset(population, neuron, &known, sink);
+        if neuron.method.as_ref().is_some_and(|m| m.name == "euler") {
+            for found in unstable(model, p, neuron, &known) {
+                let worst = euler.entry((population.model, found.kind, found.ode)).or_insert(found);
+                if found.limit < worst.limit {
+                    *worst = found;
+                }
+            }
+        }
+    }
+    for ((neuron, ..), found) in euler {
+        report_euler(model, &model.neurons[neuron.index()], found, sink);
+    }
+    for (k, projection) in model.projections.iter().enumerate() {
+        let known = Known::of_projection(model, k);
+        for delay in projection.delay.iter().chain(&projection.dendritic_delay) {
+            if let Some(x) = known.value(delay) {
+                off_grid("delay", x, delay.span, model.settings.dt, sink);
+            }
+        }
+    }
+    unused(model, sink);
+}
+
+/// The variables of one population or projection that are one constant for all elements.
+struct Known<'a> {
+    values: Vec<Option<f64>>,
+    vars: &'a [VarDecl],
+    lets: &'a [LetDecl],
+    size: f64,
+    dt: f64,
+}
+
+impl<'a> Known<'a> {
+    fn of_population(model: &'a Model, p: usize) -> Self {
+        let population = &model.populations[p];
+        let neuron = &model.neurons[population.model.index()];
+        let known = Self {
+            values: vec![None; neuron.vars.len()],
+            vars: &neuron.vars,
+            lets: &neuron.lets,
+            size: population.size() as f64,
+            dt: model.settings.dt,
+        };
+        known.resolved(&population.args, Entity::Pop(PopId(p as u32)), model)
+    }
+
+    fn of_projection(model: &'a Model, k: usize) -> Self {
+        let projection = &model.projections[k];
+        let known = Self {
+            values: vec![None; projection.synapse.vars.len()],
+            vars: &projection.synapse.vars,
+            lets: &projection.synapse.lets,
+            // A size in a delay is rare: unknown, so that nothing is said.
+            size: f64::NAN,
+            dt: model.settings.dt,
+        };
+        known.resolved(&projection.args, Entity::Proj(ProjId(k as u32)), model)
+    }
+
+    /// A default may refer to any other parameter: repeated until nothing new becomes known.
+    fn resolved(mut self, args: &[(VarId, Expr)], entity: Entity, model: &Model) -> Self {
+        loop {
+            let mut changed = false;
+            for (k, var) in self.vars.iter().enumerate() {
+                let id = VarId(k as u32);
+                if self.values[k].is_some()
+                    || var.role != Role::Param
+                    || model.script.assigned.contains(&VarKey { entity, var: id })
+                {
+                    continue;
+                }
+                let given = args.iter().find(|(v, _)| *v == id).map(|(_, e)| e).or(var.init.as_ref());
+                if let Some(x) = given.and_then(|e| self.value(e)) {
+                    self.values[k] = Some(x);
+                    changed = true;
+                }
+            }
+            if !changed {
+                return self;
+            }
+        }
+    }
+
+    fn value(&self, e: &Expr) -> Option<f64> {
+        self.lower(|mut low| low.expr(e).and_then(|s| low.graph.as_const(s))).filter(|x| x.is_finite())
+    }
+
+    /// Runs `f` on a fresh graph in which the constants are known.
+    fn lower<T>(&self, f: impl FnOnce(Lowering<'_, '_>) -> T) -> T {
+        let constant = |side: Side, v: VarId| if side == Side::Own { self.values[v.index()] } else { None };
+        let size = |_: Side| self.size;
+        let context = Context { constant: &constant, size: &size, lets: self.lets, vars: self.vars, dt: self.dt };
+        let mut graph = Graph::default();
+        f(Lowering::new(&mut graph, &context))
+    }
+}
+
+fn off_grid(what: &str, x: f64, span: Span, dt: f64, sink: &mut Sink) {
+    let steps = (x / dt).round();
+    if (x / dt - steps).abs() <= 1e-6 * steps.abs().max(1.0) {
+        return;
+    }
+    sink.push(
+        Diagnostic::new(
+            Code::W0702,
+            span,
+            format!("a {what} of {} ms is not a multiple of the time step of {} ms", number(x), number(dt)),
+        )
+        .label(format!("{} ms is used instead", number(steps * dt)))
+        .help(format!("write {} ms, or choose a time step that divides {} ms", number(steps * dt), number(x))),
+    );
+}
+
+fn refractory(model: &Model, population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, sink: &mut Sink) {
+    let Some(clause) = &neuron.refractory else { return };
+    let Some(x) = known.value(&clause.duration) else { return };
+    let at = sink.items.len();
+    off_grid("refractory period", x, clause.duration.span, model.settings.dt, sink);
+    // The same clause serves several populations: each rounded value is said once.
+    if let Some(new) = sink.items.get(at).cloned() {
+        if sink.items[..at].contains(&new) {
+            sink.items.truncate(at);
+        } else if new.primary.as_ref().is_some_and(|l| l.span != population.span)
+            && matches!(clause.duration.kind, ExprKind::Var(..))
+        {
+            sink.items[at] = new.also(population.span, "for this population");
+        }
+    }
+}
+
+/// The level condition holds again right after the reset, by constants alone.
+fn reset(population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, sink: &mut Sink) {
+    let Some(clause) = &neuron.spike else { return };
+    let hir::SpikeCond::Level(cond) = &clause.cond else { return };
+    if neuron.on_spike.is_empty() {
+        return;
+    }
+    if !known.lower(|low| after_reset(low, cond, &neuron.on_spike)) {
+        return;
+    }
+    let place =
+        neuron.on_spike.iter().find(|s| matches!(s.kind, StmtKind::Assign { .. })).map_or(clause.span, |s| s.span);
+    sink.push(
+        Diagnostic::new(
+            Code::W0704,
+            place,
+            format!("after the reset, neurons of `{}` are still above their threshold", population.name),
+        )
+        .label("the value after a spike satisfies the spike condition")
+        .also(clause.span, "this condition holds again at once")
+        .also(population.span, "with the values of this population")
+        .note("such a neuron fires in every step, or as often as its refractory period allows, without any input")
+        .help("reset below the threshold, or raise the threshold"),
+    );
+}
+
+/// Whether `cond` is constantly true once `block` has run.
+fn after_reset(mut low: Lowering<'_, '_>, cond: &Expr, block: &[Stmt]) -> bool {
+    let mut values: BTreeMap<VarId, f64> = BTreeMap::new();
+    for stmt in block {
+        let StmtKind::Assign { var, op: hir::AssignOp::Set, value } = &stmt.kind else { return false };
+        let Some(x) = low.expr(value).and_then(|s| low.graph.as_const(s)) else { return false };
+        values.insert(*var, x);
+    }
+    let Some(c) = low.expr(cond) else { return false };
+    let mut map = std::collections::HashMap::new();
+    for (var, x) in values {
+        let (from, to) = (low.graph.own(var), low.graph.real(x));
+        map.insert(from, to);
+    }
+    let after = low.graph.substitute(c, &map);
+    low.graph.as_const(after) == Some(1.0)
+}
+
+/// A kind of trouble with explicit Euler steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    /// Conductances can make the step too long.
+    Conductances,
+    /// A time constant is too short.
+    TimeConstant,
+}
+
+/// One equation in trouble, in the population where it is worst.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    kind: Trouble,
+    ode: usize,
+    pop: usize,
+    /// Conductances: their sum in units of the leak beyond which a step overshoots; else the time constant in ms.
+    limit: f64,
+}
+
+/// The equations of a population that explicit Euler steps may solve badly. For dx/dt = a*x + b a step multiplies the distance to
+/// the fixed point by 1 + a*dt: it overshoots without end where a*dt < -2.
+fn unstable(model: &Model, p: usize, neuron: &NeuronModel, known: &Known<'_>) -> Vec<Found> {
+    let substeps = f64::from(neuron.method.as_ref().map_or(1, |m| m.substeps).max(1));
+    let step = model.settings.dt / substeps;
+    let targets = targets(model, p);
+    let mut out: Vec<Found> = Vec::new();
+    for (k, ode) in neuron.odes.iter().enumerate() {
+        let found = known.lower(|mut low| {
+            let rhs = low.expr(&ode.rhs)?;
+            let x = low.graph.own(ode.var);
+            let (a, _) = low.graph.linear(rhs, x)?;
+            if let Some(rate) = low.graph.as_const(a) {
+                return (rate < 0.0 && -rate * step > 0.5).then(|| Found {
+                    kind: Trouble::TimeConstant,
+                    ode: k,
+                    pop: p,
+                    limit: -1.0 / rate,
+                });
+            }
+            let held: Vec<Sym> = targets.iter().map(|v| low.graph.own(*v)).collect();
+            if !held.iter().any(|g| low.graph.depends(a, *g)) {
+                return None;
+            }
+            // Without conductances the leak alone remains; anything else that varies leaves it unknown.
+            let leak = -low.graph.eval(a, &|node| match node {
+                Node::Var(Side::Own, v, _) if neuron.vars[v.index()].role == Role::State => 0.0,
+                _ => f64::NAN,
+            });
+            let limit = if leak > 0.0 { (2.0 / (step * leak) - 1.0).max(0.0) } else { f64::INFINITY };
+            Some(Found { kind: Trouble::Conductances, ode: k, pop: p, limit })
+        });
+        out.extend(found);
+    }
+    out
+}
+
+/// The states of population `p` that some projection delivers to.
+fn targets(model: &Model, p: usize) -> BTreeSet<VarId> {
+    let mut out = BTreeSet::new();
+    for projection in model.projections.iter().filter(|c| c.post.pop.index() == p) {
+        out.extend(projection.target);
+        delivered(&projection.synapse.on_pre, &mut out);
+    }
+    out
+}
+
+fn delivered(block: &[Stmt], out: &mut BTreeSet<VarId>) {
+    for stmt in block {
+        match &stmt.kind {
+            StmtKind::Deliver { target, .. } => {
+                out.insert(*target);
+            }
+            StmtKind::If { then, els, .. } => {
+                delivered(then, out);
+                delivered(els, out);
+            }
+            StmtKind::Assign { .. } | StmtKind::Local { .. } => {}
+        }
+    }
+}
+
+fn report_euler(model: &Model, neuron: &NeuronModel, found: Found, sink: &mut Sink) {
+    let Some(method) = &neuron.method else { return };
+    let (Some(ode), Some(population)) = (neuron.odes.get(found.ode), model.populations.get(found.pop)) else { return };
+    let name = &neuron.vars[ode.var.index()].name;
+    let step = model.settings.dt / f64::from(method.substeps.max(1));
+    let d = match found.kind {
+        Trouble::Conductances => {
+            let when = if found.limit.is_finite() {
+                format!(
+                    "when the conductances sum to more than {} times the leak, the step overshoots",
+                    number(found.limit)
+                )
+            } else {
+                "when the conductances are large, the step overshoots".to_owned()
+            };
+            Diagnostic::new(Code::W0701, method.span, format!("the explicit Euler step of `{name}` can run away"))
+                .label(format!("{when} (in population `{}`)", population.name))
+                .also(ode.span, format!("the conductances shorten the time constant of `{name}`"))
+                .help("write `method exp_euler` or `method backward_euler`, which are stable for any conductance")
+        }
+        Trouble::TimeConstant => {
+            let what = if step / found.limit > 2.0 { "runs away" } else { "is inaccurate" };
+            Diagnostic::new(Code::W0701, method.span, format!("the explicit Euler step of `{name}` {what}"))
+                .label(format!("a step of {} ms with a time constant of {} ms", number(step), number(found.limit)))
+                .also(ode.span, format!("this equation, in population `{}`", population.name))
+                .help(format!(
+                    "remove the `method` line to let the compiler choose, or use a time step below {} ms",
+                    number(found.limit * 0.5 * f64::from(method.substeps.max(1)))
+                ))
+        }
+    };
+    sink.push(d);
+}
+
+/// A number with six digits at most.
+fn number(x: f64) -> String {
+    if x == 0.0 || !x.is_finite() {
+        return x.to_string();
+    }
+    let digits = (5 - x.abs().log10().floor() as i32).clamp(0, 15);
+    let text = format!("{x:.*}", digits as usize);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A declaration, by its place: one model may be instantiated several times.
+type Place = (FileId, u32);
+
+fn place(var: &VarDecl) -> Place {
+    (var.span.file, var.span.start)
+}
+
+/// Collects what expressions mention.
+struct Mentions<'a> {
+    own: &'a [VarDecl],
+    pre: &'a [VarDecl],
+    post: &'a [VarDecl],
+    used: &'a mut BTreeSet<Place>,
+}
+
+impl Mentions<'_> {
+    fn var(&mut self, side: Side, id: VarId) {
+        let vars = match side {
+            Side::Own => self.own,
+            Side::Pre => self.pre,
+            Side::Post => self.post,
+        };
+        self.used.extend(vars.get(id.index()).map(place));
+    }
+
+    fn expr(&mut self, e: &Expr) {
+        match &e.kind {
+            ExprKind::Var(side, id) => self.var(*side, *id),
+            ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => self.expr(a),
+            ExprKind::Binary(_, a, b) => {
+                self.expr(a);
+                self.expr(b);
+            }
+            ExprKind::If(c, a, b) => {
+                self.expr(c);
+                self.expr(a);
+                self.expr(b);
+            }
+            ExprKind::Call(_, args) | ExprKind::Draw { args, .. } => args.iter().for_each(|a| self.expr(a)),
+            ExprKind::Const(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Let(_)
+            | ExprKind::Local(_)
+            | ExprKind::Time
+            | ExprKind::Dt
+            | ExprKind::Index(_)
+            | ExprKind::Size(_)
+            | ExprKind::FileArray { .. }
+            | ExprKind::EdgeColumn(_) => {}
+        }
+    }
+
+    fn block(&mut self, block: &[Stmt]) {
+        for stmt in block {
+            match &stmt.kind {
+                StmtKind::Assign { var, value, .. } => {
+                    self.var(Side::Own, *var);
+                    self.expr(value);
+                }
+                StmtKind::Local { value, .. } => self.expr(value),
+                StmtKind::If { cond, then, els } => {
+                    self.expr(cond);
+                    self.block(then);
+                    self.block(els);
+                }
+                StmtKind::Deliver { value, target } => {
+                    self.var(Side::Post, *target);
+                    self.expr(value);
+                }
+            }
+        }
+    }
+
+    fn model(&mut self, lets: &[LetDecl], odes: &[hir::Ode]) {
+        for var in self.own {
+            let bounds = var.bounds.iter().flat_map(|(lo, hi)| [lo, hi]);
+            var.init.iter().chain(bounds).for_each(|e| self.expr(e));
+        }
+        lets.iter().for_each(|l| self.expr(&l.value));
+        for ode in odes {
+            self.var(Side::Own, ode.var);
+            self.expr(&ode.rhs);
+        }
+    }
+}
+
+/// Variables of the program's own models that nothing mentions. The models of the prelude are exempt.
+fn unused(model: &Model, sink: &mut Sink) {
+    let Some(file) = model.populations.first().map(|p| p.span.file) else { return };
+    let vars_of = |p: PopId| model.neurons[model.populations[p.index()].model.index()].vars.as_slice();
+    let mut used = BTreeSet::new();
+    for neuron in &model.neurons {
+        let mut m = Mentions { own: &neuron.vars, pre: &[], post: &[], used: &mut used };
+        m.model(&neuron.lets, &neuron.odes);
+        m.block(&neuron.on_spike);
+        match neuron.spike.as_ref().map(|s| &s.cond) {
+            Some(hir::SpikeCond::Level(e) | hir::SpikeCond::Rate(e)) => m.expr(e),
+            Some(hir::SpikeCond::Crosses(a, b)) => {
+                m.expr(a);
+                m.expr(b);
+            }
+            None => {}
+        }
+        if let Some(r) = &neuron.refractory {
+            m.expr(&r.duration);
+            r.hold.iter().for_each(|v| m.var(Side::Own, *v));
+        }
+    }
+    for population in &model.populations {
+        let own = &model.neurons[population.model.index()].vars;
+        let mut m = Mentions { own, pre: &[], post: &[], used: &mut used };
+        population.args.iter().for_each(|(_, e)| m.expr(e));
+    }
+    for projection in &model.projections {
+        let s = &projection.synapse;
+        let (pre, post) = (vars_of(projection.pre.pop), vars_of(projection.post.pop));
+        let mut m = Mentions { own: &s.vars, pre, post, used: &mut used };
+        m.model(&s.lets, &s.odes);
+        m.block(&s.on_pre);
+        s.on_post.iter().for_each(|b| m.block(b));
+        projection.args.iter().for_each(|(_, e)| m.expr(e));
+        projection.delay.iter().chain(&projection.dendritic_delay).chain(&projection.filter).for_each(|e| m.expr(e));
+        projection.target.iter().for_each(|v| m.var(Side::Post, *v));
+    }
+    let script = &model.script;
+    for key in script.assigned.iter().chain(&script.read).chain(&script.frozen).chain(&script.reset) {
+        let vars = match key.entity {
+            Entity::Pop(p) => vars_of(p),
+            Entity::Proj(p) => model.projections[p.index()].synapse.vars.as_slice(),
+        };
+        used.extend(vars.get(key.var.index()).map(place));
+    }
+    let neurons = model.neurons.iter().map(|n| (&n.name, &n.vars));
+    let synapses = model.projections.iter().map(|c| (&c.synapse.name, &c.synapse.vars));
+    for (name, vars) in neurons.chain(synapses) {
+        for var in vars.iter().filter(|v| v.span.file == file) {
+            let what = match var.role {
+                Role::Param => "parameter",
+                Role::State => "state",
+                Role::Weight => "weight",
+                Role::Learned => "learned variable",
+                Role::Input => continue,
+            };
+            // Entering it makes a second instance of the model silent.
+            if !used.insert(place(var)) {
+                continue;
+            }
+            let d =
+                Diagnostic::new(Code::W0709, var.span, format!("the {what} `{}` of `{name}` is never used", var.name));
+            sink.push(if var.role == Role::Weight {
+                d.label("no handler delivers it")
+                    .help(format!("write `on pre {{ deliver {} }}`, or remove it", var.name))
+            } else {
+                d.label("no equation, condition, handler or protocol mentions it").help("remove it, or use it")
+            });
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Hostile and absurd input: every text gives a diagnostic, within seconds, without a panic and before memory is taken.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use snnc::diag::Code;
+use snnc::driver::{BackendKind, Session, Settings};
+
+const CELL: &str = "neuron Cell { state v = 0 mV; dv/dt = -v / 20 ms; spike when v > 1 mV; on spike { v = 0 mV } }\n";
+
+/// The codes that checking a text gives.
+fn codes(text: &str) -> Vec<Code> {
+    let start = Instant::now();
+    let mut session = Session::from_text(Path::new("hostile.snn"), text, &Settings::default());
+    session.plan_only();
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    session.sink.items.iter().map(|d| d.code).collect()
+}
+
+fn opened(bytes: &[u8]) -> Vec<Code> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hostile.snn");
+    fs::write(&path, bytes).unwrap();
+    Session::open(&path, &Settings::default()).sink.items.iter().map(|d| d.code).collect()
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let n = 1_000_000;
+    assert_eq!(codes(&format!("const a = {}1{}", "(".repeat(n), ")".repeat(n))), [Code::E0006]);
+    assert_eq!(codes(&format!("const a = {}1", "-".repeat(n))), [Code::E0006]);
+}
+
+#[test]
+fn large_files_are_refused_unread() {
+    assert_eq!(codes(&"# a comment\n".repeat(400_000)), [Code::E0006]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sparse.snn");
+    fs::File::create(&path).unwrap().set_len(100_000_000).unwrap();
+    let session = Session::open(&path, &Settings::default());
+    assert_eq!(session.sink.items.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::E0006]);
+    assert!(session.failed());
+}
+
+#[test]
+fn what_is_no_text_is_refused() {
+    assert_eq!(opened(b"const a = 1\0\n"), [Code::E0005]);
+    assert_eq!(opened(b"const a = \xff\xfe\n"), [Code::E0005]);
+    assert_eq!(opened(b"P\0K\x03\x04\0\0\0"), [Code::E0005]);
+}
+
+#[test]
+fn absurd_sizes_and_times_are_refused() {
+    assert_eq!(codes(&format!("{CELL}population E[1000000000000]: Cell()")), [Code::E0902]);
+    let found = codes(&format!("{CELL}param n = 1e300\npopulation E[n]: Cell()"));
+    assert!(matches!(found.as_slice(), [Code::E0205 | Code::E0902]), "{found:?}");
+    assert_eq!(codes(&format!("{CELL}population E[2]: Cell()\nexperiment e {{ run 1e300 s }}")), [Code::E0903]);
+}
+
+#[test]
+fn many_populations_are_checked_in_seconds() {
+    let mut text = CELL.to_owned();
+    for k in 0..20_000 {
+        text += &format!("population P{k}[2]: Cell()\n");
+    }
+    text += "population Last[2]: Sell()\n";
+    assert_eq!(codes(&text), [Code::E0101]);
+}
+
+#[test]
+fn too_many_synapses_are_refused_before_allocation() {
+    let text = format!(
+        "{CELL}population A[100000]: Cell()\npopulation B[100000]: Cell()\n\
+         connect A -> B.v via random(p = 1) with static(w = 1 mV)\nexperiment e {{ run 1 ms }}\n"
+    );
+    let start = Instant::now();
+    let session = Session::from_text(Path::new("large.snn"), &text, &Settings::default());
+    let model = session.model.clone().unwrap();
+    let errors = session.build(&model, BackendKind::Interp).map(|_| ()).unwrap_err();
+    assert!(errors.iter().any(|d| d.code == Code::E0902), "{errors:?}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
