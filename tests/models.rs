@@ -38,10 +38,12 @@ fn difference(a: &Network, b: &Network) -> Option<String> {
     for (k, (x, y)) in a.buffers().iter().zip(b.buffers()).enumerate() {
         let same = match (x, y) {
             (Buf::F32(x), Buf::F32(y)) => {
-                x.len() == y.len() && x.iter().zip(y).all(|(p, q)| p.to_bits() == q.to_bits() || p.is_nan() && q.is_nan())
+                x.len() == y.len()
+                    && x.iter().zip(y).all(|(p, q)| p.to_bits() == q.to_bits() || p.is_nan() && q.is_nan())
             }
             (Buf::F64(x), Buf::F64(y)) => {
-                x.len() == y.len() && x.iter().zip(y).all(|(p, q)| p.to_bits() == q.to_bits() || p.is_nan() && q.is_nan())
+                x.len() == y.len()
+                    && x.iter().zip(y).all(|(p, q)| p.to_bits() == q.to_bits() || p.is_nan() && q.is_nan())
             }
             (x, y) => x == y,
         };

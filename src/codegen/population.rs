@@ -172,9 +172,9 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, moved: Option<BufId>
                 }
                 new[k] = Some(x);
             }
-            for k in 0..plan.integrated.len() {
-                if let (Some(buf), Some(x)) = (bufs.vars[plan.integrated[k].index()], new[k]) {
-                    b.store(buf, i, x);
+            for (v, x) in plan.integrated.iter().zip(&new) {
+                if let (Some(buf), Some(x)) = (bufs.vars[v.index()], x) {
+                    b.store(buf, i, *x);
                 }
             }
         }

@@ -20,9 +20,9 @@ fn step(
     _derived: &mut Vec<Derived>,
 ) -> Result<Vec<Sym>, NotApplicable> {
     let mut new = Vec::new();
-    for k in 0..system.vars.len() {
+    for (k, keeps) in frozen.iter().enumerate() {
         let x = graph.own(system.vars[k]);
-        if frozen[k] {
+        if *keeps {
             new.push(x);
             continue;
         }

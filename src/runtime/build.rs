@@ -55,7 +55,7 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
     if layout.bytes() > options.memory_limit {
         return Err(vec![too_large(layout.bytes(), options.memory_limit)]);
     }
-    let buffers = fill(&model, &plan, &layout, &wires, &initial);
+    let buffers = fill(&plan, &layout, &wires, &initial);
     let built = start.elapsed();
 
     let start = Instant::now();
@@ -156,10 +156,9 @@ fn show(bytes: f64) -> String {
 }
 
 /// Allocates the buffers and writes connectivity and initial values into them.
-fn fill(model: &Model, plan: &Plan, layout: &Layout, wires: &[Option<Wires>], initial: &Initial) -> Buffers {
+fn fill(plan: &Plan, layout: &Layout, wires: &[Option<Wires>], initial: &Initial) -> Buffers {
     let mut buffers: Buffers = layout.buffers.iter().map(|b| Buf::zeros(b.scalar, b.len as usize)).collect();
     for (p, bufs) in layout.pops.iter().enumerate() {
-        let n = plan.populations[p].size as usize;
         for (v, buf) in bufs.vars.iter().enumerate() {
             let (Some(buf), Some(values)) = (buf, &initial.pops[p][v]) else { continue };
             write(&mut buffers[buf.0 as usize], values);
@@ -170,7 +169,6 @@ fn fill(model: &Model, plan: &Plan, layout: &Layout, wires: &[Option<Wires>], in
         if let Some([_, start, _]) = bufs.events {
             buffers[start.0 as usize] = Buf::I32(vec![0; 2]);
         }
-        let _ = n;
     }
     for (p, bufs) in layout.projs.iter().enumerate() {
         for (v, buf) in bufs.vars.iter().enumerate() {

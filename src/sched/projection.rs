@@ -198,7 +198,7 @@ fn stored(pops: &[Vec<Storage>], pop: usize, v: VarId) -> Option<f64> {
 fn delay_steps(model: &Model, projection: &Projection) -> Result<u32, Diagnostic> {
     let dt = model.settings.dt;
     let known = |_: Side, _: VarId| None;
-    let mut value = |e: &Option<crate::hir::Expr>| -> Result<f64, Diagnostic> {
+    let value = |e: &Option<crate::hir::Expr>| -> Result<f64, Diagnostic> {
         let Some(e) = e else { return Ok(0.0) };
         constant_init(model, Some(e), &[], &[], &known).ok_or_else(|| {
             Diagnostic::new(
@@ -332,7 +332,6 @@ fn event_driven(
 }
 
 /// Where every variable lives.
-#[expect(clippy::too_many_arguments, reason = "one decision over everything known of a projection")]
 fn places(
     model: &Model,
     uses: &Uses,
@@ -403,7 +402,6 @@ fn is_read(graph: &mut Graph, effects: &[&Effects], v: VarId) -> bool {
 }
 
 /// Sorts a handler's effects by where they happen, and finds for each synaptic update the trace of the other side whose zero makes it void.
-#[expect(clippy::too_many_arguments, reason = "one decision over everything known of a handler")]
 fn handler(
     graph: &mut Graph,
     synapse: &crate::hir::SynapseModel,

@@ -44,8 +44,6 @@ pub(crate) enum Meaning {
     Let(LetId, Option<Type>, Span),
     /// A `let` of a handler.
     Local(LocalId, Type, Span),
-    /// A value (function parameters).
-    Value(Box<Typed>),
     /// Declared, but faulty.
     Faulty,
 }
@@ -366,7 +364,6 @@ impl<'a> Typer<'a> {
                 let t = plain(ExprKind::Local(id), ty, span);
                 Some(Typed { origin: Some((declared, said(ty))), ..t })
             }
-            Meaning::Value(v) => Some(*v),
             Meaning::Faulty => None,
         }
     }
@@ -785,9 +782,9 @@ impl<'a> Typer<'a> {
         self.sites += 1;
         let mut values = self.arguments(row.name, row.params, args, span, names)?;
         let bare = |k: usize| matches!((row.dist, k), (Dist::Lognormal | Dist::Bernoulli, _) | (Dist::Gamma, 0));
-        for k in 0..values.len() {
-            if bare(k) && !values[k].dim().is_none() && !values[k].any {
-                self.error(mismatch::bare_argument(row.name, &values[k]));
+        for (k, v) in values.iter().enumerate() {
+            if bare(k) && !v.dim().is_none() && !v.any {
+                self.error(mismatch::bare_argument(row.name, v));
                 return None;
             }
         }
@@ -830,7 +827,6 @@ impl<'a> Typer<'a> {
         Some(plain(ExprKind::FileArray { path, key }, Type::Real(Dim::NONE), span))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a call's parts")]
     fn inline(
         &mut self,
         name: &str,

@@ -719,7 +719,7 @@ fn rule(c: &ast::Connect, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
             }
         }
     }
-    let mut need = |key: &str, typer: &mut Typer<'_>| {
+    let need = |key: &str, typer: &mut Typer<'_>| {
         let found = given.get(key).copied();
         if found.is_none() {
             typer.error(
@@ -729,7 +729,7 @@ fn rule(c: &ast::Connect, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
         }
         found
     };
-    let mut count = |key: &str, typer: &mut Typer<'_>| -> Option<u64> {
+    let count = |key: &str, typer: &mut Typer<'_>| -> Option<u64> {
         let e = need(key, typer)?;
         match whole(e, &format!("`{key}`"), typer)? {
             n if n >= 1 => Some(n as u64),

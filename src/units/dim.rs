@@ -1,6 +1,11 @@
 //! Physical dimensions: rational exponents over six bases. Internally every value is held in the coherent scale of
 //! these bases (ms, mV, pA, um, amol, K), so that everyday numbers are near one and `f32` is safe.
 
+#![expect(
+    clippy::should_implement_trait,
+    reason = "exponents are combined by name: an operator would hide that a result may be missing"
+)]
+
 /// A small rational number in lowest terms, with a positive denominator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ratio {

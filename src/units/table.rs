@@ -1,6 +1,11 @@
 //! The table of units, read once from `std.units`. Every factor is a power of ten, so a decimal quantity reaches its
 //! internal value by moving the decimal point: `31.875 Hz` is the double nearest to 0.031875, not a rounded product.
 
+#![expect(
+    clippy::should_implement_trait,
+    reason = "units are combined by name: an operator would hide that a result may be missing"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
