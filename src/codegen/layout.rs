@@ -31,6 +31,9 @@ pub struct PopBufs {
     pub logging: BufId,
     /// The number of logged spikes, their steps (counted from the network's start, end of step n is n + 1) and their neurons.
     pub log: [BufId; 3],
+    /// For populations that rest: 1 for each block of [`PAD`] neurons that rests, and a mark per neuron that moved in the last step
+    /// that looked (an integer as wide as the floats).
+    pub rest: Option<[BufId; 2]>,
     /// Events drawn beforehand: the run step of the first slot, the start of each slot, the neurons.
     pub events: Option<[BufId; 3]>,
 }
@@ -161,6 +164,9 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
                 new(format!("{name}@log.step"), Scalar::I32, 1),
                 new(format!("{name}@log.neuron"), Scalar::I32, 1),
             ],
+            rest: p
+                .rests
+                .then(|| [new(format!("{name}@rest"), Scalar::I32, n / PAD), new(format!("{name}@moved"), int, n)]),
             events: source.then(|| {
                 [
                     new(format!("{name}@events.base"), Scalar::I32, 1),

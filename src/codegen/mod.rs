@@ -9,7 +9,7 @@ mod projection;
 pub use layout::Layout;
 
 use crate::lir::build::FuncBuilder;
-use crate::lir::{BinOp, BufId, FuncId, Op, Program, Scalar, Stmt, Val, expand, lanes, verify};
+use crate::lir::{BinOp, BufId, FuncId, Program, Scalar, Val, expand, lanes, simplify, verify};
 use crate::sched::Plan;
 
 /// The function `run`: local step of the first step, number of steps, step within the current `run`.
@@ -65,9 +65,7 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
             projection::on_post(b, &s, p);
         }
     });
-    let mut function = b.finish();
-    drop_unused(&mut function.body.stmts);
-    Program { buffers: layout.buffers.clone(), functions: vec![function] }
+    Program { buffers: layout.buffers.clone(), functions: vec![b.finish()] }
 }
 
 /// Emits the program that back ends take.
@@ -77,9 +75,10 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
 pub fn program(plan: &Plan, layout: &Layout) -> Result<Program, String> {
     let mut program = element_program(plan, layout);
     verify::verify(&program, verify::Level::Element).map_err(|e| e.join("; "))?;
+    simplify::simplify(&mut program);
     expand::expand(&mut program);
     lanes::lanes(&mut program)?;
-
+    simplify::simplify(&mut program);
     verify::verify(&program, verify::Level::Lane).map_err(|e| e.join("; "))?;
     Ok(program)
 }
@@ -93,11 +92,6 @@ fn time(b: &mut FuncBuilder, plan: &Plan, layout: &Layout, step: Val) -> Val {
     let dt = b.float(Scalar::F64, plan.dt);
     let t = b.bin(BinOp::Mul, n, dt);
     b.cast(t, layout.float)
-}
-
-/// Nothing but an empty body is dropped here; dead values go in `simplify`.
-fn drop_unused(stmts: &mut Vec<Stmt>) {
-    stmts.retain(|s| !matches!(s, Stmt::For(f) if f.body.stmts.iter().all(|s| matches!(s, Stmt::Def { op: Op::Const(_), .. })) && f.results.is_empty()));
 }
 
 /// The spikes of a population that arrive after `delay` steps: a list and a range of it.

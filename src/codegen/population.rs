@@ -4,7 +4,7 @@ use super::expr::Emit;
 use super::{Step, arriving};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
-use crate::lir::{BinOp, CmpOp, Scalar, UnOp, Val};
+use crate::lir::{BinOp, BufId, CmpOp, PAD, Scalar, UnOp, Val};
 use crate::methods::sym::{Node, Sym};
 use crate::sched::population::Slow;
 use crate::sched::{PopPlan, Spiking};
@@ -39,6 +39,12 @@ pub(super) fn advance_slow(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
                 b.store(master, i, x);
                 b.store(last, i, s.step);
                 let x = b.cast(x, s.float);
+                if bufs.rest.is_some() {
+                    // A threshold that moves may be crossed by a neuron that rests.
+                    let before = b.load(work, i);
+                    let differs = b.cmp(CmpOp::Ne, x, before);
+                    b.if_then(differs, |b| wake(b, s, p, i));
+                }
                 b.store(work, i, x);
                 vec![gap, factor]
             });
@@ -77,7 +83,63 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         return;
     }
     let n = b.int(plan.size as i32);
-    b.vector_loop(zero, n, |b, i| {
+    let Some([rest, moved]) = bufs.rest.filter(|_| plan.rests) else {
+        b.vector_loop(zero, n, |b, i| one(b, s, p, i, None));
+        return;
+    };
+    // Every 32 steps, blocks in which nothing moved are put to rest.
+    let blocks = b.int(plan.size.div_ceil(PAD) as i32);
+    let mask = b.int(31);
+    let phase = b.bin(BinOp::And, s.run_step, mask);
+    let looks = b.cmp(CmpOp::Eq, phase, mask);
+    b.for_loop(zero, blocks, |b, block| {
+        let resting = b.load(rest, block);
+        let awake = b.cmp(CmpOp::Eq, resting, zero);
+        b.if_then(awake, |b| {
+            let width = b.int(PAD as i32);
+            let from = b.mul(block, width);
+            let end = b.add(from, width);
+            let to = b.bin(BinOp::Min, end, n);
+            b.if_else(
+                looks,
+                |b| {
+                    b.vector_loop(from, to, |b, i| one(b, s, p, i, Some(moved)));
+                    let sum = b.fold_loop(from, to, &[zero], |b, i, sum| {
+                        let m = b.load(moved, i);
+                        let m = b.cast(m, Scalar::I32);
+                        vec![b.add(sum[0], m)]
+                    });
+                    let still = b.cmp(CmpOp::Eq, sum[0], zero);
+                    let one = b.int(1);
+                    let mark = b.select(still, one, zero);
+                    b.store(rest, block, mark);
+                    Vec::new()
+                },
+                |b| {
+                    b.vector_loop(from, to, |b, i| one(b, s, p, i, None));
+                    Vec::new()
+                },
+            );
+        });
+    });
+}
+
+/// Something reaches neuron `j`: its block is awake.
+pub(super) fn wake(b: &mut FuncBuilder, s: &Step<'_>, p: usize, j: Val) {
+    if let Some([rest, _]) = s.layout.pops[p].rest {
+        let width = b.int(PAD.trailing_zeros() as i32);
+        let block = b.bin(BinOp::Sar, j, width);
+        let zero = b.int(0);
+        b.store(rest, block, zero);
+    }
+}
+
+/// Integrates neuron `i` and lists it if it spikes; marks in `moved` whether anything about it changed.
+fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, moved: Option<BufId>) {
+    let plan = &s.plan.populations[p];
+    let bufs = &s.layout.pops[p];
+    let zero = b.int(0);
+    {
         let mut old = Emit::new(&plan.graph, s.float);
         let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, i, s.times.0);
         // Load every integrated state once, before anything is stored.
@@ -123,6 +185,24 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             let left = b.select(busy, less, left);
             b.store(buf, i, left);
         }
+        if let Some(mark) = moved {
+            // Bit for bit: a NaN always moves.
+            let mut changed = busy.map(|(_, _, busy)| busy);
+            for (x, y) in olds.iter().zip(&new) {
+                if let (Some(x), Some(y)) = (x, y) {
+                    let same = b.cmp(CmpOp::Eq, *x, *y);
+                    let differs = b.un(UnOp::Not, same);
+                    changed = Some(changed.map_or(differs, |c| b.bin(BinOp::Or, c, differs)));
+                }
+            }
+            let one = b.int(1);
+            let (one, none) = (b.cast(one, s.int), b.cast(zero, s.int));
+            let flag = match changed {
+                Some(c) => b.select(c, one, none),
+                None => one,
+            };
+            b.store(mark, i, flag);
+        }
         // Detection reads the new states.
         let mut now = Emit::new(&plan.graph, s.float);
         for (k, v) in plan.integrated.iter().enumerate() {
@@ -158,7 +238,7 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             }
             b.append(fires, bufs.spikes, bufs.spike_count, i);
         }
-    });
+    }
 }
 
 /// The symbol of a state in the plan's graph, if an expression mentions it.
@@ -204,6 +284,7 @@ pub(super) fn react(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             b.store(bufs.first, j, at);
         });
         on_spike(b, s, p, j);
+        wake(b, s, p, j);
     });
     let on = b.load(bufs.logging, zero);
     let on = b.cmp(CmpOp::Ne, on, zero);

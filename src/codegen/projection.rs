@@ -232,6 +232,7 @@ fn deliver(b: &mut FuncBuilder, s: &Step<'_>, p: usize, target: VarId, j: Val, a
         sum = b.select(busy, x, sum);
     }
     b.store(buf, j, sum);
+    population::wake(b, s, post, j);
 }
 
 /// Stores a synaptic variable at its element; event-driven ones are then up to date.
@@ -320,6 +321,16 @@ fn advanced(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, x: Val, since
     b.fma(d, factor, rest)
 }
 
+/// The factor by which a trace that decays to zero shrinks in `gap` steps.
+fn shrink(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, gap: Val) -> Val {
+    let plan: &ProjPlan = &s.plan.projections[p];
+    let a = plan.lazy[v.index()].and_then(|l| plan.graph.as_const(l.a)).unwrap_or(f64::NAN);
+    let rate = b.float(s.float, a * s.plan.dt);
+    let n = b.cast(gap, s.float);
+    let z = b.bin(BinOp::Mul, rate, n);
+    b.un(UnOp::Exp, z)
+}
+
 /// Brings the listed (non-zero) traces up to date and drops those that have become zero.
 fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
     let bufs = &s.layout.projs[p];
@@ -331,26 +342,33 @@ fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
     let zero = b.int(0);
     let one = b.int(1);
     let n = b.load(count, zero);
-    let kept = b.fold_loop(zero, n, &[zero], |b, k, kept| {
+    // Most were last brought up to date in the same step: they share the exponential.
+    let never = b.int(-1);
+    let nothing = b.float(s.float, 0.0);
+    let kept = b.fold_loop(zero, n, &[zero, never, nothing], |b, k, carried| {
         let e = b.load(list, k);
         let x = b.load(buf, e);
         let since = b.load(last, e);
-        let y = advanced(b, s, p, z, x, since);
+        let gap = b.sub(s.done, since);
+        let same = b.cmp(CmpOp::Eq, gap, carried[1]);
+        let factor = b.if_else(same, |_| vec![carried[2]], |b| vec![shrink(b, s, p, z, gap)])[0];
+        let y = b.mul(x, factor);
+        let y = b.un(UnOp::Flush, y);
         b.store(buf, e, y);
         b.store(last, e, s.done);
-        let nothing = b.float(s.float, 0.0);
         let alive = b.cmp(CmpOp::Ne, y, nothing);
-        b.if_else(
+        let m = b.if_else(
             alive,
             |b| {
-                b.store(list, kept[0], e);
-                vec![b.add(kept[0], one)]
+                b.store(list, carried[0], e);
+                vec![b.add(carried[0], one)]
             },
             |b| {
                 b.store(mark, e, zero);
-                vec![kept[0]]
+                vec![carried[0]]
             },
-        )
+        );
+        vec![m[0], gap, factor]
     });
     b.store(count, zero, kept[0]);
 }

@@ -181,6 +181,13 @@ impl Network {
         self.step = 0;
     }
 
+    /// Something about a population changed from outside: none of its neurons rests.
+    fn wake(&mut self, pop: usize) {
+        if let Some([rest, _]) = self.shared.layout.pops[pop].rest {
+            self.fill_ints(rest, 0);
+        }
+    }
+
     fn fill_ints(&mut self, id: BufId, x: i32) {
         if let Buf::I32(v) = self.buf(id) {
             v.fill(x);
@@ -480,10 +487,12 @@ impl Network {
             }
         }
         self.stamp(key);
-        if let Entity::Proj(p) = key.entity {
-            self.relist(p.index());
-        } else {
-            self.stale_slots = true;
+        match key.entity {
+            Entity::Proj(p) => self.relist(p.index()),
+            Entity::Pop(p) => {
+                self.stale_slots = true;
+                self.wake(p.index());
+            }
         }
     }
 
@@ -522,6 +531,9 @@ impl Network {
         }
         drop(variants);
         self.stale_slots = true;
+        for pop in 0..self.shared.layout.pops.len() {
+            self.wake(pop);
+        }
         Ok(())
     }
 }
@@ -720,6 +732,7 @@ impl Machine for Network {
         match key.entity {
             Entity::Pop(p) => {
                 self.stale_slots = true;
+                self.wake(p.index());
                 let bufs = &self.shared.layout.pops[p.index()];
                 if let (Some((master, _)), Some(work)) = (bufs.slow[key.var.index()], bufs.vars[key.var.index()]) {
                     for k in 0..self.buffers[work.0 as usize].len() {
@@ -757,6 +770,7 @@ impl Machine for Network {
                     self.empty_queue(proj.index());
                 }
                 ResetTarget::Pop(pop) => {
+                    self.wake(pop.index());
                     for key in self.states_of(Entity::Pop(pop)) {
                         self.restore(key);
                     }

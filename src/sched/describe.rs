@@ -51,6 +51,12 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 let _ = writeln!(out, "  never spikes");
             }
         }
+        if p.rests {
+            let _ = writeln!(
+                out,
+                "  blocks of 16 neurons whose states no longer change rest until input arrives: it all comes one to one"
+            );
+        }
         if p.refractory.is_some() {
             let held: Vec<String> = p.hold.iter().map(name).collect();
             let what = if held.is_empty() { "nothing is held".to_owned() } else { format!("{} held", held.join(", ")) };

@@ -31,7 +31,8 @@ pub use population::{PopPlan, Spiking};
 pub use projection::{Place, ProjPlan, Wiring};
 
 use crate::diag::Diagnostic;
-use crate::hir::{Model, Precision};
+use crate::hir::{Model, Precision, Rule};
+use crate::methods::sym::{Node, Sym};
 use crate::script::machine::{Entity, VarKey};
 
 /// How a variable is stored.
@@ -96,7 +97,10 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
             .map(|k| (k.var, ()))
             .collect();
         match population::plan(model, p, storage, &|v| frozen.contains_key(&v), delays[p]) {
-            Ok(plan) => populations.push(plan),
+            Ok(mut plan) => {
+                plan.rests = may_rest(model, &plan, p);
+                populations.push(plan);
+            }
             Err(d) => errors.push(d),
         }
     }
@@ -105,6 +109,23 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
     } else {
         Err(errors)
     }
+}
+
+/// Whether neurons of a population may be left out while nothing reaches them: see [`PopPlan::rests`].
+fn may_rest(model: &Model, plan: &PopPlan, p: usize) -> bool {
+    let mut incoming = model.projections.iter().filter(|j| j.post.pop.index() == p).peekable();
+    let driven_singly = incoming.peek().is_some() && incoming.all(|j| j.rule == Rule::OneToOne);
+    let timeless = |s: Sym| !plan.graph.any(s, &|n| matches!(n, Node::Time));
+    let steady = match &plan.update {
+        None => false,
+        Some(u) => u.new.iter().chain(u.held.iter().flatten()).all(|s| timeless(*s)),
+    };
+    let condition = match &plan.spiking {
+        Some(Spiking::Level(s)) => timeless(*s),
+        None => true,
+        Some(Spiking::Crosses(..) | Spiking::Rate(_)) => false,
+    };
+    driven_singly && steady && condition
 }
 
 /// A time in steps, to the nearest.

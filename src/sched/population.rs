@@ -39,6 +39,9 @@ pub struct PopPlan {
     pub hold: Vec<VarId>,
     /// The longest delay of the projections that leave it, in steps.
     pub max_delay: u32,
+    /// Blocks of neurons whose states no longer change are left out until something reaches them. Exact: an update without time and
+    /// inputs that change gives the same values again. Worth it where few neurons are driven at a time: all input comes one to one.
+    pub rests: bool,
     /// Frozen variables (for the description).
     pub frozen: Vec<VarId>,
 }
@@ -231,6 +234,7 @@ pub(super) fn plan(
         refractory,
         hold,
         max_delay,
+        rests: false,
         frozen,
     })
 }
