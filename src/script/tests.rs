@@ -254,6 +254,18 @@ fn draws_have_numbered_streams() {
 }
 
 #[test]
+fn measures_can_be_narrowed_in_time() {
+    let (_, stmts) = good("print(rate(E, from = 100 ms, to = 1 s), rate(E, to = 200 ms))");
+    let StmtKind::Print(items) = &stmts[0].kind else { panic!() };
+    let ends = |k: usize| match &items[k].value.as_ref().unwrap().kind {
+        ExprKind::Metric { from, to, .. } => (from.is_some(), to.is_some()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((ends(0), ends(1)), ((true, true), (false, true)));
+    assert_eq!(faults("print(rate(E, to = 5))"), ["E0206 5"]);
+}
+
+#[test]
 fn labels_and_units_of_printed_values() {
     let (_, stmts) = good("print(\"rate\", rate(E), max(E.v), \"end\")");
     let StmtKind::Print(items) = &stmts[0].kind else { panic!() };

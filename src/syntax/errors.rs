@@ -583,7 +583,7 @@ fn word(rule: Rule) -> Option<(u8, &'static str)> {
         expr | expr_nobound | range_expr | sum_expr | open_range | negation | negation_nobound | negated | cond
         | cond_nobound | quantity | number | string_text | bool_true | bool_false | list | paren | name | neg | pos
         | not_op | arg | coef => (0, "a value"),
-        ident | path | model_ref | binding | fparam | source_call | arg_name | connect_name | assign | call => {
+        ident | path | model_ref | binding | fparam | source_call | arg_name | arg_to | connect_name | assign | call => {
             (1, "a name")
         }
         string | import => (1, "a string"),
