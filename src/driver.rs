@@ -108,7 +108,11 @@ impl Session {
         self.sink.items.extend(faults);
         let model = sema::check(&tree, prelude, &self.sources, &options, &mut self.sink);
         self.tree = Some(tree);
+        // A fault of syntax leaves holes in the tree, in which uses are lost: no warnings then.
         if !self.sink.has_errors() {
+            if let Some(model) = &model {
+                sched::warn(model, &mut self.sink);
+            }
             self.model = model.map(Arc::new);
         }
         // In order of the source, the model file first.

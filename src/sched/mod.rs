@@ -24,11 +24,13 @@ pub mod describe;
 pub mod lower;
 pub mod population;
 pub mod projection;
+mod warn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use population::{PopPlan, Spiking};
 pub use projection::{Place, ProjPlan, Wiring};
+pub use warn::warn;
 
 use crate::diag::Diagnostic;
 use crate::hir::{Model, Precision, Rule};

@@ -11,7 +11,6 @@ pub mod scope;
 
 mod synapse;
 mod views;
-mod warn;
 
 use std::collections::BTreeMap;
 
@@ -79,10 +78,6 @@ pub fn check(
     model.script = script::lower(file, &scope, &model, sink);
     if sink.items[start..].iter().any(|d| d.severity == Severity::Error) {
         return None;
-    }
-    // A fault of syntax leaves holes in the tree, in which uses are lost.
-    if !sink.has_errors() {
-        warn::warn(&model, sink);
     }
     Some(model)
 }

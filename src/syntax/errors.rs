@@ -583,9 +583,8 @@ fn word(rule: Rule) -> Option<(u8, &'static str)> {
         expr | expr_nobound | range_expr | sum_expr | open_range | negation | negation_nobound | negated | cond
         | cond_nobound | quantity | number | string_text | bool_true | bool_false | list | paren | name | neg | pos
         | not_op | arg | coef => (0, "a value"),
-        ident | path | model_ref | binding | fparam | source_call | arg_name | arg_to | connect_name | assign | call => {
-            (1, "a name")
-        }
+        ident | path | model_ref | binding | fparam | source_call | arg_name | arg_to | connect_name | assign
+        | call => (1, "a name"),
         string | import => (1, "a string"),
         type_expr | type_one | type_int | type_bool | unit | unit_name => (1, "a unit"),
         eq => (2, "`=`"),

@@ -4,17 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::lower::{Context, Lowering};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
     self, Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, ProjId, Role, Side, Stmt, StmtKind, VarDecl, VarId,
 };
 use crate::methods::sym::{Graph, Node, Sym};
-use crate::sched::lower::{Context, Lowering};
 use crate::script::machine::{Entity, VarKey};
 use crate::source::{FileId, Span};
 
 /// Reports what is suspicious in a checked model.
-pub(crate) fn warn(model: &Model, sink: &mut Sink) {
+pub fn warn(model: &Model, sink: &mut Sink) {
     let mut euler = BTreeMap::new();
     for (p, population) in model.populations.iter().enumerate() {
         let neuron = &model.neurons[population.model.index()];
