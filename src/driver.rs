@@ -36,6 +36,8 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// `--threads`
     pub threads: Option<usize>,
+    /// `--opt`
+    pub opt: Option<u8>,
 }
 
 /// One model file with everything found out about it.
@@ -100,6 +102,7 @@ impl Session {
             precision: settings.precision,
             seed: settings.seed,
             threads: settings.threads,
+            opt: settings.opt,
         };
         for (name, value) in &settings.set {
             options.set.push(self.set_source(name, value));

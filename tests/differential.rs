@@ -572,7 +572,7 @@ fn generated_programs_are_varied() {
         count(&p.functions[0].body, &mut seen);
     }
     for what in [
-        "For", "marked", "carried", "If", "Append", "Store", "Scatter", "Gather", "Load", "Call", "Fma", "Select",
+        "For", "marked", "carried", "If", "Append", "AddRows", "Store", "Scatter", "Gather", "Load", "Call", "Fma", "Select",
         "Cast", "Bitcast", "Splat", "Pack", "Sum", "Any", "All", "Lane", "Iota", "Mod", "FloorDiv", "Exprel",
     ] {
         assert!(seen.get(what).copied().unwrap_or(0) > 5, "{what} in 200 programs: {seen:?}");
@@ -594,6 +594,7 @@ fn count(block: &snnc::lir::Block, seen: &mut std::collections::BTreeMap<String,
             Stmt::Store { .. } => note(seen, "Store"),
             Stmt::Scatter { .. } => note(seen, "Scatter"),
             Stmt::Append { .. } => note(seen, "Append"),
+            Stmt::AddRows(_) => note(seen, "AddRows"),
             Stmt::For(f) => {
                 note(seen, "For");
                 if f.vector {

@@ -7,7 +7,7 @@
 use super::mathfn::math_f64;
 use super::{Backend, BackendError, Buf, Buffers, Kernels, Session};
 use crate::lir::verify::{Level, verify};
-use crate::lir::{Block, BufId, Const, FuncId, MathFn, Op, Program, Scalar, Stmt, Ty, Val, eval, expand};
+use crate::lir::{BinOp, Block, BufId, Const, FuncId, MathFn, Op, Program, Scalar, Stmt, Ty, Val, eval, expand};
 
 /// The interpreter.
 #[derive(Debug, Clone, Copy, Default)]
@@ -195,6 +195,18 @@ impl Run<'_> {
                     self.store(*count, 0, u64::from(at.wrapping_add(1) as u32))?;
                 }
             }
+            Stmt::AddRows(a) => {
+                let scalar = self.program.buffers[a.to.0 as usize].scalar;
+                for k in self.i32(a.first)..self.i32(a.end) {
+                    let row = i64::from(self.load(a.rows, i64::from(k))? as u32 as i32);
+                    for j in 0..i64::from(a.len) {
+                        let x = self.load(a.to, j)?;
+                        let y = self.load(a.from, row * i64::from(a.stride) + j)?;
+                        let sum = defined(eval::bin(BinOp::Add, scalar, x, y))?;
+                        self.store(a.to, j, sum)?;
+                    }
+                }
+            }
             Stmt::For(f) => {
                 for (param, init) in f.params.iter().zip(&f.inits) {
                     self.set(*param, self.get(*init));
@@ -283,7 +295,7 @@ impl Run<'_> {
             Op::Any(a) => out[0] = u64::from(self.mask(*a).contains(&1)),
             Op::All(a) => out[0] = u64::from(!self.mask(*a).contains(&0)),
             Op::Sum(a) => {
-                let add = |x, y| defined(eval::bin(crate::lir::BinOp::Add, ty.scalar, x, y));
+                let add = |x, y| defined(eval::bin(BinOp::Add, ty.scalar, x, y));
                 let v = self.get(*a);
                 out[0] =
                     if self.ty(*a).lanes == 4 { add(add(v[0], v[2])?, add(v[1], v[3])?)? } else { add(v[0], v[1])? };

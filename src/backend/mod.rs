@@ -5,6 +5,7 @@
 pub mod cranelift;
 pub mod interp;
 pub(crate) mod mathfn;
+pub(crate) mod rows;
 
 use crate::lir::{FuncId, Program, Scalar};
 

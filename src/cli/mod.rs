@@ -54,6 +54,9 @@ struct ModelArgs {
     /// Floating point of states and weights
     #[arg(long, value_enum)]
     precision: Option<PrecisionArg>,
+    /// How much the compiler restructures the network: 0 nothing, 1 what changes no bit, 2 also what changes rounding
+    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=2))]
+    opt: Option<u8>,
     /// What executes the network
     #[arg(long, value_enum, default_value = "jit")]
     backend: BackendArg,
@@ -110,7 +113,7 @@ impl ModelArgs {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::F64 => Precision::F64,
         });
-        Ok(Settings { set, precision, seed: self.seed, threads: self.threads })
+        Ok(Settings { set, precision, seed: self.seed, threads: self.threads, opt: self.opt })
     }
 }
 

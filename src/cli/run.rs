@@ -80,6 +80,7 @@ pub(super) fn run(args: &RunArgs) -> u8 {
         threads: env.threads,
         backend: args.common.backend.name(),
         precision: precision_name(model.settings.precision),
+        opt: model.settings.opt,
         compile_ms: (session.front + times.compile).as_secs_f64() * 1000.0,
         build_ms: times.build.as_secs_f64() * 1000.0,
     };

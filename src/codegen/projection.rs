@@ -4,7 +4,7 @@ use super::expr::{Emit, on_side};
 use super::{Step, arriving, population};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
-use crate::lir::{BinOp, CmpOp, Scalar, UnOp, Val};
+use crate::lir::{AddRows, BinOp, BufId, CmpOp, Scalar, UnOp, Val};
 use crate::methods::sym::{Node, Sym};
 use crate::sched::projection::Handler;
 use crate::sched::{Place, ProjPlan, Wiring};
@@ -35,12 +35,41 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         if let Some(z) = skip {
             refresh(b, s, p, z);
         }
+        // Rows that are delivered as they are go first, all of them: nothing in the handler changes what another row delivers.
+        let rows = whole_rows(s, p, list, lo, hi);
+        let rest = rows.map(|_| Handler { delivers: Vec::new(), ..h.clone() });
+        if let Some(rows) = rows {
+            b.add_rows(rows);
+        }
+        let h = rest.as_ref().unwrap_or(h);
+        if h.delivers.is_empty() && h.synapse.is_empty() && h.own_side.is_empty() {
+            return;
+        }
         b.for_loop(lo, hi, |b, k| {
             let i = b.load(list, k);
             let at = At { pre: Some(i), post: None, synapse: None, fresh: None };
             row(b, s, p, h, Side::Pre, at, skip);
         });
     });
+}
+
+/// The delivery of whole rows of a matrix, if that is what the events of a step deliver, and to neurons that are neither held nor at rest.
+fn whole_rows(s: &Step<'_>, p: usize, rows: BufId, first: Val, end: Val) -> Option<AddRows> {
+    if s.plan.opt == 0 {
+        return None;
+    }
+    let plan = &s.plan.projections[p];
+    let bufs = &s.layout.projs[p];
+    let (target, matrix) = plan.on_pre.whole_row(plan)?;
+    let post = post_pop(s, p);
+    let pops = &s.layout.pops[post];
+    let held = pops.refractory.is_some() && s.plan.populations[post].hold.contains(&target);
+    if held || pops.rest.is_some() {
+        return None;
+    }
+    let (to, from) = (pops.vars[target.index()]?, bufs.vars[matrix.index()]?);
+    let (stride, len) = (u32::try_from(bufs.stride).ok()?, u32::try_from(bufs.post).ok()?);
+    Some(AddRows { to, from, rows, first, end, stride, len })
 }
 
 /// `on post` for the spikes of the post population.

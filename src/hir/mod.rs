@@ -98,6 +98,8 @@ pub struct Settings {
     pub precision: Precision,
     /// Number of threads; 0: one per core.
     pub threads: usize,
+    /// How much the compiler restructures: 0 nothing; 1 what changes no bit; 2 also what may change results by rounding.
+    pub opt: u8,
 }
 
 /// A top-level constant or parameter.

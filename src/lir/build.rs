@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, Scalar, Stmt, Ty, UnOp, Val};
+use super::{AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, Scalar, Stmt, Ty, UnOp, Val};
 
 /// What makes two pure operations equal.
 type Key = (u8, [u64; 4]);
@@ -232,6 +232,11 @@ impl FuncBuilder {
     /// `if cond { list[count[0]++] = value }`
     pub fn append(&mut self, cond: Val, list: BufId, count: BufId, value: Val) {
         self.push(Stmt::Append { cond, list, count, value });
+    }
+
+    /// Adds whole rows of a matrix to a vector.
+    pub fn add_rows(&mut self, rows: AddRows) {
+        self.push(Stmt::AddRows(rows));
     }
 
     /// An independent loop over `from..to` that may run several lanes at a time.

@@ -145,7 +145,7 @@ impl Pass<'_> {
             let (val, op) = match stmt {
                 Stmt::Def { val, op } => (*val, op),
                 Stmt::For(_) | Stmt::If(_) => return Err("has an inner loop or choice".to_owned()),
-                Stmt::Scatter { .. } => return Err("holds a lane operation".to_owned()),
+                Stmt::Scatter { .. } | Stmt::AddRows(_) => return Err("holds a lane operation".to_owned()),
                 _ => continue,
             };
             let class = |v: Val| classes.get(&v).copied().unwrap_or(Class::Uniform);
@@ -477,7 +477,7 @@ impl Shape<'_> {
             },
             Stmt::Store { buf, index, value } => self.store(*buf, *index, *value),
             Stmt::Append { .. } => Ok(()),
-            Stmt::Scatter { .. } | Stmt::For(_) | Stmt::If(_) => Err("holds what a marked loop may not".to_owned()),
+            Stmt::Scatter { .. } | Stmt::AddRows(_) | Stmt::For(_) | Stmt::If(_) => Err("holds what a marked loop may not".to_owned()),
         }
     }
 

@@ -229,10 +229,32 @@ pub enum Stmt {
         /// What is appended; one `i32`.
         value: Val,
     },
+    /// `for k in first..end { for j in 0..len { to[j] += from[rows[k]*stride + j] } }`, in this order: whole rows of a matrix are added to a
+    /// vector. Back ends call one precompiled function that uses the widest vectors of the machine.
+    AddRows(AddRows),
     /// A counted loop: `for var = from; var < to; var += step`. `var`, `from` and `to` are `i32`.
     For(Box<For>),
     /// A choice.
     If(Box<If>),
+}
+
+/// See [`Stmt::AddRows`]. The three buffers differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddRows {
+    /// The vector, of floats.
+    pub to: BufId,
+    /// The matrix, of the same floats.
+    pub from: BufId,
+    /// The list of row numbers, of `i32`.
+    pub rows: BufId,
+    /// The first entry of the list; one `i32`.
+    pub first: Val,
+    /// One past the last entry; one `i32`.
+    pub end: Val,
+    /// Distance between rows.
+    pub stride: u32,
+    /// Elements of a row.
+    pub len: u32,
 }
 
 /// See [`Stmt::For`]. With carried values: `params` start as `inits`; after each iteration they take the values of `next`; `results` are their last values.

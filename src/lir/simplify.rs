@@ -113,6 +113,11 @@ impl Fold<'_> {
                     out.push(Stmt::Append { cond, list, count, value });
                 }
             }
+            Stmt::AddRows(mut a) => {
+                self.fix(&mut a.first);
+                self.fix(&mut a.end);
+                out.push(Stmt::AddRows(a));
+            }
             Stmt::For(f) => self.loop_(*f, out),
             Stmt::If(i) => self.choice(*i, out),
         }
@@ -262,6 +267,10 @@ fn sweep(block: &mut Block, used: &mut BTreeSet<Val>) {
                 used.extend([cond, value]);
                 kept.push(stmt);
             }
+            Stmt::AddRows(a) => {
+                used.extend([a.first, a.end]);
+                kept.push(stmt);
+            }
             Stmt::For(mut f) => {
                 if !f.results.iter().any(|r| used.contains(r)) && !has_effect(&f.body) {
                     continue;
@@ -297,7 +306,7 @@ fn sweep(block: &mut Block, used: &mut BTreeSet<Val>) {
 fn has_effect(block: &Block) -> bool {
     block.stmts.iter().any(|stmt| match stmt {
         Stmt::Def { .. } => false,
-        Stmt::Store { .. } | Stmt::Scatter { .. } | Stmt::Append { .. } => true,
+        Stmt::Store { .. } | Stmt::Scatter { .. } | Stmt::Append { .. } | Stmt::AddRows(_) => true,
         Stmt::For(f) => has_effect(&f.body),
         Stmt::If(i) => has_effect(&i.then) || has_effect(&i.els),
     })
@@ -350,6 +359,10 @@ impl Renumber<'_> {
                 Stmt::Append { cond, value, .. } => {
                     self.fix(cond);
                     self.fix(value);
+                }
+                Stmt::AddRows(a) => {
+                    self.fix(&mut a.first);
+                    self.fix(&mut a.end);
                 }
                 Stmt::For(f) => {
                     self.fix(&mut f.from);

@@ -11,6 +11,7 @@
 //! block    = { stmt }
 //! stmt     = val ":" type "=" op
 //!          | "store" place "," val  |  "scatter" place "," val
+//!          | "addrows" buf "," buf "," buf "," val "to" val "stride" N "len" N     vector, matrix, list of rows, its entries
 //!          | "append" buf "," buf "," val "if" val                     list, count, value, condition
 //!          | ["vector"] "for" def "=" val "to" val "step" N [ "with" defs "=" vals ] "{" block "}" [ "->" defs "=" vals ]
 //!          | "if" val "{" block "}" [ "else" "{" block "}" ] [ "->" defs "=" vals "else" vals ]
@@ -32,7 +33,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::{
-    BinOp, Block, BufId, Buffer, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val,
+    AddRows, BinOp, Block, BufId, Buffer, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val,
 };
 use crate::lir::verify::MAX_DEPTH;
 
@@ -144,7 +145,7 @@ pub(crate) fn definitions(block: &Block, f: &mut impl FnMut(&Val)) {
                 definitions(&i.els, f);
                 i.results.iter().for_each(&mut *f);
             }
-            Stmt::Store { .. } | Stmt::Scatter { .. } | Stmt::Append { .. } => {}
+            Stmt::Store { .. } | Stmt::Scatter { .. } | Stmt::Append { .. } | Stmt::AddRows(_) => {}
         }
     }
 }
@@ -203,6 +204,9 @@ impl Printer<'_, '_> {
             Stmt::Scatter { buf, index, value } => writeln!(self.out, "scatter {buf}[{index}], {value}"),
             Stmt::Append { cond, list, count, value } => {
                 writeln!(self.out, "append {list}, {count}, {value} if {cond}")
+            }
+            Stmt::AddRows(AddRows { to, from, rows, first, end, stride, len }) => {
+                writeln!(self.out, "addrows {to}, {from}, {rows}, {first} to {end} stride {stride} len {len}")
             }
             Stmt::For(l) => {
                 if l.vector {
@@ -556,6 +560,23 @@ impl<'a> Parser<'a> {
                 let value = self.val()?;
                 self.expect("if")?;
                 Ok(Stmt::Append { cond: self.val()?, list, count, value })
+            }
+            Some("addrows") => {
+                self.at += 1;
+                let to = self.buf()?;
+                self.expect(",")?;
+                let from = self.buf()?;
+                self.expect(",")?;
+                let rows = self.buf()?;
+                self.expect(",")?;
+                let first = self.val()?;
+                self.expect("to")?;
+                let end = self.val()?;
+                self.expect("stride")?;
+                let stride = self.take("a distance", |t| digits(t)?.parse().ok())?;
+                self.expect("len")?;
+                let len = self.take("a length", |t| digits(t)?.parse().ok())?;
+                Ok(Stmt::AddRows(AddRows { to, from, rows, first, end, stride, len }))
             }
             Some("vector") => {
                 self.at += 1;

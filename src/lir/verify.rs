@@ -18,11 +18,12 @@
 //!     it stores only at the same index, and neither loads nor stores a list that it appends to, nor its count.
 //! 11. At element level there are no vectors, nor the operations that make or take them. At lane level there are no marked loops, no appends,
 //!     no transcendentals and no `flush`.
-//! 12. Blocks nest at most [`MAX_DEPTH`] deep.
+//! 12. Rows are added to another buffer of the same floats than they come from, and do not overlap; not in a marked loop.
+//! 13. Blocks nest at most [`MAX_DEPTH`] deep.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BinOp, Block, BufId, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val, eval};
+use super::{AddRows, BinOp, Block, BufId, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val, eval};
 
 /// Which rules hold: see the contract in [`crate::lir`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,9 +238,26 @@ impl Check<'_> {
                         self.error(format!("{list} is both list and count"));
                     }
                 }
+                Stmt::AddRows(a) => self.add_rows(a),
                 Stmt::For(f) => self.loop_(f, depth),
                 Stmt::If(i) => self.choice(i, depth),
             }
+        }
+    }
+
+    fn add_rows(&mut self, a: &AddRows) {
+        self.expect(a.first, Ty::I32, "the first row");
+        self.expect(a.end, Ty::I32, "the end of the rows");
+        self.holds(a.rows, Ty::I32);
+        let (to, from) = (self.buffer(a.to), self.buffer(a.from));
+        if to.is_some_and(|s| !s.is_float()) || to != from {
+            self.error(format!("{} and {} are not floats of one kind", a.to, a.from));
+        }
+        if a.to == a.from {
+            self.error(format!("the rows of {} are added to itself", a.to));
+        }
+        if a.stride < a.len {
+            self.error(format!("rows of {} elements overlap at a distance of {}", a.len, a.stride));
         }
     }
 
@@ -506,6 +524,7 @@ fn marked(f: &For) -> Vec<String> {
                 appended.insert(*list);
                 appended.insert(*count);
             }
+            Stmt::AddRows(_) => broken.push("adds rows".to_owned()),
             Stmt::For(_) | Stmt::If(_) => broken.push("has an inner loop or choice".to_owned()),
             Stmt::Def { .. } => {}
         }

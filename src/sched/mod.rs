@@ -57,6 +57,8 @@ pub struct Plan {
     pub dt: f64,
     /// Of states and weights.
     pub precision: Precision,
+    /// How much is restructured: see [`crate::hir::Settings::opt`].
+    pub opt: u8,
 }
 
 /// What protocols do to variables, as far as storage depends on it.
@@ -100,14 +102,15 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
             .collect();
         match population::plan(model, p, storage, &|v| frozen.contains_key(&v), delays[p]) {
             Ok(mut plan) => {
-                plan.rests = may_rest(model, &plan, p);
+                plan.rests = model.settings.opt > 0 && may_rest(model, &plan, p);
                 populations.push(plan);
             }
             Err(d) => errors.push(d),
         }
     }
     if errors.is_empty() {
-        Ok(Plan { populations, projections, dt: model.settings.dt, precision: model.settings.precision })
+        let settings = &model.settings;
+        Ok(Plan { populations, projections, dt: settings.dt, precision: settings.precision, opt: settings.opt })
     } else {
         Err(errors)
     }

@@ -56,6 +56,21 @@ pub struct Handler {
     pub own_side: Vec<(VarId, Sym)>,
 }
 
+impl Handler {
+    /// Whether all that an event delivers is a row of one matrix, added to one variable: that variable and the matrix.
+    #[must_use]
+    pub fn whole_row(&self, plan: &ProjPlan) -> Option<(VarId, VarId)> {
+        let [(target, amount)] = self.delivers.as_slice() else { return None };
+        let Node::Var(Side::Own, matrix, _) = *plan.graph.node(*amount) else { return None };
+        let still = plan.lazy[matrix.index()].is_none();
+        // What else the event does must not see the target, which has then got all rows of the step.
+        let seen = |s: &Sym| plan.graph.any(*s, &|n| matches!(n, Node::Var(Side::Post, v, _) if v == target));
+        let sees = self.synapse.iter().any(|(_, s, _)| seen(s)) || self.own_side.iter().any(|(_, s)| seen(s));
+        (plan.wiring == Wiring::Dense && plan.place[matrix.index()] == Place::Synapse && still && !sees)
+            .then_some((*target, matrix))
+    }
+}
+
 /// The plan of one projection.
 #[derive(Debug, Clone)]
 pub struct ProjPlan {

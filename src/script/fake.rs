@@ -129,7 +129,7 @@ pub(crate) fn model() -> Model {
         span,
     };
     Model {
-        settings: Settings { dt: 0.5, seed: 7, precision: Precision::F32, threads: 1 },
+        settings: Settings { dt: 0.5, seed: 7, precision: Precision::F32, threads: 1, opt: 2 },
         globals: vec![],
         data: vec![DataDecl { name: "d".to_owned(), source: DataSource::Mnist { dir: None }, span }],
         neurons: vec![source, lif],

@@ -275,7 +275,7 @@ pub(crate) fn settings(
     globals: &mut Globals,
     sink: &mut crate::diag::Sink,
 ) -> hir::Settings {
-    let mut out = hir::Settings { dt: 0.1, seed: 0, precision: hir::Precision::F64, threads: 0 };
+    let mut out = hir::Settings { dt: 0.1, seed: 0, precision: hir::Precision::F64, threads: 0, opt: 2 };
     let mut first: Option<Span> = None;
     for item in &file.items {
         let ast::ItemKind::Simulation(assigns) = &item.kind else { continue };
@@ -354,6 +354,9 @@ pub(crate) fn settings(
     }
     if let Some(precision) = options.precision {
         out.precision = precision;
+    }
+    if let Some(opt) = options.opt {
+        out.opt = opt;
     }
     out
 }

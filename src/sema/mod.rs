@@ -39,6 +39,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// `--threads`
     pub threads: Option<usize>,
+    /// `--opt`
+    pub opt: Option<u8>,
 }
 
 /// Registers the prelude as a source file.

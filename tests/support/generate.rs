@@ -2,7 +2,7 @@
 //! their buffers, loops are short), and a shorter tape gives a smaller program.
 
 use snnc::backend::{Buf, Buffers};
-use snnc::lir::{BinOp, BufId, CmpOp, Const, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val};
+use snnc::lir::{AddRows, BinOp, BufId, CmpOp, Const, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val};
 
 use super::{Writer, buffer, nasty, program};
 
@@ -169,6 +169,7 @@ impl Generator<'_> {
             3 if self.marked.is_none() && self.style == Style::Element => self.marked_loop(),
             4 | 5 => self.store(),
             6 if self.vectors() => self.scatter(),
+            7 if self.marked.is_none() => self.add_rows(),
             6 => self.append(),
             _ => {
                 let val = self.operation();
@@ -418,6 +419,31 @@ impl Generator<'_> {
         let index = self.masked(Ty { scalar: index, lanes }, REACH - 1);
         let buf = self.some_buffer(scalar);
         self.w.stmt(Stmt::Scatter { buf, index, value });
+    }
+
+    fn add_rows(&mut self) {
+        let scalar = self.one_of(&[Scalar::F32, Scalar::F64]);
+        let first = KINDS.iter().position(|k| *k == scalar).unwrap();
+        let rows = self.some_buffer(Scalar::I32);
+        // Every entry of the list is made a small row number first.
+        for k in 0..3 {
+            let row = self.below(4) as i32;
+            let (at, row) = (self.w.i32(k), self.w.i32(row));
+            self.w.store(rows, at, row);
+        }
+        let (from, to) = (self.below(3) as i32, 1 + self.below(3) as i32);
+        let (from, to) = (self.w.i32(from), self.w.i32(to));
+        let len = 1 + self.below(20);
+        let add = AddRows {
+            to: BufId(first as u32),
+            from: BufId(first as u32 + 4),
+            rows,
+            first: from,
+            end: to,
+            stride: len + self.below(3),
+            len,
+        };
+        self.w.stmt(Stmt::AddRows(add));
     }
 
     fn load(&mut self, ty: Ty) -> Val {

@@ -17,7 +17,7 @@ use cranelift_module::Module;
 use super::math;
 use crate::backend::BackendError;
 use crate::lir::{
-    BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val,
+    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val,
 };
 
 /// Buffer base pointers of loops are loaded before the outermost loop. Loads from the table never change during a call.
@@ -171,6 +171,7 @@ impl<'a> Emitter<'a, '_> {
                 Ok(())
             }
             Stmt::Append { .. } => Err(bug("an append at lane level")),
+            Stmt::AddRows(rows) => self.add_rows(rows),
             Stmt::For(stmt) => self.for_loop(stmt),
             Stmt::If(stmt) => self.choice(stmt),
         }
@@ -744,6 +745,28 @@ impl<'a> Emitter<'a, '_> {
         Ok(helper)
     }
 
+    /// One call for all rows: see [`math::rows_symbol`].
+    fn add_rows(&mut self, a: &AddRows) -> Result<(), BackendError> {
+        let double = self.element_bytes(a.to)? == 8;
+        let pointer = ir::AbiParam::new(types::I64);
+        let mut signature = self.module.make_signature();
+        signature.params.extend([pointer; 6]);
+        let id = self
+            .module
+            .declare_function(math::rows_symbol(double), cranelift_module::Linkage::Import, &signature)
+            .map_err(|error| BackendError::Codegen(error.to_string()))?;
+        let function = self.module.declare_func_in_func(id, self.b.func);
+        let (first, end) = (self.extended(a.first)?, self.extended(a.end)?);
+        let count = self.b.ins().isub(end, first);
+        let (to, from, list) = (self.pointer(a.to)?, self.pointer(a.from)?, self.pointer(a.rows)?);
+        let skipped = self.scaled(first, 4);
+        let rows = self.b.ins().iadd(list, skipped);
+        let stride = self.b.ins().iconst(types::I64, i64::from(a.stride));
+        let len = self.b.ins().iconst(types::I64, i64::from(a.len));
+        self.b.ins().call(function, &[to, from, rows, count, stride, len]);
+        Ok(())
+    }
+
     fn range(&self, val: Val) -> Range {
         self.ranges.get(val.0 as usize).copied().unwrap_or(FULL)
     }
@@ -849,6 +872,7 @@ fn buffers(block: &Block, found: &mut Vec<BufId>) {
             Stmt::Def { op: Op::Load { buf, .. } | Op::Gather { buf, .. }, .. }
             | Stmt::Store { buf, .. }
             | Stmt::Scatter { buf, .. } => std::slice::from_ref(buf),
+            Stmt::AddRows(a) => &[a.to, a.from, a.rows],
             Stmt::Append { .. } | Stmt::Def { .. } => &[],
             Stmt::For(stmt) => {
                 buffers(&stmt.body, found);
@@ -872,7 +896,7 @@ fn buffers(block: &Block, found: &mut Vec<BufId>) {
 fn note_written(block: &Block, written: &mut [bool]) {
     for stmt in &block.stmts {
         match stmt {
-            Stmt::Store { buf, .. } | Stmt::Scatter { buf, .. } => {
+            Stmt::Store { buf, .. } | Stmt::Scatter { buf, .. } | Stmt::AddRows(AddRows { to: buf, .. }) => {
                 if let Some(flag) = written.get_mut(buf.0 as usize) {
                     *flag = true;
                 }

@@ -17,11 +17,41 @@ use std::sync::Mutex;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::FuncId as ModuleFuncId;
 
+use crate::backend::rows;
 use crate::backend::{BackendError, Buf, Buffers, Kernels, Session};
 use crate::lir::{Buffer, FuncId, Program};
 
 /// A compiled function: the table of buffers, the arguments.
 type Entry = unsafe extern "C" fn(*const *mut u8, *const i32);
+
+macro_rules! rows {
+    ($name:ident, $ty:ty) => {
+        /// `to[j] += from[row*stride + j]` for `len` elements of each of `count` rows in the list.
+        extern "C" fn $name(to: *mut $ty, from: *const $ty, list: *const i32, count: i64, stride: i64, len: i64) {
+            let (Ok(count), Ok(len)) = (usize::try_from(count), usize::try_from(len)) else { return };
+            // SAFETY: called only by compiled code, with the base pointers of three different buffers of these kinds that are borrowed for
+            // the session. `len` elements of `to` and the entries of the list lie inside by the contract of the loop IR.
+            let (to, list) =
+                unsafe { (std::slice::from_raw_parts_mut(to, len), std::slice::from_raw_parts(list, count)) };
+            rows::add(to, list.iter().map(|row| {
+                let first = i64::from(*row).wrapping_mul(stride) as isize;
+                // SAFETY: as above: every row of the list is a row of the matrix, which is not `to`.
+                unsafe { std::slice::from_raw_parts(from.offset(first), len) }
+            }));
+        }
+    };
+}
+
+rows!(add_rows_f32, f32);
+rows!(add_rows_f64, f64);
+
+/// The functions that add rows: symbol and address.
+pub(super) fn rows() -> [(&'static str, *const u8); 2] {
+    [
+        (super::math::rows_symbol(false), add_rows_f32 as *const u8),
+        (super::math::rows_symbol(true), add_rows_f64 as *const u8),
+    ]
+}
 
 /// The memory of compiled code, freed when dropped.
 pub(super) struct Code {

@@ -24,6 +24,11 @@ pub(super) fn symbol(function: MathFn, double: bool) -> &'static str {
     }
 }
 
+/// The symbol of the function that adds rows of `f32` or (`double`) `f64`: see `exec::rows`.
+pub(super) fn rows_symbol(double: bool) -> &'static str {
+    if double { "snnc_add_rows_f64" } else { "snnc_add_rows_f32" }
+}
+
 macro_rules! helpers {
     ($($function:ident($($arg:ident),+): $single:ident, $double:ident;)*) => {
         $(
@@ -85,5 +90,6 @@ instructions! {
 pub(super) fn symbols() -> Vec<(&'static str, *const u8)> {
     let mut all = library();
     all.extend(instructions());
+    all.extend(super::exec::rows());
     all
 }
