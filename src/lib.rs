@@ -25,6 +25,7 @@ pub mod runtime;
 pub mod sched;
 pub mod script;
 pub mod sema;
+mod simd;
 pub mod source;
 pub mod syntax;
 pub mod units;

@@ -2,18 +2,8 @@
 //! additions in the same order as a plain loop would, so the width changes no bit.
 
 use std::ops::Add;
-use std::sync::LazyLock;
 
-use pulp::Arch;
-
-/// What this machine can do, found out once.
-static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
-
-/// Runs `kernel` compiled for this machine: mark it `#[inline(always)]`.
-#[inline]
-pub(crate) fn widest<R>(kernel: impl FnOnce() -> R) -> R {
-    ARCH.dispatch(kernel)
-}
+use crate::simd::widest;
 
 /// Adds rows to `to`, in order: `to[j] = ((to[j] + a[j]) + b[j]) + …`. All have the length of `to`.
 #[cfg_attr(not(feature = "jit"), expect(dead_code, reason = "only compiled code adds rows by this function"))]

@@ -34,6 +34,11 @@ pub struct PopBufs {
     /// For populations that rest: 1 for each block of [`PAD`] neurons that rests, and a mark per neuron that moved in the last step
     /// that looked (an integer as wide as the floats).
     pub rest: Option<[BufId; 2]>,
+    /// By variable: the shared value of states that are kept so (one number); `vars` then holds the deviations.
+    pub shared: Vec<Option<BufId>>,
+    /// For populations with calm blocks: 1 for each block of [`PAD`] neurons that is busy, and a mark per neuron that keeps it so (an
+    /// integer as wide as the floats).
+    pub busy: Option<[BufId; 2]>,
     /// Events drawn beforehand: the run step of the first slot, the start of each slot, the neurons.
     pub events: Option<[BufId; 3]>,
 }
@@ -167,6 +172,16 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
             rest: p
                 .rests
                 .then(|| [new(format!("{name}@rest"), Scalar::I32, n / PAD), new(format!("{name}@moved"), int, n)]),
+            shared: (0..neuron.vars.len() as u32)
+                .map(VarId)
+                .map(|v| {
+                    let var = &neuron.vars[v.index()].name;
+                    p.shared.contains(&v).then(|| new(format!("{name}.{var}@shared"), float, 1))
+                })
+                .collect(),
+            busy: p
+                .calms
+                .then(|| [new(format!("{name}@busy"), Scalar::I32, n / PAD), new(format!("{name}@mark"), int, n)]),
             events: source.then(|| {
                 [
                     new(format!("{name}@events.base"), Scalar::I32, 1),
@@ -186,6 +201,7 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
         let count = match p.wiring {
             Wiring::Dense => pre * stride,
             Wiring::Sparse => padded(synapses[p.proj.index()]),
+            Wiring::Uniform(_) => 0,
         };
         let len = |place: Place| match place {
             Place::Constant(_) => 0,

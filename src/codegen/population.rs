@@ -82,12 +82,61 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     if plan.update.is_none() && !detects && bufs.refractory.is_none() {
         return;
     }
+    let shared = advance_shared(b, s, p);
+    if let (Some(rest), true) = (bufs.rest, plan.rests) {
+        resting(b, s, p, rest, &shared);
+    } else if let (Some(busy), true) = (bufs.busy, plan.calms) {
+        calming(b, s, p, busy, &shared);
+    } else {
+        let n = b.int(plan.size as i32);
+        b.vector_loop(zero, n, |b, i| one(b, s, p, i, &shared, Mode::General { mark: None }));
+    }
+}
+
+/// A shared state in this step: its value at the start and at the end.
+struct Shared {
+    var: VarId,
+    old: Val,
+    new: Val,
+}
+
+/// Advances the shared values of a population.
+fn advance_shared(b: &mut FuncBuilder, s: &Step<'_>, p: usize) -> Vec<Shared> {
+    let plan = &s.plan.populations[p];
+    let bufs = &s.layout.pops[p];
+    let zero = b.int(0);
+    let mut out = Vec::new();
+    for var in &plan.shared {
+        let Some(buf) = bufs.shared[var.index()] else { continue };
+        let old = b.load(buf, zero);
+        let k = plan.integrated.iter().position(|v| v == var);
+        let new = match (&plan.update, k) {
+            (Some(update), Some(k)) => decayed(b, s, plan, *var, old, update.new[k]),
+            // Frozen.
+            _ => old,
+        };
+        b.store(buf, zero, new);
+        out.push(Shared { var: *var, old, new });
+    }
+    out
+}
+
+/// The new value of one part of a shared state.
+fn decayed(b: &mut FuncBuilder, s: &Step<'_>, plan: &PopPlan, var: VarId, old: Val, new: Sym) -> Val {
+    let mut emit = Emit::new(&plan.graph, s.float);
+    if let Some(sym) = own(plan, var) {
+        emit.set(sym, old);
+    }
+    // The plan has made sure that it depends on nothing else.
+    let x = emit.value(b, new, &mut |b, _| b.float(s.float, f64::NAN));
+    b.un(UnOp::Flush, x)
+}
+
+/// Blocks in which nothing moves are left out; every 32 steps those are found.
+fn resting(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [rest, moved]: [BufId; 2], shared: &[Shared]) {
+    let plan = &s.plan.populations[p];
+    let zero = b.int(0);
     let n = b.int(plan.size as i32);
-    let Some([rest, moved]) = bufs.rest.filter(|_| plan.rests) else {
-        b.vector_loop(zero, n, |b, i| one(b, s, p, i, None));
-        return;
-    };
-    // Every 32 steps, blocks in which nothing moved are put to rest.
     let blocks = b.int(plan.size.div_ceil(PAD) as i32);
     let mask = b.int(31);
     let phase = b.bin(BinOp::And, s.run_step, mask);
@@ -103,20 +152,16 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             b.if_else(
                 looks,
                 |b| {
-                    b.vector_loop(from, to, |b, i| one(b, s, p, i, Some(moved)));
-                    let sum = b.fold_loop(from, to, &[zero], |b, i, sum| {
-                        let m = b.load(moved, i);
-                        let m = b.cast(m, Scalar::I32);
-                        vec![b.add(sum[0], m)]
-                    });
-                    let still = b.cmp(CmpOp::Eq, sum[0], zero);
+                    let mark = Some((moved, Keeps::Moving));
+                    b.vector_loop(from, to, |b, i| one(b, s, p, i, shared, Mode::General { mark }));
+                    let still = unmarked(b, from, to, moved);
                     let one = b.int(1);
-                    let mark = b.select(still, one, zero);
-                    b.store(rest, block, mark);
+                    let flag = b.select(still, one, zero);
+                    b.store(rest, block, flag);
                     Vec::new()
                 },
                 |b| {
-                    b.vector_loop(from, to, |b, i| one(b, s, p, i, None));
+                    b.vector_loop(from, to, |b, i| one(b, s, p, i, shared, Mode::General { mark: None }));
                     Vec::new()
                 },
             );
@@ -124,120 +169,240 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     });
 }
 
+/// Blocks without a refractory or deviating neuron take simpler code; every 32 steps those are found.
+fn calming(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [busy, marks]: [BufId; 2], shared: &[Shared]) {
+    let plan = &s.plan.populations[p];
+    let zero = b.int(0);
+    let mark = Some((marks, Keeps::Deviating));
+    let whole = plan.size / PAD;
+    let blocks = b.int(whole as i32);
+    let width = b.int(PAD as i32);
+    b.for_loop(zero, blocks, |b, block| {
+        let from = b.mul(block, width);
+        let flag = b.load(busy, block);
+        let calm = b.cmp(CmpOp::Eq, flag, zero);
+        let each = |b: &mut FuncBuilder, mode: Mode| {
+            b.vector_loop(zero, width, |b, k| {
+                let i = b.add(from, k);
+                one(b, s, p, i, shared, mode);
+            });
+            Vec::new()
+        };
+        b.if_else(calm, |b| each(b, Mode::Calm), |b| each(b, Mode::General { mark }));
+    });
+    let n = b.int(plan.size as i32);
+    if !plan.size.is_multiple_of(PAD) {
+        // The last block is not full.
+        let from = b.int((whole * PAD) as i32);
+        b.vector_loop(from, n, |b, i| one(b, s, p, i, shared, Mode::General { mark: None }));
+    }
+    let mask = b.int(31);
+    let phase = b.bin(BinOp::And, s.run_step, mask);
+    let looks = b.cmp(CmpOp::Eq, phase, mask);
+    b.if_then(looks, |b| {
+        b.for_loop(zero, blocks, |b, block| {
+            let flag = b.load(busy, block);
+            let is_busy = b.cmp(CmpOp::Ne, flag, zero);
+            b.if_then(is_busy, |b| {
+                let from = b.mul(block, width);
+                let to = b.add(from, width);
+                let over = unmarked(b, from, to, marks);
+                b.if_then(over, |b| b.store(busy, block, zero));
+            });
+        });
+    });
+}
+
+/// Whether no neuron of a range is marked.
+fn unmarked(b: &mut FuncBuilder, from: Val, to: Val, marks: BufId) -> Val {
+    let zero = b.int(0);
+    let sum = b.fold_loop(from, to, &[zero], |b, i, sum| {
+        let m = b.load(marks, i);
+        let m = b.cast(m, Scalar::I32);
+        vec![b.add(sum[0], m)]
+    });
+    b.cmp(CmpOp::Eq, sum[0], zero)
+}
+
 /// Something reaches neuron `j`: its block is awake.
 pub(super) fn wake(b: &mut FuncBuilder, s: &Step<'_>, p: usize, j: Val) {
     if let Some([rest, _]) = s.layout.pops[p].rest {
-        let width = b.int(PAD.trailing_zeros() as i32);
-        let block = b.bin(BinOp::Sar, j, width);
         let zero = b.int(0);
-        b.store(rest, block, zero);
+        flag_block(b, rest, j, zero);
     }
 }
 
-/// Integrates neuron `i` and lists it if it spikes; marks in `moved` whether anything about it changed.
-fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, moved: Option<BufId>) {
+/// Neuron `j` becomes refractory or deviates: its block is busy.
+pub(super) fn stir(b: &mut FuncBuilder, s: &Step<'_>, p: usize, j: Val) {
+    if let Some([busy, _]) = s.layout.pops[p].busy {
+        let one = b.int(1);
+        flag_block(b, busy, j, one);
+    }
+}
+
+fn flag_block(b: &mut FuncBuilder, flags: BufId, j: Val, value: Val) {
+    let width = b.int(PAD.trailing_zeros() as i32);
+    let block = b.bin(BinOp::Sar, j, width);
+    b.store(flags, block, value);
+}
+
+/// What marks a neuron.
+#[derive(Clone, Copy, PartialEq)]
+enum Keeps {
+    /// Anything about it changed in this step.
+    Moving,
+    /// It is refractory, or deviates from a shared value.
+    Deviating,
+}
+
+/// Which code a neuron takes.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    /// Right for every neuron; may mark those that keep their block from resting or becoming calm.
+    General { mark: Option<(BufId, Keeps)> },
+    /// For a neuron that is known to be neither refractory nor deviating.
+    Calm,
+}
+
+/// Integrates neuron `i` and lists it if it spikes.
+fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, shared: &[Shared], mode: Mode) {
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
     let zero = b.int(0);
-    {
-        let mut old = Emit::new(&plan.graph, s.float);
-        let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, i, s.times.0);
-        // Load every integrated state once, before anything is stored.
-        let mut olds = Vec::new();
-        for v in &plan.integrated {
-            let buf = bufs.vars[v.index()];
-            let x = buf.map(|buf| b.load(buf, i));
-            olds.push(x);
-            if let (Some(x), Some(sym)) = (x, own(plan, *v)) {
-                old.set(sym, x);
+    let calm = mode == Mode::Calm;
+    let mut old = Emit::new(&plan.graph, s.float);
+    let mut now = Emit::new(&plan.graph, s.float);
+    let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, i, s.times.0);
+    // Shared states: the shared value, and what this neuron's deviates by.
+    let mut deviations = Vec::new();
+    for x in shared {
+        let (mut before, mut after) = (x.old, x.new);
+        if let (Some(buf), false) = (bufs.vars[x.var.index()], calm) {
+            let d = b.load(buf, i);
+            let k = plan.integrated.iter().position(|v| *v == x.var);
+            let new = match (&plan.update, k) {
+                (Some(update), Some(k)) => decayed(b, s, plan, x.var, d, update.new[k]),
+                _ => d,
+            };
+            before = b.add(x.old, d);
+            after = b.add(x.new, new);
+            deviations.push((buf, new));
+        }
+        if let Some(sym) = own(plan, x.var) {
+            old.set(sym, before);
+            now.set(sym, after);
+        }
+    }
+    let plain = |v: &VarId| !shared.iter().any(|x| x.var == *v);
+    // Load every integrated state once, before anything is stored.
+    let mut olds = Vec::new();
+    for v in &plan.integrated {
+        let x = bufs.vars[v.index()].filter(|_| plain(v)).map(|buf| b.load(buf, i));
+        olds.push(x);
+        if let (Some(x), Some(sym)) = (x, own(plan, *v)) {
+            old.set(sym, x);
+        }
+    }
+    let busy = bufs.refractory.filter(|_| !calm).map(|buf| {
+        let left = b.load(buf, i);
+        let none = b.cast(zero, s.int);
+        (buf, left, b.cmp(CmpOp::Gt, left, none))
+    });
+    let mut new = olds.clone();
+    if let Some(update) = &plan.update {
+        for (k, v) in plan.integrated.iter().enumerate() {
+            if !plain(v) {
+                continue;
+            }
+            let mut x = old.value(b, update.new[k], &mut load);
+            if let (Some(held), Some((_, _, busy))) = (&update.held, busy)
+                && held[k] != update.new[k]
+            {
+                let h = old.value(b, held[k], &mut load);
+                x = b.select(busy, h, x);
+            }
+            if update.decaying[k] {
+                x = b.un(UnOp::Flush, x);
+            }
+            new[k] = Some(x);
+        }
+        for (v, x) in plan.integrated.iter().zip(&new) {
+            if let (Some(buf), Some(x)) = (bufs.vars[v.index()], x) {
+                b.store(buf, i, *x);
             }
         }
-        let busy = bufs.refractory.map(|buf| {
-            let left = b.load(buf, i);
-            let none = b.cast(zero, s.int);
-            (buf, left, b.cmp(CmpOp::Gt, left, none))
-        });
-        let mut new = olds.clone();
-        if let Some(update) = &plan.update {
-            for k in 0..plan.integrated.len() {
-                let mut x = old.value(b, update.new[k], &mut load);
-                if let (Some(held), Some((_, _, busy))) = (&update.held, busy)
-                    && held[k] != update.new[k]
-                {
-                    let h = old.value(b, held[k], &mut load);
-                    x = b.select(busy, h, x);
-                }
-                if update.decaying[k] {
-                    x = b.un(UnOp::Flush, x);
-                }
-                new[k] = Some(x);
-            }
-            for (v, x) in plan.integrated.iter().zip(&new) {
-                if let (Some(buf), Some(x)) = (bufs.vars[v.index()], x) {
-                    b.store(buf, i, *x);
-                }
-            }
-        }
-        if let Some((buf, left, busy)) = busy {
-            let one = b.int(1);
-            let one = b.cast(one, s.int);
-            let less = b.sub(left, one);
-            let left = b.select(busy, less, left);
-            b.store(buf, i, left);
-        }
-        if let Some(mark) = moved {
-            // Bit for bit: a NaN always moves.
-            let mut changed = busy.map(|(_, _, busy)| busy);
+    }
+    for (buf, d) in &deviations {
+        b.store(*buf, i, *d);
+    }
+    if let Some((buf, left, busy)) = busy {
+        let one = b.int(1);
+        let one = b.cast(one, s.int);
+        let less = b.sub(left, one);
+        let left = b.select(busy, less, left);
+        b.store(buf, i, left);
+    }
+    if let Mode::General { mark: Some((mark, keeps)) } = mode {
+        // Bit for bit: a NaN always moves.
+        let mut kept = busy.map(|(_, _, busy)| busy);
+        let mut differ = |b: &mut FuncBuilder, x: Val, y: Val| {
+            let same = b.cmp(CmpOp::Eq, x, y);
+            let differs = b.un(UnOp::Not, same);
+            kept = Some(kept.map_or(differs, |c| b.bin(BinOp::Or, c, differs)));
+        };
+        if keeps == Keeps::Moving {
             for (x, y) in olds.iter().zip(&new) {
                 if let (Some(x), Some(y)) = (x, y) {
-                    let same = b.cmp(CmpOp::Eq, *x, *y);
-                    let differs = b.un(UnOp::Not, same);
-                    changed = Some(changed.map_or(differs, |c| b.bin(BinOp::Or, c, differs)));
+                    differ(b, *x, *y);
                 }
             }
-            let one = b.int(1);
-            let (one, none) = (b.cast(one, s.int), b.cast(zero, s.int));
-            let flag = match changed {
-                Some(c) => b.select(c, one, none),
-                None => one,
-            };
-            b.store(mark, i, flag);
-        }
-        // Detection reads the new states.
-        let mut now = Emit::new(&plan.graph, s.float);
-        for (k, v) in plan.integrated.iter().enumerate() {
-            if let (Some(x), Some(sym)) = (new[k], own(plan, *v)) {
-                now.set(sym, x);
+        } else {
+            for (_, d) in &deviations {
+                let none = b.float(s.float, 0.0);
+                differ(b, *d, none);
             }
         }
-        let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, i, s.times.1);
-        let fires = match &plan.spiking {
-            Some(Spiking::Level(cond)) => Some(now.value(b, *cond, &mut load)),
-            Some(Spiking::Crosses(x, y)) => {
-                let x = now.value(b, *x, &mut load);
-                let y = now.value(b, *y, &mut load);
-                let above = b.cmp(CmpOp::Ge, x, y);
-                let under = b.cmp(CmpOp::Lt, x, y);
-                bufs.below.map(|below| {
-                    let was = b.load(below, i);
-                    let none = b.cast(zero, s.int);
-                    let was = b.cmp(CmpOp::Ne, was, none);
-                    let one = b.int(1);
-                    let one = b.cast(one, s.int);
-                    let mark = b.select(under, one, none);
-                    b.store(below, i, mark);
-                    b.bin(BinOp::And, above, was)
-                })
-            }
-            Some(Spiking::Rate(_)) | None => None,
+        let one = b.int(1);
+        let (one, none) = (b.cast(one, s.int), b.cast(zero, s.int));
+        let flag = match kept {
+            Some(c) => b.select(c, one, none),
+            None => one,
         };
-        if let Some(mut fires) = fires {
-            if let Some((_, _, busy)) = busy {
-                let free = b.un(UnOp::Not, busy);
-                fires = b.bin(BinOp::And, fires, free);
-            }
-            b.append(fires, bufs.spikes, bufs.spike_count, i);
+        b.store(mark, i, flag);
+    }
+    // Detection reads the new states.
+    for (k, v) in plan.integrated.iter().enumerate() {
+        if let (Some(x), Some(sym)) = (new[k], own(plan, *v)) {
+            now.set(sym, x);
         }
+    }
+    let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, i, s.times.1);
+    let fires = match &plan.spiking {
+        Some(Spiking::Level(cond)) => Some(now.value(b, *cond, &mut load)),
+        Some(Spiking::Crosses(x, y)) => {
+            let x = now.value(b, *x, &mut load);
+            let y = now.value(b, *y, &mut load);
+            let above = b.cmp(CmpOp::Ge, x, y);
+            let under = b.cmp(CmpOp::Lt, x, y);
+            bufs.below.map(|below| {
+                let was = b.load(below, i);
+                let none = b.cast(zero, s.int);
+                let was = b.cmp(CmpOp::Ne, was, none);
+                let one = b.int(1);
+                let one = b.cast(one, s.int);
+                let mark = b.select(under, one, none);
+                b.store(below, i, mark);
+                b.bin(BinOp::And, above, was)
+            })
+        }
+        Some(Spiking::Rate(_)) | None => None,
+    };
+    if let Some(mut fires) = fires {
+        if let Some((_, _, busy)) = busy {
+            let free = b.un(UnOp::Not, busy);
+            fires = b.bin(BinOp::And, fires, free);
+        }
+        b.append(fires, bufs.spikes, bufs.spike_count, i);
     }
 }
 
@@ -251,7 +416,17 @@ pub(super) fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, node: &Node, i: 
     let bufs = &s.layout.pops[p];
     match node {
         Node::Var(_, v, _) => match bufs.vars[v.index()] {
-            Some(buf) => b.load(buf, i),
+            Some(buf) => {
+                let x = b.load(buf, i);
+                match bufs.shared[v.index()] {
+                    None => x,
+                    Some(shared) => {
+                        let zero = b.int(0);
+                        let all = b.load(shared, zero);
+                        b.add(all, x)
+                    }
+                }
+            }
             None => match s.plan.populations[p].storage[v.index()] {
                 crate::sched::Storage::Constant(x) => b.float(s.float, x),
                 crate::sched::Storage::Array => b.float(s.float, f64::NAN),
@@ -285,6 +460,7 @@ pub(super) fn react(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         });
         on_spike(b, s, p, j);
         wake(b, s, p, j);
+        stir(b, s, p, j);
     });
     let on = b.load(bufs.logging, zero);
     let on = b.cmp(CmpOp::Ne, on, zero);

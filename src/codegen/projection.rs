@@ -7,7 +7,7 @@ use crate::lir::build::FuncBuilder;
 use crate::lir::{AddRows, BinOp, BufId, CmpOp, Scalar, UnOp, Val};
 use crate::methods::sym::{Node, Sym};
 use crate::sched::projection::Handler;
-use crate::sched::{Place, ProjPlan, Wiring};
+use crate::sched::{Place, ProjPlan, Uniform, Wiring};
 
 /// Where a synapse is: its pre and post neuron and its own number, as far as they are known.
 #[derive(Clone, Copy)]
@@ -29,6 +29,10 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     }
     let pre = pre_pop(s, p);
     let (list, lo, hi) = arriving(b, s, pre, plan.delay, bufs.since);
+    if let Wiring::Uniform(u) = plan.wiring {
+        uniform(b, s, p, u, list, lo, hi);
+        return;
+    }
     let some = b.cmp(CmpOp::Lt, lo, hi);
     b.if_then(some, |b| {
         let skip = h.synapse.iter().find_map(|(.., z)| *z);
@@ -50,6 +54,29 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             let at = At { pre: Some(i), post: None, synapse: None, fresh: None };
             row(b, s, p, h, Side::Pre, at, skip);
         });
+    });
+}
+
+/// Events that bring the same to all neurons: one addition to the shared value, and one less where the own partner is left out.
+fn uniform(b: &mut FuncBuilder, s: &Step<'_>, p: usize, u: Uniform, list: BufId, lo: Val, hi: Val) {
+    let plan = &s.plan.projections[p];
+    let post = post_pop(s, p);
+    let pops = &s.layout.pops[post];
+    let (Some(shared), Some(deviations)) = (pops.shared[u.target.index()], pops.vars[u.target.index()]) else { return };
+    let amount = plan.on_pre.delivers.first().and_then(|(_, a)| plan.graph.as_const(*a)).unwrap_or(f64::NAN);
+    let amount = b.float(s.float, amount);
+    b.for_loop(lo, hi, |b, k| {
+        let zero = b.int(0);
+        let x = b.load(shared, zero);
+        let x = b.add(x, amount);
+        b.store(shared, zero, x);
+        if u.but_own {
+            let i = b.load(list, k);
+            let d = b.load(deviations, i);
+            let d = b.sub(d, amount);
+            b.store(deviations, i, d);
+            population::stir(b, s, post, i);
+        }
     });
 }
 

@@ -93,6 +93,8 @@ impl Pass<'_> {
             _ => None,
         };
         let copies = match trips {
+            // One block, straight.
+            Some(n) if weight(&f.body) < UNROLL_BELOW && n == 4 * i64::from(width) => 4,
             Some(n) if weight(&f.body) < UNROLL_BELOW && worth_unrolling(n, i64::from(width)) => 2,
             _ => 1,
         };
@@ -477,7 +479,9 @@ impl Shape<'_> {
             },
             Stmt::Store { buf, index, value } => self.store(*buf, *index, *value),
             Stmt::Append { .. } => Ok(()),
-            Stmt::Scatter { .. } | Stmt::AddRows(_) | Stmt::For(_) | Stmt::If(_) => Err("holds what a marked loop may not".to_owned()),
+            Stmt::Scatter { .. } | Stmt::AddRows(_) | Stmt::For(_) | Stmt::If(_) => {
+                Err("holds what a marked loop may not".to_owned())
+            }
         }
     }
 

@@ -33,7 +33,8 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::{
-    AddRows, BinOp, Block, BufId, Buffer, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val,
+    AddRows, BinOp, Block, BufId, Buffer, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp,
+    Val,
 };
 use crate::lir::verify::MAX_DEPTH;
 

@@ -113,10 +113,11 @@ fn check_size(model: &Model, plan: &Plan, limit: f64) -> Result<(), BuildError> 
         let projection = &model.projections[p.proj.index()];
         let n = expected(model, projection);
         let per_synapse = p.place.iter().filter(|p| **p == Place::Synapse).count() as f64;
-        let index = if p.wiring == Wiring::Dense { 0.0 } else { 8.0 + if p.needs_columns { 8.0 } else { 0.0 } };
+        let index = if p.wiring == Wiring::Sparse { 8.0 + if p.needs_columns { 8.0 } else { 0.0 } } else { 0.0 };
         let bytes = n * (per_synapse * float + index);
+        let stored = !matches!(p.wiring, Wiring::Uniform(_));
         total += bytes;
-        if n > f64::from(i32::MAX) || bytes > limit {
+        if stored && (n > f64::from(i32::MAX) || bytes > limit) {
             errors.push(
                 Diagnostic::new(
                     Code::E0902,

@@ -186,6 +186,16 @@ impl Network {
         if let Some([rest, _]) = self.shared.layout.pops[pop].rest {
             self.fill_ints(rest, 0);
         }
+        if let Some([busy, _]) = self.shared.layout.pops[pop].busy {
+            self.fill_ints(busy, 1);
+        }
+    }
+
+    /// The shared value of a state that is kept as one and a deviation for each neuron: its buffer and its value.
+    fn shared_value(&self, key: VarKey) -> Option<(BufId, f64)> {
+        let Entity::Pop(p) = key.entity else { return None };
+        let id = self.shared.layout.pops[p.index()].shared[key.var.index()]?;
+        Some((id, self.buffers[id.0 as usize].get_f64(0).unwrap_or(f64::NAN)))
     }
 
     fn fill_ints(&mut self, id: BufId, x: i32) {
@@ -455,7 +465,7 @@ impl Network {
             }
             Entity::Proj(p) => {
                 let bufs = &self.shared.layout.projs[p.index()];
-                if self.compiled.plan.projections[p.index()].wiring == Wiring::Dense {
+                if self.compiled.plan.projections[p.index()].wiring != Wiring::Sparse {
                     return (bufs.pre as usize, bufs.post as usize, bufs.stride as usize);
                 }
                 let n = self.synapse_count(p) as usize;
@@ -485,6 +495,9 @@ impl Network {
             for k in 0..initial.len() {
                 self.buf(master).set_f64(k, initial.get_f64(k).unwrap_or(0.0));
             }
+        }
+        if let Some((id, _)) = self.shared_value(key) {
+            self.buf(id).set_f64(0, 0.0);
         }
         self.stamp(key);
         match key.entity {
@@ -693,6 +706,11 @@ impl Machine for Network {
             self.scratch = spread;
             return Values { data: Slice::F64(&self.scratch), rows, cols, stride: cols };
         }
+        if let Some((_, all)) = self.shared_value(key) {
+            let deviations = &self.buffers[id.0 as usize];
+            self.scratch = (0..cols).map(|k| all + deviations.get_f64(k).unwrap_or(f64::NAN)).collect();
+            return Values { data: Slice::F64(&self.scratch), rows, cols, stride };
+        }
         if self.relaxes(key) {
             // Brought up to date for the reader only: a reading changes nothing.
             self.scratch = (0..self.buffers[id.0 as usize].len()).map(|k| self.present(key, id, k)).collect();
@@ -719,6 +737,14 @@ impl Machine for Network {
         let bug =
             || Diagnostic::without_span(Code::E0900, "a bug in snnc: a protocol writes a variable without storage");
         let id = self.var_buffer(key).ok_or_else(bug)?;
+        if let Some((one, all)) = self.shared_value(key) {
+            // From now on every neuron has its own.
+            for k in 0..self.buffers[id.0 as usize].len() {
+                let d = self.buffers[id.0 as usize].get_f64(k).unwrap_or(f64::NAN);
+                self.buf(id).set_f64(k, all + d);
+            }
+            self.buf(one).set_f64(0, 0.0);
+        }
         let data = match &mut self.buffers[id.0 as usize] {
             Buf::F32(v) => SliceMut::F32(v),
             Buf::F64(v) => SliceMut::F64(v),
@@ -754,7 +780,11 @@ impl Machine for Network {
             Some((pre, _)) => pre.len() as u64,
             None => {
                 let bufs = &self.shared.layout.projs[proj.index()];
-                bufs.pre * bufs.post
+                let all = bufs.pre * bufs.post;
+                match self.compiled.plan.projections[proj.index()].wiring {
+                    Wiring::Uniform(u) if u.but_own => all - bufs.pre,
+                    _ => all,
+                }
             }
         }
     }

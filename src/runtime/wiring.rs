@@ -117,7 +117,7 @@ pub fn wire(model: &Model, plan: &Plan, files: &Files) -> Result<Vec<Option<Wire
     let mut errors = Vec::new();
     let mut all = Vec::new();
     for p in &plan.projections {
-        if p.wiring == Wiring::Dense {
+        if p.wiring != Wiring::Sparse {
             all.push(None);
             continue;
         }

@@ -57,6 +57,19 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 "  blocks of 16 neurons whose states no longer change rest until input arrives: it all comes one to one"
             );
         }
+        for v in &p.shared {
+            let _ = writeln!(
+                out,
+                "  {}: one shared value, and a deviation for neurons that did not get all of it: everything reaches all alike",
+                name(v)
+            );
+        }
+        if p.calms {
+            let _ = writeln!(
+                out,
+                "  blocks of 16 neurons without a refractory or deviating one are advanced by simpler code"
+            );
+        }
         if p.refractory.is_some() {
             let held: Vec<String> = p.hold.iter().map(name).collect();
             let what = if held.is_empty() { "nothing is held".to_owned() } else { format!("{} held", held.join(", ")) };
@@ -87,6 +100,10 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 let pre = model.populations[projection.pre.pop.index()].size();
                 let post = model.populations[projection.post.pop.index()].size();
                 format!("a matrix of {pre} × {post}")
+            }
+            Wiring::Uniform(u) => {
+                let who = if u.but_own { "all but the neuron of its own index" } else { "all" };
+                format!("every event brings the same to {who}: nothing is stored for single synapses")
             }
             Wiring::Sparse => {
                 format!("{} synapses in rows by pre neuron", synapses.get(p.proj.index()).copied().unwrap_or(0))

@@ -24,12 +24,13 @@ pub mod describe;
 pub mod lower;
 pub mod population;
 pub mod projection;
+mod sharing;
 mod warn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use population::{PopPlan, Spiking};
-pub use projection::{Place, ProjPlan, Wiring};
+pub use projection::{Place, ProjPlan, Uniform, Wiring};
 pub use warn::warn;
 
 use crate::diag::Diagnostic;
@@ -77,6 +78,33 @@ pub struct Uses {
 /// # Errors
 /// A method that cannot solve its model, or something that is not supported yet.
 pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Plan, Vec<Diagnostic>> {
+    let (mut populations, mut projections) = parts(model, uses, frozen)?;
+    let settings = &model.settings;
+    if settings.opt > 1 {
+        // Storage must not depend on what is frozen: decided on the plan without.
+        let sharing = if frozen.is_empty() {
+            sharing::Sharing::find(model, uses, &populations, &projections)
+        } else {
+            let (populations, projections) = parts(model, uses, &BTreeSet::new())?;
+            sharing::Sharing::find(model, uses, &populations, &projections)
+        };
+        sharing::apply(&sharing, &mut populations, &mut projections);
+    }
+    if settings.opt > 0 {
+        for (p, plan) in populations.iter_mut().enumerate() {
+            plan.rests = may_rest(model, plan, p);
+            plan.calms = may_calm(model, plan);
+        }
+    }
+    Ok(Plan { populations, projections, dt: settings.dt, precision: settings.precision, opt: settings.opt })
+}
+
+/// The plans of all populations and projections, before anything is restructured.
+fn parts(
+    model: &Model,
+    uses: &Uses,
+    frozen: &BTreeSet<VarKey>,
+) -> Result<(Vec<PopPlan>, Vec<ProjPlan>), Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let storage: Vec<Vec<Storage>> =
         (0..model.populations.len()).map(|p| population::storage(model, uses, p)).collect();
@@ -101,19 +129,22 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
             .map(|k| (k.var, ()))
             .collect();
         match population::plan(model, p, storage, &|v| frozen.contains_key(&v), delays[p]) {
-            Ok(mut plan) => {
-                plan.rests = model.settings.opt > 0 && may_rest(model, &plan, p);
-                populations.push(plan);
-            }
+            Ok(plan) => populations.push(plan),
             Err(d) => errors.push(d),
         }
     }
-    if errors.is_empty() {
-        let settings = &model.settings;
-        Ok(Plan { populations, projections, dt: settings.dt, precision: settings.precision, opt: settings.opt })
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok((populations, projections)) } else { Err(errors) }
+}
+
+/// Whether blocks of a population may be advanced by simpler code: see [`PopPlan::calms`]. The layout of buffers follows from it, so it must
+/// not depend on what is frozen.
+fn may_calm(model: &Model, plan: &PopPlan) -> bool {
+    /// Fewer neurons are not worth the second version of the code.
+    const LEAST: u64 = 64;
+    let neuron = &model.neurons[model.populations[plan.pop.index()].model.index()];
+    let by_level = matches!(plan.spiking, Some(Spiking::Level(_)) | None);
+    let something = plan.refractory.is_some() || !plan.shared.is_empty();
+    !neuron.odes.is_empty() && by_level && something && !plan.rests && plan.size >= LEAST
 }
 
 /// Whether neurons of a population may be left out while nothing reaches them: see [`PopPlan::rests`].

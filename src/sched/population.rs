@@ -42,6 +42,10 @@ pub struct PopPlan {
     /// Blocks of neurons whose states no longer change are left out until something reaches them. Exact: an update without time and
     /// inputs that change gives the same values again. Worth it where few neurons are driven at a time: all input comes one to one.
     pub rests: bool,
+    /// States kept as one shared value and a deviation for each neuron: see `sharing`.
+    pub shared: Vec<VarId>,
+    /// Blocks in which no neuron is refractory or deviates from a shared value are advanced by simpler code. Exact.
+    pub calms: bool,
     /// Frozen variables (for the description).
     pub frozen: Vec<VarId>,
 }
@@ -235,6 +239,8 @@ pub(super) fn plan(
         hold,
         max_delay,
         rests: false,
+        shared: Vec::new(),
+        calms: false,
         frozen,
     })
 }

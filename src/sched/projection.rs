@@ -19,6 +19,17 @@ pub enum Wiring {
     Dense,
     /// Rows of synapses per pre neuron (compressed sparse rows).
     Sparse,
+    /// No synapse is stored: every event brings the same to all.
+    Uniform(Uniform),
+}
+
+/// See [`Wiring::Uniform`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uniform {
+    /// The shared state of the post population that gets it.
+    pub target: VarId,
+    /// All but the neuron with the pre neuron's index.
+    pub but_own: bool,
 }
 
 /// Where a synaptic variable lives.

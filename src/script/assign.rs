@@ -3,6 +3,7 @@
 use crate::script::ir::AssignOp;
 use crate::script::machine::{SliceMut, ValuesMut};
 use crate::script::tensor::Data;
+use crate::simd::widest;
 
 /// The right side of an assignment to a matrix of elements.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -141,15 +142,64 @@ fn matrix<T: Float>(
     op: AssignOp,
     source: Source<'_>,
 ) -> Result<(), WriteFault> {
-    match op {
-        AssignOp::Set => bounded(data, rows, cols, stride, bounds, source, |_, x| x),
-        AssignOp::Add => bounded(data, rows, cols, stride, bounds, source, |a, x| a + x),
-        AssignOp::Sub => bounded(data, rows, cols, stride, bounds, source, |a, x| a - x),
-        AssignOp::Mul => bounded(data, rows, cols, stride, bounds, source, |a, x| a * x),
-        AssignOp::Div => bounded(data, rows, cols, stride, bounds, source, |a, x| a / x),
-    }
+    widest(
+        #[inline(always)]
+        || match op {
+            AssignOp::Set => bounded(
+                data,
+                rows,
+                cols,
+                stride,
+                bounds,
+                source,
+                #[inline(always)]
+                |_, x| x,
+            ),
+            AssignOp::Add => bounded(
+                data,
+                rows,
+                cols,
+                stride,
+                bounds,
+                source,
+                #[inline(always)]
+                |a, x| a + x,
+            ),
+            AssignOp::Sub => bounded(
+                data,
+                rows,
+                cols,
+                stride,
+                bounds,
+                source,
+                #[inline(always)]
+                |a, x| a - x,
+            ),
+            AssignOp::Mul => bounded(
+                data,
+                rows,
+                cols,
+                stride,
+                bounds,
+                source,
+                #[inline(always)]
+                |a, x| a * x,
+            ),
+            AssignOp::Div => bounded(
+                data,
+                rows,
+                cols,
+                stride,
+                bounds,
+                source,
+                #[inline(always)]
+                |a, x| a / x,
+            ),
+        },
+    )
 }
 
+#[inline(always)]
 fn bounded<T: Float>(
     data: &mut [T],
     rows: usize,
@@ -162,13 +212,22 @@ fn bounded<T: Float>(
     match bounds {
         Some((lo, hi)) => {
             let (lo, hi) = (T::of(lo), T::of(hi));
-            each_row(data, rows, cols, stride, source, move |a, x| f(a, x).saturate(lo, hi))
+            each_row(
+                data,
+                rows,
+                cols,
+                stride,
+                source,
+                #[inline(always)]
+                move |a, x| f(a, x).saturate(lo, hi),
+            )
         }
         None => each_row(data, rows, cols, stride, source, f),
     }
 }
 
 /// One loop per shape of the right side, each over plain slices.
+#[inline(always)]
 fn each_row<T: Float>(
     data: &mut [T],
     rows: usize,

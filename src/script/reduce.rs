@@ -8,6 +8,7 @@
 use crate::script::ir::Reduction;
 use crate::script::machine::{Slice, Values};
 use crate::script::tensor::{Data, Tensor, Value, copy_values, strides, walk};
+use crate::simd::widest;
 
 /// Over what a matrix is reduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,15 +229,18 @@ macro_rules! real {
                 step: impl Fn(Self, Self) -> Self + Copy,
                 merge: impl Fn(Self, Self) -> Self + Copy,
             ) -> Vec<Self> {
-                match over {
-                    MatrixOver::Rows => fold_rows::<$t, $lanes>(m, init, step, merge),
-                    MatrixOver::Columns => (0..m.rows)
-                        .map(|r| fold_flat::<$t, $lanes>([m.row(r)].into_iter(), init, step, merge))
-                        .collect(),
-                    MatrixOver::All => {
-                        vec![fold_flat::<$t, $lanes>((0..m.rows).map(|r| m.row(r)), init, step, merge)]
-                    }
-                }
+                widest(
+                    #[inline(always)]
+                    || match over {
+                        MatrixOver::Rows => fold_rows::<$t, $lanes>(m, init, step, merge),
+                        MatrixOver::Columns => (0..m.rows)
+                            .map(|r| fold_flat::<$t, $lanes>([m.row(r)].into_iter(), init, step, merge))
+                            .collect(),
+                        MatrixOver::All => {
+                            vec![fold_flat::<$t, $lanes>((0..m.rows).map(|r| m.row(r)), init, step, merge)]
+                        }
+                    },
+                )
             }
         }
     };
@@ -246,6 +250,7 @@ real!(f32, 16, F32);
 real!(f64, 8, F64);
 
 /// Combines accumulators by halving.
+#[inline(always)]
 fn tree<T: Copy, const LANES: usize>(mut acc: [T; LANES], merge: impl Fn(T, T) -> T) -> T {
     let mut half = LANES / 2;
     while half > 0 {
@@ -258,6 +263,7 @@ fn tree<T: Copy, const LANES: usize>(mut acc: [T; LANES], merge: impl Fn(T, T) -
 }
 
 /// Folds pieces that count as one run of elements.
+#[inline(always)]
 fn fold_flat<'a, T: Copy + 'a, const LANES: usize>(
     pieces: impl Iterator<Item = &'a [T]>,
     init: T,
@@ -289,6 +295,7 @@ fn fold_flat<'a, T: Copy + 'a, const LANES: usize>(
 }
 
 /// Folds every column over the rows, in blocks of columns whose accumulators stay in the first-level cache.
+#[inline(always)]
 fn fold_rows<T: Copy, const LANES: usize>(
     m: &Matrix<'_, T>,
     init: T,
@@ -322,7 +329,17 @@ fn fold_rows<T: Copy, const LANES: usize>(
 
 fn reduce_matrix<T: Real>(op: Reduction, m: &Matrix<'_, T>, over: MatrixOver) -> Result<Data, String> {
     let (results, n) = m.counts(over);
-    let sum = |m: &Matrix<'_, T>| T::fold(m, over, T::ZERO, |a, x| a + x, |a, b| a + b);
+    let sum = |m: &Matrix<'_, T>| {
+        T::fold(
+            m,
+            over,
+            T::ZERO,
+            #[inline(always)]
+            |a, x| a + x,
+            #[inline(always)]
+            |a, b| a + b,
+        )
+    };
     if n == 0 && results > 0 && !matches!(op, Reduction::Sum | Reduction::Norm | Reduction::Count) {
         return Err(format!("`{}` of no values", op.name()));
     }

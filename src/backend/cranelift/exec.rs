@@ -33,11 +33,14 @@ macro_rules! rows {
             // the session. `len` elements of `to` and the entries of the list lie inside by the contract of the loop IR.
             let (to, list) =
                 unsafe { (std::slice::from_raw_parts_mut(to, len), std::slice::from_raw_parts(list, count)) };
-            rows::add(to, list.iter().map(|row| {
-                let first = i64::from(*row).wrapping_mul(stride) as isize;
-                // SAFETY: as above: every row of the list is a row of the matrix, which is not `to`.
-                unsafe { std::slice::from_raw_parts(from.offset(first), len) }
-            }));
+            rows::add(
+                to,
+                list.iter().map(|row| {
+                    let first = i64::from(*row).wrapping_mul(stride) as isize;
+                    // SAFETY: as above: every row of the list is a row of the matrix, which is not `to`.
+                    unsafe { std::slice::from_raw_parts(from.offset(first), len) }
+                }),
+            );
         }
     };
 }
