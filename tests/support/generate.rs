@@ -440,8 +440,8 @@ impl Generator<'_> {
             rows,
             first: from,
             end: to,
-            stride: len + self.below(3),
-            len,
+            stride: (len + self.below(3)) as u32,
+            len: len as u32,
         };
         self.w.stmt(Stmt::AddRows(add));
     }
