@@ -24,6 +24,9 @@ pub mod describe;
 pub mod lower;
 pub mod population;
 pub mod projection;
+mod rate;
+mod singular;
+pub mod size;
 mod warn;
 
 use std::collections::{BTreeMap, BTreeSet};
