@@ -62,3 +62,77 @@ fn coba_spikes_where_brian2_does() {
     assert!(want.len() > 1000);
     assert_eq!(got, want);
 }
+
+/// The mean and its standard error.
+fn mean_and_error(x: &[f64]) -> (f64, f64) {
+    let n = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / n;
+    let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean, (variance / n).sqrt())
+}
+
+/// Rate in Hz and CV of the intervals of the first `n` neurons, as `rates.json` defines them: intervals of neurons with at least three
+/// spikes, population standard deviation over mean, averaged over these neurons.
+fn statistics(spikes: &[(u64, u32)], n: usize, seconds: f64, dt: f64) -> (f64, f64) {
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); n];
+    for (step, neuron) in spikes {
+        if let Some(t) = times.get_mut(*neuron as usize) {
+            t.push(*step as f64 * dt);
+        }
+    }
+    let rate = times.iter().map(Vec::len).sum::<usize>() as f64 / n as f64 / seconds;
+    let cvs: Vec<f64> = times
+        .iter()
+        .filter(|t| t.len() >= 3)
+        .map(|t| {
+            let gaps: Vec<f64> = t.windows(2).map(|w| w[1] - w[0]).collect();
+            let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+            (gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt() / mean
+        })
+        .collect();
+    (rate, cvs.iter().sum::<f64>() / cvs.len() as f64)
+}
+
+/// Ten seeds of a shipped model against Brian2's twenty: means differ by less than three standard errors of the difference. Brian2's period of
+/// 5.1 ms is `refractory 5 ms hold v`.
+fn agrees(name: &str, population: &str, neurons: usize) {
+    let text = std::fs::read_to_string(fixture("rates.json")).expect("a readable fixture");
+    let all: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let reference = &all["results"][format!("{name}/refractory_5.1ms")];
+    let seconds = reference["span_s"].as_f64().expect("a span");
+    let summary = &reference["summary"][population];
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("models/{name}.snn"));
+    let (mut rates, mut cvs) = (Vec::new(), Vec::new());
+    for seed in 100..110 {
+        let session = Session::open(&path, &Settings { seed: Some(seed), ..Settings::default() });
+        let model = session.model.clone().expect("a checked model");
+        let (mut network, _) = session.build(&model, BackendKind::Jit).expect("a network");
+        let dt = network.dt();
+        let spikes = simulated(&mut network, (seconds * 1000.0 / dt).round() as u64);
+        let (rate, cv) = statistics(&spikes, neurons, seconds, dt / 1000.0);
+        rates.push(rate);
+        cvs.push(cv);
+    }
+    for (what, ours) in [("rate_hz", rates), ("cv_isi_ddof0", cvs)] {
+        let (mean, error) = mean_and_error(&ours);
+        let figure = |key: &str| summary[what][key].as_f64().expect("a figure");
+        let (theirs, their_error) = (figure("mean"), figure("sem"));
+        let limit = 3.0 * error.hypot(their_error);
+        assert!(
+            (mean - theirs).abs() < limit,
+            "{name} {what}: {mean} ± {error} against {theirs} ± {their_error}, limit {limit}"
+        );
+        // The comparison means something: the error is far below the value.
+        assert!(error < 0.1 * mean, "{name} {what}: {ours:?}");
+    }
+}
+
+#[test]
+fn cuba_fires_as_in_brian2_over_ten_seeds() {
+    agrees("cuba", "all", 4000);
+}
+
+#[test]
+fn coba_fires_as_in_brian2_over_ten_seeds() {
+    agrees("coba", "exc", 3200);
+}

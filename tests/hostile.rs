@@ -82,3 +82,35 @@ fn too_many_synapses_are_refused_before_allocation() {
     assert!(errors.iter().any(|d| d.code == Code::E0902), "{errors:?}");
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
+
+/// Whatever is missing or misspelt in a model, nothing is dropped without a reason (which would be E0900) and nothing panics.
+#[test]
+fn nothing_is_left_out_without_a_reason() {
+    let mut paths: Vec<_> = ["models", "tests/ui"]
+        .iter()
+        .flat_map(|dir| fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "snn"))
+        .collect();
+    paths.sort();
+    let mut tried = 0;
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let without = (0..lines.len()).map(|k| [&lines[..k], &lines[k + 1..]].concat().join("\n"));
+        // Every seventh word becomes another one.
+        let words: Vec<(usize, &str)> = text
+            .match_indices(|c: char| c.is_ascii_alphabetic())
+            .filter(|(at, _)| *at == 0 || !text.as_bytes()[at - 1].is_ascii_alphanumeric())
+            .step_by(7)
+            .collect();
+        let misspelt = words.iter().map(|(at, _)| format!("{}q{}", &text[..*at], &text[*at..]));
+        for changed in without.chain(misspelt) {
+            let mut session = Session::from_text(&path, &changed, &Settings::default());
+            session.plan_only();
+            let bug = session.sink.items.iter().find(|d| d.code == Code::E0900);
+            assert!(bug.is_none(), "{}: {bug:?}\n{changed}", path.display());
+            tried += 1;
+        }
+    }
+    assert!(tried > 1000, "{tried}");
+}

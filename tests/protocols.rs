@@ -13,7 +13,7 @@ fn check(name: &str) -> (Option<hir::Model>, Vec<Diagnostic>, SourceMap) {
     let file = sources.add(name, text.as_str());
     let prelude = sema::add_prelude(&mut sources);
     let (tree, faults) = syntax::parse(file, &text);
-    let mut sink = Sink { items: faults };
+    let mut sink = Sink { items: faults, ..Sink::default() };
     let model = sema::check(&tree, prelude, &sources, &sema::Options::default(), &mut sink);
     (model, sink.items, sources)
 }

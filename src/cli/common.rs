@@ -158,6 +158,8 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
     let d = Diagnostic::without_span(Code::E0905, format!("there is no {what} `{name}`"));
     match crate::units::nearest::nearest(name, known.clone()) {
         Some(n) => d.help(format!("did you mean `{n}`?")),
+        // A long list helps nobody.
+        None if known.clone().count() > 20 => d,
         None => d.note(format!("there are {}", known.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))),
     }
 }

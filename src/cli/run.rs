@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::RunArgs;
-use super::common::{Sets, err, open, out, show, threads, unknown};
+use super::common::{Sets, open, out, show, threads, unknown};
 use super::progress::{Bars, Lines};
 use super::report::{self, Facts};
 use super::summary::summary;
@@ -84,11 +84,8 @@ pub(super) fn run(args: &RunArgs) -> u8 {
         compile_ms: (session.front + times.compile).as_secs_f64() * 1000.0,
         build_ms: times.build.as_secs_f64() * 1000.0,
     };
-    if args.quiet {
-        for e in outcome.expects.iter().filter(|e| !e.held) {
-            err(&format!("failed: {} ({})\n", e.text, e.value));
-        }
-    } else {
+    // What failed is among the diagnostics.
+    if !args.quiet {
         out(&summary(&facts, &outcome, network.dt()));
     }
     if let Some(path) = &args.report

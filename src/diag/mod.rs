@@ -114,6 +114,8 @@ impl Diagnostic {
 pub struct Sink {
     /// What was reported, in order.
     pub items: Vec<Diagnostic>,
+    /// Places where the front end left something out of the model because it is faulty.
+    pub holes: Vec<Span>,
 }
 
 impl Sink {
@@ -122,9 +124,55 @@ impl Sink {
         self.items.push(diagnostic);
     }
 
+    /// Notes that what stands here is not in the model: its fault has been reported, or must be.
+    pub fn hole(&mut self, span: Span) {
+        self.holes.push(span);
+    }
+
+    /// Something left out without any error would change what the program means: that is a bug, and said so.
+    pub fn close(&mut self) {
+        if !self.has_errors()
+            && let Some(span) = self.holes.first()
+        {
+            self.push(
+                Diagnostic::new(
+                    Code::E0900,
+                    *span,
+                    "a bug in snnc: this was left out of the model, and no error says why",
+                )
+                .help("please report it with this file"),
+            );
+        }
+    }
+
     /// Whether an error was reported.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.items.iter().any(|d| d.severity == Severity::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::FileId;
+
+    #[test]
+    fn what_is_left_out_needs_an_error() {
+        let span = Span { file: FileId(0), start: 3, end: 5 };
+        let mut silent = Sink::default();
+        silent.close();
+        assert!(silent.items.is_empty());
+        silent.hole(span);
+        silent.push(Diagnostic::new(Code::W0709, span, "a warning is no reason"));
+        silent.close();
+        assert_eq!(silent.items.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::W0709, Code::E0900]);
+        assert_eq!(silent.items[1].primary.as_ref().map(|l| l.span), Some(span));
+
+        let mut told = Sink::default();
+        told.hole(span);
+        told.push(Diagnostic::new(Code::E0101, span, "unknown name `a`"));
+        told.close();
+        assert_eq!(told.items.len(), 1);
     }
 }

@@ -12,8 +12,9 @@ use crate::codegen::{self, Layout, layout};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, Role, VarId};
 use crate::lir::Scalar;
-use crate::sched::{self, Place, Plan, Uses, Wiring};
+use crate::sched::{self, Place, Plan, ProjPlan, Uses, Wiring};
 use crate::script::machine::{Entity, VarKey};
+use crate::script::walk;
 
 /// Where and how to build.
 pub struct Options {
@@ -62,17 +63,23 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
     let compiled = Arc::new(compile(&plan, &layout, options.backend.as_ref())?);
     let compile_time = planned + start.elapsed();
     let states = states(&model, &plan, &layout, &buffers);
+    let redraws = walk::redraws(&model.script);
+    let columns = wires
+        .iter()
+        .map(|w| w.as_ref().filter(|_| redraws).map(|w| w.columns_of_file.clone()).unwrap_or_default())
+        .collect();
     let shared = Arc::new(Shared {
+        files: options.files.clone(),
+        columns,
         model,
         uses,
         layout,
         backend: options.backend.clone(),
-        initial_states: states,
         bounds: initial.pop_bounds.iter().cloned().chain(initial.proj_bounds.iter().cloned()).collect(),
         wires: wires.into_iter().map(|w| w.map(|w| (w.pre, w.rows.post))).collect(),
         variants: Mutex::new(BTreeMap::from([(Vec::new(), compiled.clone())])),
     });
-    let network = Network::new(shared, compiled, buffers);
+    let network = Network::new(shared, compiled, buffers, states);
     Ok((network, BuildTimes { compile: compile_time, build: built }))
 }
 
@@ -174,21 +181,7 @@ fn fill(plan: &Plan, layout: &Layout, wires: &[Option<Wires>], initial: &Initial
     for (p, bufs) in layout.projs.iter().enumerate() {
         for (v, buf) in bufs.vars.iter().enumerate() {
             let (Some(buf), Some(values)) = (buf, &initial.projs[p][v]) else { continue };
-            let target = &mut buffers[buf.0 as usize];
-            match plan.projections[p].place[v] {
-                Place::Pre | Place::Post => {
-                    let x = values.first().copied().unwrap_or(0.0);
-                    (0..target.len()).for_each(|k| target.set_f64(k, x));
-                }
-                Place::Synapse if plan.projections[p].wiring == Wiring::Dense => {
-                    for (r, row) in values.chunks(bufs.post.max(1) as usize).enumerate() {
-                        for (c, x) in row.iter().enumerate() {
-                            target.set_f64(r * bufs.stride as usize + c, *x);
-                        }
-                    }
-                }
-                Place::Synapse | Place::Constant(_) => write(target, values),
-            }
+            write_synapses(&mut buffers[buf.0 as usize], &plan.projections[p], v, bufs, values);
         }
         if let (Some(w), Some([row, post])) = (&wires[p], bufs.rows) {
             put(&mut buffers[row.0 as usize], &w.rows.row_start);
@@ -203,8 +196,26 @@ fn fill(plan: &Plan, layout: &Layout, wires: &[Option<Wires>], initial: &Initial
     buffers
 }
 
+/// Writes the values of variable `v` of a projection as [`Initial::projs`] gives them.
+pub(super) fn write_synapses(target: &mut Buf, plan: &ProjPlan, v: usize, bufs: &layout::ProjBufs, values: &[f64]) {
+    match plan.place[v] {
+        Place::Pre | Place::Post => {
+            let x = values.first().copied().unwrap_or(0.0);
+            (0..target.len()).for_each(|k| target.set_f64(k, x));
+        }
+        Place::Synapse if plan.wiring == Wiring::Dense => {
+            for (r, row) in values.chunks(bufs.post.max(1) as usize).enumerate() {
+                for (c, x) in row.iter().enumerate() {
+                    target.set_f64(r * bufs.stride as usize + c, *x);
+                }
+            }
+        }
+        Place::Synapse | Place::Constant(_) => write(target, values),
+    }
+}
+
 /// Writes values; the padding repeats the last one, so that it computes what a neuron could.
-fn write(buf: &mut Buf, values: &[f64]) {
+pub(super) fn write(buf: &mut Buf, values: &[f64]) {
     let last = values.last().copied().unwrap_or(0.0);
     for k in 0..buf.len() {
         buf.set_f64(k, values.get(k).copied().unwrap_or(last));

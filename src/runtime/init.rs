@@ -1,7 +1,7 @@
 //! Initial values: parameters by dependency, then states; of populations in order of the file, then of projections.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::eval::{Draws, Env, draws, eval};
 use super::wiring::{Files, Wires};
@@ -56,6 +56,7 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
             constants: &constants,
             count: n,
             files,
+            anew: None,
         };
         let size = |_: Side| n as f64;
         let result = set.all(&Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, size: &size }, &|_, _| None);
@@ -93,6 +94,7 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
             constants: &constants,
             count: n,
             files,
+            anew: None,
         };
         let pre_of = |k: u64| wires.map_or(k / post.max(1), |w| u64::from(w.pre[k as usize]));
         let post_of = |k: u64| wires.map_or(k % post.max(1), |w| u64::from(w.rows.post[k as usize]));
@@ -129,23 +131,35 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
 type Bounds = Vec<Option<(f64, f64)>>;
 
 /// Where the elements of a set are in the network.
-struct Ends<'a> {
-    pre: &'a dyn Fn(u64) -> u64,
-    post: &'a dyn Fn(u64) -> u64,
-    side: &'a dyn Fn(Side, VarId, u64) -> f64,
-    size: &'a dyn Fn(Side) -> f64,
+pub(super) struct Ends<'a> {
+    pub(super) pre: &'a dyn Fn(u64) -> u64,
+    pub(super) post: &'a dyn Fn(u64) -> u64,
+    pub(super) side: &'a dyn Fn(Side, VarId, u64) -> f64,
+    pub(super) size: &'a dyn Fn(Side) -> f64,
 }
 
 /// The elements of one population or projection.
-struct Set<'a> {
-    model: &'a Model,
-    name: &'a str,
-    vars: &'a [VarDecl],
-    lets: &'a [LetDecl],
-    args: &'a [(VarId, Expr)],
-    constants: &'a [Option<f64>],
-    count: u64,
-    files: &'a Files,
+pub(super) struct Set<'a> {
+    pub(super) model: &'a Model,
+    pub(super) name: &'a str,
+    pub(super) vars: &'a [VarDecl],
+    pub(super) lets: &'a [LetDecl],
+    pub(super) args: &'a [(VarId, Expr)],
+    pub(super) constants: &'a [Option<f64>],
+    pub(super) count: u64,
+    pub(super) files: &'a Files,
+    /// Given when only some variables get values, in a network that exists.
+    pub(super) anew: Option<Anew<'a>>,
+}
+
+/// Which values are computed anew, and what they may refer to.
+pub(super) struct Anew<'a> {
+    /// The variables.
+    pub(super) only: &'a BTreeSet<VarId>,
+    /// Tells these draws from those of other times.
+    pub(super) key: u64,
+    /// The present value of any other variable, by element.
+    pub(super) present: &'a dyn Fn(VarId, u64) -> f64,
 }
 
 impl Set<'_> {
@@ -153,12 +167,17 @@ impl Set<'_> {
         self.args.iter().find(|(w, _)| *w == v).map(|(_, e)| e).or(self.vars[v.index()].init.as_ref())
     }
 
+    /// Whether a variable gets a value now.
+    fn wanted(&self, v: VarId) -> bool {
+        self.anew.as_ref().is_none_or(|a| a.only.contains(&v))
+    }
+
     fn all(&self, ends: &Ends<'_>, column: &dyn Fn(&str, u64) -> Option<f64>) -> Result<(Values, Bounds), Diagnostic> {
         self.some(ends, column, &|_| false)
     }
 
     /// The values of all variables without a constant; of those that are `single` only one.
-    fn some(
+    pub(super) fn some(
         &self,
         ends: &Ends<'_>,
         column: &dyn Fn(&str, u64) -> Option<f64>,
@@ -168,16 +187,18 @@ impl Set<'_> {
         let mut values: Values = vec![None; n];
         let mut bounds: Bounds = vec![None; n];
         let arrays = self.arrays()?;
-        for v in self.order() {
+        for v in self.order().into_iter().filter(|v| self.wanted(*v)) {
             let var = &self.vars[v.index()];
             let count = if single(v) { 1 } else { self.count };
             let missing: RefCell<Option<String>> = RefCell::new(None);
             let stream = Stream::new(self.model.settings.seed, &format!("{}/{}@init", self.name, var.name));
+            let stream = self.anew.as_ref().map_or(stream, |a| stream.sub(a.key));
             let at = |k: u64, e: &Expr, attempt: u64| {
                 let lookup = |side: Side, w: VarId| match side {
                     Side::Own => self.constants[w.index()].unwrap_or_else(|| {
                         let known = values[w.index()].as_ref();
-                        known.and_then(|a| a.get(k as usize).or_else(|| a.first())).copied().unwrap_or(f64::NAN)
+                        let known = known.and_then(|a| a.get(k as usize).or_else(|| a.first())).copied();
+                        known.unwrap_or_else(|| self.anew.as_ref().map_or(f64::NAN, |a| (a.present)(w, k)))
                     }),
                     Side::Pre => (ends.side)(side, w, (ends.pre)(k)),
                     Side::Post => (ends.side)(side, w, (ends.post)(k)),
@@ -293,7 +314,7 @@ impl Set<'_> {
     fn arrays(&self) -> Result<BTreeMap<(String, String), Vec<f64>>, Diagnostic> {
         let mut out = BTreeMap::new();
         for v in 0..self.vars.len() as u32 {
-            if let Some(e) = self.given(VarId(v)) {
+            if let Some(e) = self.given(VarId(v)).filter(|_| self.wanted(VarId(v))) {
                 self.read_arrays(e, &mut out)?;
             }
         }

@@ -4,6 +4,7 @@ pub mod build;
 pub mod eval;
 pub mod init;
 pub mod network;
+mod redraw;
 pub mod wiring;
 
 pub use build::{BuildError, Options, build};

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use super::wiring::Files;
 use crate::backend::{Backend, Buf, Buffers, Kernels};
 use crate::codegen::{Layout, RUN};
 use crate::diag::{Code, Diagnostic};
@@ -38,8 +39,10 @@ pub struct Shared {
     pub layout: Layout,
     /// What executes.
     pub backend: Arc<dyn Backend + Send + Sync>,
-    /// The states as built.
-    pub initial_states: BTreeMap<VarKey, Buf>,
+    /// Where files of the model are looked for.
+    pub files: Files,
+    /// Columns of the `edges` files, by projection; empty if no protocol redraws.
+    pub columns: Vec<BTreeMap<String, Vec<f64>>>,
     /// Bounds of variables: populations first, then projections.
     pub bounds: Vec<Vec<Option<(f64, f64)>>>,
     /// Pre and post index of each synapse of sparse projections.
@@ -61,9 +64,11 @@ const REBASE: i32 = 1 << 30;
 
 /// A network and its state.
 pub struct Network {
-    shared: Arc<Shared>,
-    compiled: Arc<Compiled>,
-    buffers: Buffers,
+    pub(super) shared: Arc<Shared>,
+    pub(super) compiled: Arc<Compiled>,
+    pub(super) buffers: Buffers,
+    /// The states that `reset` restores: as built, or as last redrawn.
+    pub(super) initial: Arc<BTreeMap<VarKey, Buf>>,
     frozen: BTreeSet<VarKey>,
     base: u64,
     step: i32,
@@ -88,12 +93,18 @@ struct Source {
 
 impl Network {
     /// A network at time 0.
-    pub(super) fn new(shared: Arc<Shared>, compiled: Arc<Compiled>, buffers: Buffers) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        compiled: Arc<Compiled>,
+        buffers: Buffers,
+        initial: BTreeMap<VarKey, Buf>,
+    ) -> Self {
         let n = shared.model.populations.len();
         let mut network = Self {
             shared,
             compiled,
             buffers,
+            initial: Arc::new(initial),
             frozen: BTreeSet::new(),
             base: 0,
             step: 0,
@@ -159,7 +170,7 @@ impl Network {
             return;
         }
         self.settle_slow(None);
-        let keys: Vec<VarKey> = self.shared.initial_states.keys().copied().collect();
+        let keys: Vec<VarKey> = self.initial.keys().copied().collect();
         for key in keys {
             self.settle_lazy(key);
         }
@@ -385,7 +396,7 @@ impl Network {
     }
 
     /// Element `k` of a variable (stored in `id`) at the present step.
-    fn present(&self, key: VarKey, id: BufId, k: usize) -> f64 {
+    pub(super) fn present(&self, key: VarKey, id: BufId, k: usize) -> f64 {
         let Some((a, b, value, last)) = self.relaxation(key) else {
             return self.buffers[id.0 as usize].get_f64(k).unwrap_or(f64::NAN);
         };
@@ -449,7 +460,7 @@ impl Network {
         }
     }
 
-    fn var_buffer(&self, key: VarKey) -> Option<BufId> {
+    pub(super) fn var_buffer(&self, key: VarKey) -> Option<BufId> {
         match key.entity {
             Entity::Pop(p) => self.shared.layout.pops[p.index()].vars.get(key.var.index()).copied().flatten(),
             Entity::Proj(p) => self.shared.layout.projs[p.index()].vars.get(key.var.index()).copied().flatten(),
@@ -482,8 +493,8 @@ impl Network {
 
     fn restore(&mut self, key: VarKey) {
         let Some(buf) = self.var_buffer(key) else { return };
-        let shared = self.shared.clone();
-        let Some(initial) = shared.initial_states.get(&key) else { return };
+        let all = self.initial.clone();
+        let Some(initial) = all.get(&key) else { return };
         match (&mut self.buffers[buf.0 as usize], initial) {
             (Buf::F32(to), Buf::F32(from)) => to.copy_from_slice(from),
             (Buf::F64(to), Buf::F64(from)) => to.copy_from_slice(from),
@@ -509,8 +520,8 @@ impl Network {
         }
     }
 
-    fn states_of(&self, entity: Entity) -> Vec<VarKey> {
-        self.shared.initial_states.keys().filter(|k| k.entity == entity).copied().collect()
+    pub(super) fn states_of(&self, entity: Entity) -> Vec<VarKey> {
+        self.initial.keys().filter(|k| k.entity == entity).copied().collect()
     }
 
     /// Events on their way into a projection are dropped.
@@ -569,6 +580,7 @@ impl Machine for Network {
             shared: self.shared.clone(),
             compiled: self.compiled.clone(),
             buffers: self.buffers.clone(),
+            initial: self.initial.clone(),
             frozen: self.frozen.clone(),
             base: self.base,
             step: self.step,
@@ -585,6 +597,7 @@ impl Machine for Network {
         if let Some(other) = other.as_any().downcast_ref::<Self>() {
             self.compiled = other.compiled.clone();
             self.buffers.clone_from(&other.buffers);
+            self.initial.clone_from(&other.initial);
             self.frozen.clone_from(&other.frozen);
             self.base = other.base;
             self.step = other.step;
@@ -821,6 +834,10 @@ impl Machine for Network {
                 }
             }
         }
+    }
+
+    fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic> {
+        self.draw_anew(targets, key)
     }
 
     fn freeze(&mut self, vars: &[VarKey]) -> Result<(), Diagnostic> {

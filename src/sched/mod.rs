@@ -24,7 +24,10 @@ pub mod describe;
 pub mod lower;
 pub mod population;
 pub mod projection;
+mod rate;
 mod sharing;
+mod singular;
+pub mod size;
 mod warn;
 
 use std::collections::{BTreeMap, BTreeSet};

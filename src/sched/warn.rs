@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lower::{Context, Lowering};
+use super::{rate, singular};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
     self, Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, ProjId, Role, Side, Stmt, StmtKind, VarDecl, VarId,
@@ -21,6 +22,8 @@ pub fn warn(model: &Model, sink: &mut Sink) {
         let known = Known::of_population(model, p);
         refractory(model, population, neuron, &known, sink);
         reset(population, neuron, &known, sink);
+        rate::of_population(model, p, &known, sink);
+        singular::check(neuron, &known, sink);
         if neuron.method.as_ref().is_some_and(|m| m.name == "euler") {
             for found in unstable(model, p, neuron, &known) {
                 let worst = euler.entry((population.model, found.kind, found.ode)).or_insert(found);
@@ -41,11 +44,12 @@ pub fn warn(model: &Model, sink: &mut Sink) {
             }
         }
     }
+    rate::assigned(model, sink);
     unused(model, sink);
 }
 
 /// The variables of one population or projection that are one constant for all elements.
-struct Known<'a> {
+pub(super) struct Known<'a> {
     values: Vec<Option<f64>>,
     vars: &'a [VarDecl],
     lets: &'a [LetDecl],
@@ -87,7 +91,7 @@ impl<'a> Known<'a> {
             for (k, var) in self.vars.iter().enumerate() {
                 let id = VarId(k as u32);
                 if self.values[k].is_some()
-                    || var.role != Role::Param
+                    || !matches!(var.role, Role::Param | Role::Input)
                     || model.script.assigned.contains(&VarKey { entity, var: id })
                 {
                     continue;
@@ -104,12 +108,12 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn value(&self, e: &Expr) -> Option<f64> {
+    pub(super) fn value(&self, e: &Expr) -> Option<f64> {
         self.lower(|mut low| low.expr(e).and_then(|s| low.graph.as_const(s))).filter(|x| x.is_finite())
     }
 
     /// Runs `f` on a fresh graph in which the constants are known.
-    fn lower<T>(&self, f: impl FnOnce(Lowering<'_, '_>) -> T) -> T {
+    pub(super) fn lower<T>(&self, f: impl FnOnce(Lowering<'_, '_>) -> T) -> T {
         let constant = |side: Side, v: VarId| if side == Side::Own { self.values[v.index()] } else { None };
         let size = |_: Side| self.size;
         let context = Context { constant: &constant, size: &size, lets: self.lets, vars: self.vars, dt: self.dt };
@@ -311,7 +315,7 @@ fn report_euler(model: &Model, neuron: &NeuronModel, found: Found, sink: &mut Si
 }
 
 /// A number with six digits at most.
-fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     if x == 0.0 || !x.is_finite() {
         return x.to_string();
     }

@@ -34,14 +34,14 @@ impl Lower<'_, '_> {
                 self.some(name, args, "populations, projections or single states")?;
                 let targets: Vec<_> = args.iter().map(|a| self.reset_target(&name.node, &a.value)).collect();
                 let targets: Vec<ResetTarget> = targets.into_iter().collect::<Option<_>>()?;
-                if name.node == "redraw" {
-                    self.forbid(span, "`redraw`");
-                    return Some(StmtKind::Redraw(targets));
-                }
                 for target in &targets {
                     if let ResetTarget::Var(key) = target {
                         self.cx.program.reset.insert(*key);
                     }
+                }
+                if name.node == "redraw" {
+                    self.forbid(span, "`redraw`");
+                    return Some(StmtKind::Redraw(targets));
                 }
                 Some(StmtKind::Reset(targets))
             }

@@ -126,6 +126,12 @@ impl Scope {
         key
     }
 
+    /// Names the draws of the next `redraw`.
+    fn next_redraw(&mut self) -> RunKey {
+        let number = self.next_draw("redraw");
+        RunKey(self.key.sub(fnv1a64(b"redraw")).sub(number).key())
+    }
+
     /// The number of the next draw of a stream.
     pub(crate) fn next_draw(&mut self, stream: &str) -> u64 {
         match self.draws.get_mut(stream) {
@@ -431,11 +437,9 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
             StmtKind::Break => return Ok(Flow::Break),
             StmtKind::Reset(targets) => self.machine.reset(targets),
-            StmtKind::Redraw(_) => {
-                return Err(Stop::Fault(Box::new(
-                    Diagnostic::new(Code::E0901, s.span, "`redraw` is not supported yet")
-                        .help("assign the variable from `uniform`, `normal`, … instead"),
-                )));
+            StmtKind::Redraw(targets) => {
+                let key = self.scope.next_redraw();
+                self.machine.redraw(targets, key).map_err(|d| at(d, s.span))?;
             }
             StmtKind::Freeze(vars) => self.machine.freeze(vars).map_err(|d| at(d, s.span))?,
             StmtKind::Thaw(vars) => self.machine.thaw(vars).map_err(|d| at(d, s.span))?,

@@ -334,6 +334,14 @@ impl Machine for Fake {
             }
         }
     }
+    /// New values are those of the key.
+    fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic> {
+        self.reset(targets);
+        if targets.contains(&ResetTarget::Pop(E)) {
+            self.v.fill((key.0 % 1024) as f32);
+        }
+        Ok(())
+    }
     fn freeze(&mut self, vars: &[VarKey]) -> Result<(), Diagnostic> {
         self.frozen.extend(vars);
         Ok(())

@@ -222,7 +222,7 @@ impl Seen {
 }
 
 /// Visits the expressions directly in a statement (not those of statements inside it).
-fn each_expr(s: &Stmt, visit: &mut dyn FnMut(&Expr)) {
+pub(crate) fn each_expr(s: &Stmt, visit: &mut dyn FnMut(&Expr)) {
     match &s.kind {
         StmtKind::Let { value, .. } => visit(value),
         StmtKind::SetLocal { index, value, .. } => {

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{DataId, Model, ProjId, ReadoutId, ShownUnit, View};
+use crate::script::independent::each_expr;
 use crate::script::ir::{Body, Experiment, Expr, ExprKind, LocalDecl, LocalId, ProcId, Program, Test, Ty};
 use crate::script::machine::VarKey;
+use crate::script::walk;
 use crate::sema::scope::Scope;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -23,7 +25,9 @@ pub fn lower(file: &ast::File, scope: &Scope, model: &Model, sink: &mut Sink) ->
         cx.item(item, &mut called);
     }
     cx.uncalled(file);
-    cx.program
+    let Cx { program, sink, .. } = cx;
+    sink.holes.extend(holes(&program));
+    program
 }
 
 /// What all bodies of a program share.
@@ -145,6 +149,11 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// Notes that what stands here is not in the program.
+    pub(crate) fn hole(&mut self, span: Span) {
+        self.sink.hole(span);
+    }
+
     fn item(&mut self, item: &ast::Item, titles: &mut BTreeSet<String>) {
         match &item.kind {
             ast::ItemKind::Experiment { name, body } => {
@@ -184,11 +193,14 @@ impl<'a> Cx<'a> {
                 continue;
             }
             let assigned = self.program.clone();
+            let holes = self.sink.holes.len();
             let mut lower = Lower::new(self, BodyKind::Procedure, name.node.clone());
             lower.cx.stack.push(name.node.clone());
             lower.scopes.push(params.iter().map(|p| (p.node.clone(), Bound::Poisoned, p.span)).collect());
             lower.block(body);
             lower.cx.stack.pop();
+            // Its parameters stand for nothing, and what is made of them is in no program.
+            self.sink.holes.truncate(holes);
             let procedures = std::mem::take(&mut self.program.procedures);
             // What only dead code does must cost nothing; instances that it made stay known, so their code is kept.
             self.program = Program { procedures, ..assigned };
@@ -274,6 +286,29 @@ impl<'c, 'a> Lower<'c, 'a> {
     pub(crate) fn decl(&self, key: VarKey) -> Option<&'a crate::hir::VarDecl> {
         crate::script::names::decl(self.cx.model, key)
     }
+}
+
+/// The faulty expressions in a program.
+fn holes(program: &Program) -> Vec<Span> {
+    let mut out = Vec::new();
+    let experiments = program.experiments.iter().map(|e| &e.body);
+    let bodies =
+        experiments.chain(program.tests.iter().map(|t| &t.body)).chain(program.procedures.iter().map(|p| &p.body));
+    for body in bodies {
+        walk::any_stmt(&body.stmts, &mut |s| {
+            each_expr(s, &mut |e| {
+                walk::any(e, &mut |x| {
+                    let faulty = matches!(x.kind, ExprKind::Error);
+                    if faulty {
+                        out.push(x.span);
+                    }
+                    faulty
+                });
+            });
+            false
+        });
+    }
+    out
 }
 
 /// The value that stands for a faulty expression.

@@ -157,6 +157,13 @@ pub trait Machine: Send {
     /// Restores initial values without drawing again.
     fn reset(&mut self, targets: &[ResetTarget]);
 
+    /// Draws the initial values of all states of a population or projection anew, or of one variable whatever its role; `reset` restores
+    /// these from then on. As [`Machine::reset`] it empties queues and refractory timers. `key` names the draws.
+    ///
+    /// # Errors
+    /// A file of initial values cannot be read, or no draw falls inside its bounds.
+    fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic>;
+
     /// Makes variables constant.
     ///
     /// # Errors

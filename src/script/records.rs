@@ -26,10 +26,16 @@ impl Lower<'_, '_> {
                     self.cx.program.spikes_recorded.insert(n.view.pop);
                     Recorded::Spikes(n.view)
                 }
-                Thing::Poisoned => continue,
+                Thing::Poisoned => {
+                    self.cx.hole(target.span);
+                    continue;
+                }
                 Thing::Value(value) => {
                     let value = match value.ty {
-                        Ty::Poisoned => continue,
+                        Ty::Poisoned => {
+                            self.cx.hole(target.span);
+                            continue;
+                        }
                         Ty::Num(_) => value,
                         _ => {
                             let found = self.describe(&value.ty);

@@ -43,6 +43,14 @@ impl Lower<'_, '_> {
     }
 
     fn statement(&mut self, s: &ast::Stmt) -> Option<Stmt> {
+        let out = self.lowered(s);
+        if out.is_none() {
+            self.cx.hole(s.span);
+        }
+        out
+    }
+
+    fn lowered(&mut self, s: &ast::Stmt) -> Option<Stmt> {
         let span = s.span;
         let kind = match &s.kind {
             ast::StmtKind::Let(l) => self.let_(l)?,

@@ -97,12 +97,22 @@ pub fn any_stmt(stmts: &[Stmt], test: &mut dyn FnMut(&Stmt) -> bool) -> bool {
 /// Whether some protocol thaws a variable.
 #[must_use]
 pub fn thaws(program: &Program) -> bool {
-    let mut test = |s: &Stmt| matches!(s.kind, StmtKind::Thaw(_));
+    any_of(program, &mut |s| matches!(s.kind, StmtKind::Thaw(_)))
+}
+
+/// Whether some protocol draws initial values anew.
+#[must_use]
+pub fn redraws(program: &Program) -> bool {
+    any_of(program, &mut |s| matches!(s.kind, StmtKind::Redraw(_)))
+}
+
+/// Whether a test holds for some statement of a program.
+pub fn any_of(program: &Program, test: &mut dyn FnMut(&Stmt) -> bool) -> bool {
     let bodies = program
         .experiments
         .iter()
         .map(|e| &e.body)
         .chain(program.tests.iter().map(|t| &t.body))
         .chain(program.procedures.iter().map(|p| &p.body));
-    bodies.into_iter().any(|b| any_stmt(&b.stmts, &mut test))
+    bodies.into_iter().any(|b| any_stmt(&b.stmts, test))
 }

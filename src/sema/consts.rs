@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::infer::{GlobalValue, Globals, NoNames, Typed, Typer};
+use super::infer::{GlobalValue, Globals, Names, NoNames, Typed, Typer};
 use super::mismatch;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, BinaryOp, ExprKind, Side, Type, UnaryOp};
@@ -56,7 +56,12 @@ pub(crate) fn value(e: &hir::Expr, i: u64, j: u64) -> Option<f64> {
 
 /// A constant expression outside of models.
 pub(crate) fn constant(e: &ast::Expr, typer: &mut Typer<'_>) -> Option<(Typed, f64)> {
-    let t = typer.expr(e, &mut NoNames)?;
+    constant_in(e, &mut NoNames, typer)
+}
+
+/// A constant expression where these names are known.
+pub(crate) fn constant_in(e: &ast::Expr, names: &mut dyn Names, typer: &mut Typer<'_>) -> Option<(Typed, f64)> {
+    let t = typer.expr(e, names)?;
     match value(&t.expr, 0, 0) {
         Some(x) => Some((t, x)),
         None => {
@@ -71,7 +76,12 @@ pub(crate) fn constant(e: &ast::Expr, typer: &mut Typer<'_>) -> Option<(Typed, f
 
 /// A constant whole number.
 pub(crate) fn whole(e: &ast::Expr, what: &str, typer: &mut Typer<'_>) -> Option<i64> {
-    let (t, x) = constant(e, typer)?;
+    whole_in(e, &mut NoNames, what, typer)
+}
+
+/// A constant whole number where these names are known.
+pub(crate) fn whole_in(e: &ast::Expr, names: &mut dyn Names, what: &str, typer: &mut Typer<'_>) -> Option<i64> {
+    let (t, x) = constant_in(e, names, typer)?;
     if t.expr.ty != Type::Int {
         typer.error(
             Diagnostic::new(Code::E0205, e.span, format!("{what} must be a whole number"))
@@ -301,6 +311,8 @@ pub(crate) fn settings(
                         } else {
                             typer.error(Diagnostic::new(Code::E0205, a.value.span, "the time step must be positive"));
                         }
+                    } else {
+                        typer.sink.hole(a.value.span);
                     }
                 }
                 "seed" => {
@@ -310,6 +322,8 @@ pub(crate) fn settings(
                         } else {
                             typer.error(Diagnostic::new(Code::E0205, a.value.span, "the seed cannot be negative"));
                         }
+                    } else {
+                        typer.sink.hole(a.value.span);
                     }
                 }
                 "threads" => {
@@ -326,6 +340,8 @@ pub(crate) fn settings(
                                 .note("0 means one per core"),
                             );
                         }
+                    } else {
+                        typer.sink.hole(a.value.span);
                     }
                 }
                 "precision" => match &a.value.kind {

@@ -71,10 +71,26 @@ pub(crate) trait Names {
         Ok(())
     }
 
+    /// Whose number of neurons is known.
+    fn count(&self) -> Count {
+        Count::Nothing
+    }
+
     /// Whether draws and files may be used.
     fn draws(&self) -> bool {
         false
     }
+}
+
+/// Whose number of neurons an expression may name, and the number where it is known already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// Nobody's.
+    Nothing,
+    /// `N`: the population's.
+    One(Option<u64>),
+    /// `pre.N` and `post.N`.
+    Two(Option<(u64, u64)>),
 }
 
 /// No names but the top level's.
@@ -290,8 +306,27 @@ impl<'a> Typer<'a> {
                 return Some(plain(ExprKind::Index(side), Type::Int, span));
             }
             "j" if j && self.frames.is_empty() => return Some(plain(ExprKind::Index(Side::Post), Type::Int, span)),
-            "N" if i && !j && self.frames.is_empty() && !self.scope.names.contains_key("N") => {
-                return Some(plain(ExprKind::Size(Side::Own), Type::Int, span));
+            "N" if self.frames.is_empty() => {
+                let taken = self.scope.names.get("N").map(|(s, _)| s);
+                let value = matches!(taken, Some(Symbol::Global(_) | Symbol::Table(_) | Symbol::Poisoned));
+                match names.count() {
+                    // Where neurons are chosen, the name of a population is that population.
+                    Count::One(Some(n)) if taken.is_none() => {
+                        return Some(plain(ExprKind::Const(n as f64), Type::Int, span));
+                    }
+                    Count::One(Some(n)) if !value => {
+                        let d = self.named_n(span);
+                        self.error(d.help(format!("for the number of neurons write {n}, or a `param` that gives it")));
+                        return None;
+                    }
+                    Count::One(None) if !value => return Some(plain(ExprKind::Size(Side::Own), Type::Int, span)),
+                    Count::Two(sizes) if !value => {
+                        let d = self.ambiguous_size(sizes, span);
+                        self.error(d);
+                        return None;
+                    }
+                    _ => {}
+                }
             }
             _ => {}
         }
@@ -321,6 +356,28 @@ impl<'a> Typer<'a> {
         let d = self.unknown(name, span, names);
         self.error(d);
         None
+    }
+
+    /// `N` where two populations meet.
+    fn ambiguous_size(&self, sizes: Option<(u64, u64)>, span: Span) -> Diagnostic {
+        let d = match self.scope.names.get("N") {
+            Some(_) => self.named_n(span),
+            None => Diagnostic::new(Code::E0101, span, "`N` is ambiguous here: two populations meet").label(
+                sizes.map_or_else(String::new, |(pre, post)| {
+                    format!("{pre} neurons before the synapse, {post} behind it")
+                }),
+            ),
+        };
+        d.help("write `pre.N` or `post.N` for the number of neurons in the source or the target population")
+    }
+
+    /// `N` where the program declares something of this name that has no value.
+    fn named_n(&self, span: Span) -> Diagnostic {
+        let Some((symbol, declared)) = self.scope.names.get("N") else {
+            return Diagnostic::new(Code::E0101, span, "unknown name `N`");
+        };
+        Diagnostic::new(Code::E0205, span, format!("`N` is {}, not a number", what_is(symbol)))
+            .also(*declared, "declared here")
     }
 
     fn unknown(&mut self, name: &str, span: Span, names: &dyn Names) -> Diagnostic {
@@ -915,10 +972,15 @@ impl<'a> Typer<'a> {
                 "post" => Some(Side::Post),
                 _ => None,
             };
+            if let (Some(side), Count::Two(sizes), "N") = (side, names.count(), member.node.as_str()) {
+                let kind = match (sizes, side) {
+                    (None, _) => ExprKind::Size(side),
+                    (Some((_, post)), Side::Post) => ExprKind::Const(post as f64),
+                    (Some((pre, _)), _) => ExprKind::Const(pre as f64),
+                };
+                return Some(plain(kind, Type::Int, span));
+            }
             if let (Some(side), true) = (side, names.indices().1) {
-                if member.node == "N" {
-                    return Some(plain(ExprKind::Size(side), Type::Int, span));
-                }
                 return match names.side(side, &member.node) {
                     Some(Ok(m)) => self.meaning(&format!("{n}.{}", member.node), m, span),
                     Some(Err(known)) => {

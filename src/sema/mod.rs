@@ -1,6 +1,7 @@
 //! From the syntax tree to the typed model: names, types, dimensions, sizes. One run reports every independent fault; a faulty
 //! declaration poisons its name, so that its uses stay silent.
 
+mod circles;
 pub(crate) mod consts;
 pub(crate) mod infer;
 pub(crate) mod mismatch;
@@ -78,6 +79,7 @@ pub fn check(
     network::build(file, &prelude, &mut scope, &globals, &mut model, sink);
     unsupported(file, sink);
     model.script = script::lower(file, &scope, &model, sink);
+    sink.close();
     if sink.items[start..].iter().any(|d| d.severity == Severity::Error) {
         return None;
     }
@@ -215,7 +217,7 @@ fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, 
                 globals.tables.push((values.clone().into(), *ty));
                 scope.names.insert(name.node.clone(), (Symbol::Table(globals.tables.len() - 1), name.span));
             }
-            None => poison(scope, name),
+            None => poison(scope, name, sink),
         }
         if let Some(w) = result {
             worth.insert(k, w);
@@ -229,7 +231,7 @@ fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, 
                 Some(Worth::One(v)) => (v.ty, v.value),
                 Some(Worth::List(v, ty)) => (*ty, v.first().copied().unwrap_or(f64::NAN)),
                 None => {
-                    poison(scope, &b.binding.name);
+                    poison(scope, &b.binding.name, sink);
                     (hir::Type::Int, f64::NAN)
                 }
             };
@@ -245,7 +247,8 @@ fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, 
 }
 
 /// Makes uses of a name silent.
-fn poison(scope: &mut Scope, name: &ast::Ident) {
+fn poison(scope: &mut Scope, name: &ast::Ident, sink: &mut Sink) {
+    sink.hole(name.span);
     scope.names.insert(name.node.clone(), (Symbol::Poisoned, name.span));
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::infer::{Meaning, Names, Typed, Typer, list, real, strip};
+use super::infer::{Count, Meaning, Names, Typed, Typer, list, real, strip};
 use super::mismatch;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, AssignOp, ExprKind, LetDecl, LetId, LocalId, Ode, Role, ShownUnit, Side, Type, VarDecl, VarId};
@@ -17,6 +17,8 @@ pub(crate) struct Ends<'a> {
     pub(crate) post: &'a [VarDecl],
     /// The variable that `deliver` adds to.
     pub(crate) target: Option<VarId>,
+    /// Numbers of neurons of the two populations.
+    pub(crate) sizes: (u64, u64),
 }
 
 /// A model being checked.
@@ -116,6 +118,10 @@ impl Names for ModelCx<'_> {
 
     fn indices(&self) -> (bool, bool) {
         (true, self.synapse)
+    }
+
+    fn count(&self) -> Count {
+        if self.synapse { Count::Two(self.ends.map(|e| e.sizes)) } else { Count::One(None) }
     }
 
     fn time(&self) -> Result<(), &'static str> {
@@ -222,6 +228,13 @@ impl<'a> ModelCx<'a> {
         }
     }
 
+    /// Notes that something of this model was left out. A synapse that no projection uses does not know its ends, and is in no model.
+    pub(crate) fn hole(&self, span: Span, typer: &mut Typer<'_>) {
+        if !self.synapse || self.ends.is_some() {
+            typer.sink.hole(span);
+        }
+    }
+
     fn circle(&mut self, name: &str, span: Span, typer: &mut Typer<'_>) {
         let from = self.busy.iter().position(|n| n == name).unwrap_or(0);
         let mut path: Vec<String> = self.busy[from..].to_vec();
@@ -251,6 +264,12 @@ impl<'a> ModelCx<'a> {
         (self.draws, self.initial, typer.sites, self.locals) = saved;
         self.busy.pop();
         self.vars[k].state = Progress::Done;
+        let var = &self.vars[k];
+        let valued = var.binding.value.is_none() || var.init.is_some();
+        let bounded = var.binding.bounds.is_none() || var.bounds.is_some();
+        if var.ty.is_none() || !valued || !bounded {
+            self.hole(self.vars[k].name.span, typer);
+        }
     }
 
     fn type_var(&mut self, k: usize, typer: &mut Typer<'_>) {
@@ -410,6 +429,8 @@ impl<'a> ModelCx<'a> {
             self.lets[k].ty = Some(e.ty);
             self.lets[k].id = Some(id);
             self.done_lets.push(LetDecl { name: decl.name.node.clone(), value: e });
+        } else {
+            self.hole(decl.name.span, typer);
         }
         self.lets[k].state = Progress::Done;
     }
@@ -436,7 +457,10 @@ impl<'a> ModelCx<'a> {
             let coef_typed = coef.as_ref().map(|c| self.equation(c, typer));
             let rhs_typed = self.equation(rhs, typer);
             let k = match self.names.get(&var.node) {
-                Some(Slot::Faulty) => continue,
+                Some(Slot::Faulty) => {
+                    self.hole(item.span, typer);
+                    continue;
+                }
                 Some(Slot::Var(k)) if matches!(self.vars[*k].role, Role::State | Role::Weight | Role::Learned) => *k,
                 Some(_) => {
                     typer.error(
@@ -471,12 +495,12 @@ impl<'a> ModelCx<'a> {
                 );
                 continue;
             }
-            let (Some(ty), Some(rhs_typed)) = (self.vars[k].ty, rhs_typed) else { continue };
-            let left = match coef_typed {
-                None => None,
-                Some(None) => continue,
-                Some(Some(c)) => Some(c),
+            let (Some(ty), Some(rhs_typed), false) = (self.vars[k].ty, rhs_typed, matches!(coef_typed, Some(None)))
+            else {
+                self.hole(item.span, typer);
+                continue;
             };
+            let left = coef_typed.flatten();
             let rate = ty.dim().div(Dim::TIME);
             let needed = left.as_ref().map_or(rate, |c| c.dim().mul(rate));
             if rhs_typed.dim() != needed && !rhs_typed.any {
@@ -534,6 +558,14 @@ impl<'a> ModelCx<'a> {
     }
 
     fn statement(&mut self, s: &ast::Stmt, pre: bool, typer: &mut Typer<'_>) -> Option<hir::Stmt> {
+        let out = self.checked(s, pre, typer);
+        if out.is_none() {
+            self.hole(s.span, typer);
+        }
+        out
+    }
+
+    fn checked(&mut self, s: &ast::Stmt, pre: bool, typer: &mut Typer<'_>) -> Option<hir::Stmt> {
         use ast::StmtKind as K;
         let kind = match &s.kind {
             K::Assign(a) => self.assign(a, typer)?,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::consts::{constant, value, whole};
-use super::infer::{Globals, Typer, list, strip};
+use super::consts::{constant, constant_in, value, whole, whole_in};
+use super::infer::{Count, Globals, Typer, list, strip};
 use super::model::{Ends, ModelCx};
-use super::views::{self, IndexNames, len};
-use super::{mismatch, neuron, poison, synapse};
+use super::views::{self, EndNames, IndexNames, len};
+use super::{circles, mismatch, neuron, poison, synapse};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
     self, DataDecl, DataSource, Model, NeuronId, PopId, Population, Projection, Readout, ReadoutKind, Role, Rule,
@@ -43,10 +43,14 @@ pub(super) fn build(
                 let from_prelude = prelude.id == m.name.span.file;
                 // Models of the prelude are checked when they are used; those of the file always.
                 let id = if !from_prelude || used.contains(&m.name.node.as_str()) {
-                    neuron::check(m, &mut Typer::new(scope, globals, sink)).map(|n| {
+                    let checked = neuron::check(m, &mut Typer::new(scope, globals, sink)).map(|n| {
                         model.neurons.push(n);
                         NeuronId(model.neurons.len() as u32 - 1)
-                    })
+                    });
+                    if checked.is_none() {
+                        sink.hole(m.name.span);
+                    }
+                    checked
                 } else {
                     None
                 };
@@ -63,7 +67,7 @@ pub(super) fn build(
             ast::ItemKind::Data { name, value } => {
                 let d = data(name, value, &mut Typer::new(scope, globals, sink));
                 if d.is_none() {
-                    poison(scope, name);
+                    poison(scope, name, sink);
                 }
                 model.data.push(d.unwrap_or(DataDecl {
                     name: name.node.clone(),
@@ -74,7 +78,7 @@ pub(super) fn build(
             ast::ItemKind::Population { name, index, model: m } => {
                 let p = population(name, index.as_ref(), m, &neurons, model, &mut Typer::new(scope, globals, sink));
                 if p.is_none() {
-                    poison(scope, name);
+                    poison(scope, name, sink);
                 }
                 // Numbers of populations are those of the file: a faulty one leaves an empty place.
                 model.populations.push(p.unwrap_or(Population {
@@ -89,7 +93,7 @@ pub(super) fn build(
             ast::ItemKind::Readout { name, model: m } => {
                 let r = readout(name, m, &mut Typer::new(scope, globals, sink));
                 if r.is_none() {
-                    poison(scope, name);
+                    poison(scope, name, sink);
                 }
                 model.readouts.push(r.unwrap_or(Readout {
                     name: name.node.clone(),
@@ -100,14 +104,7 @@ pub(super) fn build(
             _ => {}
         }
     }
-    // A view may be made of an earlier one.
-    for item in &file.items {
-        if let ast::ItemKind::Let(l) = &item.kind {
-            let view = views::named(l, model, &mut Typer::new(scope, globals, sink));
-            let symbol = view.map_or(Symbol::Poisoned, Symbol::View);
-            scope.names.insert(l.name.node.clone(), (symbol, l.name.span));
-        }
-    }
+    name_views(file, scope, globals, model, sink);
     let mut instantiated: Vec<&str> = Vec::new();
     let mut names: BTreeMap<String, u32> = BTreeMap::new();
     for item in &file.items {
@@ -116,10 +113,11 @@ pub(super) fn build(
                 instantiated.push(&w.name.node);
             }
             let p = projection(c, item.span, &synapses, &mut names, model, &mut Typer::new(scope, globals, sink));
-            if p.is_none()
-                && let Some(name) = &c.name
-            {
-                poison(scope, name);
+            if p.is_none() {
+                sink.hole(item.span);
+                if let Some(name) = &c.name {
+                    poison(scope, name, sink);
+                }
             }
             model.projections.push(p.unwrap_or_else(|| empty_projection(c, item.span)));
         }
@@ -127,6 +125,53 @@ pub(super) fn build(
     for (name, m) in synapses {
         if m.name.span.file != prelude.id && !instantiated.contains(&name) {
             synapse::check_alone(m, &mut Typer::new(scope, globals, sink));
+        }
+    }
+}
+
+/// Resolves the views, each after the one it is made of, whatever their order in the file.
+fn name_views(file: &ast::File, scope: &mut Scope, globals: &Globals, model: &Model, sink: &mut Sink) {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Visit {
+        Todo,
+        Busy,
+        Done,
+    }
+    let lets: Vec<&ast::Let> = file
+        .items
+        .iter()
+        .filter_map(|i| match &i.kind {
+            ast::ItemKind::Let(l) => Some(l),
+            _ => None,
+        })
+        .collect();
+    let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+    for (k, l) in lets.iter().enumerate() {
+        named.entry(&l.name.node).or_insert(k);
+    }
+    let mut state = vec![Visit::Todo; lets.len()];
+    for first in 0..lets.len() {
+        let mut path: Vec<usize> = Vec::new();
+        let mut next = Some(first);
+        while let Some(k) = next.filter(|k| state[*k] != Visit::Done) {
+            if state[k] == Visit::Busy {
+                let from = path.iter().position(|p| *p == k).unwrap_or(0);
+                let circle: Vec<&ast::Ident> = path[from..].iter().chain([&k]).map(|p| &lets[*p].name).collect();
+                sink.push(circles::report(&circle).help("one of them must be made of a population"));
+                break;
+            }
+            state[k] = Visit::Busy;
+            path.push(k);
+            next = views::as_path(&lets[k].value).and_then(|p| named.get(p.root.node.as_str()).copied());
+        }
+        while let Some(k) = path.pop() {
+            state[k] = Visit::Done;
+            let view = views::named(lets[k], model, &mut Typer::new(scope, globals, sink));
+            if view.is_none() {
+                sink.hole(lets[k].name.span);
+            }
+            let symbol = view.map_or(Symbol::Poisoned, Symbol::View);
+            scope.names.insert(lets[k].name.node.clone(), (symbol, lets[k].name.span));
         }
     }
 }
@@ -355,6 +400,7 @@ fn population(
         .filter(|(k, v)| v.role == Role::Param && v.init.is_none() && !args.iter().any(|(a, _)| a.index() == *k))
         .map(|(_, v)| v)
         .collect();
+    ok &= !circles::among(&decl.vars, &decl.lets, &args, typer);
     // A faulty argument may be the missing one.
     if !missing.is_empty() && ok {
         let names: Vec<String> = missing.iter().map(|v| v.name.clone()).collect();
@@ -478,11 +524,13 @@ fn projection(
         _ => Some(view),
     });
     let post = views::path(&c.target, model, typer);
-    let rule = rule(c, typer);
+    let size = |v: &View| model.populations[v.pop.index()].size();
+    let sizes = pre.as_ref().zip(post.as_ref()).map(|(pre, (post, _))| (size(pre), size(post)));
+    let rule = rule(c, sizes, typer);
     let filter = match &c.filter {
         None => Some(None),
         Some(f) => {
-            let mut pair = IndexNames { pair: true };
+            let mut pair = IndexNames { of: Count::Two(sizes) };
             typer.expr(f, &mut pair).and_then(|t| typer.truth(t)).map(Some)
         }
     };
@@ -536,7 +584,7 @@ fn projection(
         None => None,
         Some(m) => Some(target(m, post_model, typer)?),
     };
-    let ends = Ends { pre: &pre_model.vars, post: &post_model.vars, target };
+    let ends = Ends { pre: &pre_model.vars, post: &post_model.vars, target, sizes: (size(&pre), size(&post)) };
     let before = typer.sink.items.len();
     let instance = synapse::instantiate(tree, reference, ends, typer);
     // A model of the prelude is sound in itself: what is wrong is the use of it here.
@@ -660,7 +708,7 @@ fn role_words(role: Role) -> &'static str {
 }
 
 /// The rule of a connection, with its place.
-fn rule(c: &ast::Connect, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
+fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
     const KNOWN: [(&str, &[&str]); 7] = [
         ("all_to_all", &[]),
         ("one_to_one", &[]),
@@ -731,7 +779,7 @@ fn rule(c: &ast::Connect, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
     };
     let count = |key: &str, typer: &mut Typer<'_>| -> Option<u64> {
         let e = need(key, typer)?;
-        match whole(e, &format!("`{key}`"), typer)? {
+        match whole_in(e, &mut EndNames { sizes }, &format!("`{key}`"), typer)? {
             n if n >= 1 => Some(n as u64),
             n => {
                 typer.error(Diagnostic::new(Code::E0205, e.span, format!("`{key}` must be positive, not {n}")));
@@ -744,7 +792,7 @@ fn rule(c: &ast::Connect, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
         "one_to_one" => Rule::OneToOne,
         "random" => {
             let e = need("p", typer)?;
-            let (t, p) = constant(e, typer)?;
+            let (t, p) = constant_in(e, &mut EndNames { sizes }, typer)?;
             typer.expect(t, Type::Real(Dim::NONE), "a probability", None)?;
             if !(0.0..=1.0).contains(&p) {
                 typer.error(

@@ -43,6 +43,8 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
                 }
                 if let Some(cond) = condition(&mut cx, cond, typer) {
                     spike = Some(SpikeClause { cond, span: item.span });
+                } else {
+                    typer.sink.hole(item.span);
                 }
             }
             K::On { event, body } if event.node == "spike" => {
@@ -88,7 +90,10 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
                     .help("a neuron's own currents are terms of its equations"),
             ),
             K::Refractory { duration, hold } => {
-                refractory = self::refractory(&mut cx, duration, hold, item.span, typer)
+                refractory = self::refractory(&mut cx, duration, hold, item.span, typer);
+                if refractory.is_none() {
+                    typer.sink.hole(item.span);
+                }
             }
             K::Method(m) => method = self::method(m, typer),
             _ => {}
@@ -256,6 +261,14 @@ fn refractory(
 
 /// `method NAME(substeps = n)`
 pub(crate) fn method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodRef> {
+    let found = known_method(m, typer);
+    if found.is_none() {
+        typer.sink.hole(m.span);
+    }
+    found
+}
+
+fn known_method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodRef> {
     let known: Vec<&str> = crate::methods::METHODS.iter().map(|m| m.name).collect();
     if !known.contains(&m.name.node.as_str()) {
         let later = ["heun", "milstein", "euler_maruyama", "rk2", "exp_midpoint"];

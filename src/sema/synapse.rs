@@ -174,6 +174,7 @@ pub(crate) fn instantiate(
     }
     out.sort_by_key(|(v, _)| *v);
     let vars = cx.finished_vars()?;
+    ok &= !super::circles::among(&vars, &cx.done_lets, &out, typer);
     if !ok || typer.sink.items[before..].iter().any(|d| d.severity == Severity::Error) {
         return None;
     }

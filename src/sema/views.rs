@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use super::consts::{value, whole};
-use super::infer::{Meaning, Names, Typer, strip, what_is};
+use super::infer::{Count, Meaning, Names, Typer, strip, what_is};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, PopId, Select, View};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
 
-/// `i` (and `j` in projections) and the top level's names.
+/// `i` (and `j` in projections), sizes, and the top level's names.
 pub(crate) struct IndexNames {
-    /// Whether `j` is known.
-    pub(crate) pair: bool,
+    /// Of which neurons.
+    pub(crate) of: Count,
 }
 
 impl Names for IndexNames {
@@ -22,15 +22,48 @@ impl Names for IndexNames {
     }
 
     fn all(&self) -> Vec<String> {
-        if self.pair { vec!["i".to_owned(), "j".to_owned()] } else { vec!["i".to_owned()] }
+        let names: &[&str] = if self.indices().1 { &["i", "j", "pre.N", "post.N"] } else { &["i", "N"] };
+        names.iter().map(|n| (*n).to_owned()).collect()
     }
 
     fn indices(&self) -> (bool, bool) {
-        (true, self.pair)
+        (true, matches!(self.of, Count::Two(_)))
+    }
+
+    fn count(&self) -> Count {
+        self.of
     }
 
     fn time(&self) -> Result<(), &'static str> {
         Err("`t` has no value here: neurons and synapses are chosen before the simulation starts")
+    }
+}
+
+/// The sizes of the two populations of a connection, for the arguments of its rule.
+pub(crate) struct EndNames {
+    /// Of the pre and the post population; `None` while one is faulty.
+    pub(crate) sizes: Option<(u64, u64)>,
+}
+
+impl Names for EndNames {
+    fn lookup(&mut self, _: &str, _: Span, _: &mut Typer<'_>) -> Option<Meaning> {
+        None
+    }
+
+    fn all(&self) -> Vec<String> {
+        vec!["pre.N".to_owned(), "post.N".to_owned()]
+    }
+
+    fn indices(&self) -> (bool, bool) {
+        (false, false)
+    }
+
+    fn count(&self) -> Count {
+        Count::Two(self.sizes)
+    }
+
+    fn time(&self) -> Result<(), &'static str> {
+        Err("`t` has no value here: synapses are chosen before the simulation starts")
     }
 }
 
@@ -261,7 +294,7 @@ pub(crate) fn named(l: &ast::Let, model: &Model, typer: &mut Typer<'_>) -> Optio
         return None;
     }
     let Some(filter) = &l.filter else { return Some(view) };
-    let mut names = IndexNames { pair: false };
+    let mut names = IndexNames { of: Count::One(Some(model.populations[view.pop.index()].size())) };
     let t = typer.expr(filter, &mut names)?;
     let cond = typer.truth(t)?;
     let n = len(model, &view);
@@ -272,11 +305,26 @@ pub(crate) fn named(l: &ast::Let, model: &Model, typer: &mut Typer<'_>) -> Optio
         );
         return None;
     }
-    let list: Vec<u32> = (0..n)
-        .map(|k| at(&view, k))
-        .filter(|i| value(&cond, *i, 0).is_some_and(|x| x != 0.0))
-        .map(|i| i as u32)
-        .collect();
+    let mut list: Vec<u32> = Vec::new();
+    for i in (0..n).map(|k| at(&view, k)) {
+        match value(&cond, i, 0) {
+            Some(x) if x != 0.0 => list.push(i as u32),
+            Some(_) => {}
+            None => {
+                typer.error(
+                    Diagnostic::new(
+                        Code::E0205,
+                        filter.span,
+                        format!(
+                            "this condition has no value for neuron {i}: it must be known before the simulation starts"
+                        ),
+                    )
+                    .help("use `i`, `N`, numbers, and `const`s and `param`s"),
+                );
+                return None;
+            }
+        }
+    }
     if list.is_empty() {
         typer.error(Diagnostic::new(Code::E0402, filter.span, "no neuron satisfies this condition"));
         return None;

@@ -1,0 +1,170 @@
+//! `redraw`: initial values drawn anew in a network that runs. The new values replace those that `reset` restores. What a value is made
+//! of and is not redrawn itself has its present value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::build::{write, write_synapses};
+use super::init::{Anew, Ends, Set};
+use super::network::Network;
+use crate::diag::Diagnostic;
+use crate::hir::{Role, Side, VarId};
+use crate::sched::{Place, Storage, Wiring};
+use crate::script::machine::{Entity, Machine, ResetTarget, RunKey, VarKey};
+
+impl Network {
+    /// See [`Machine::redraw`].
+    pub(super) fn draw_anew(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic> {
+        let mut wanted: BTreeMap<Entity, BTreeSet<VarId>> = BTreeMap::new();
+        for target in targets {
+            let entity = match target {
+                ResetTarget::Var(key) => {
+                    wanted.entry(key.entity).or_default().insert(key.var);
+                    continue;
+                }
+                ResetTarget::Pop(p) => Entity::Pop(*p),
+                ResetTarget::Proj(p) => Entity::Proj(*p),
+            };
+            // Queues, refractory timers and assigned inputs.
+            self.reset(std::slice::from_ref(target));
+            let states = self.states_of(entity).into_iter().filter(|k| self.role(*k) == Some(Role::State));
+            wanted.entry(entity).or_default().extend(states.map(|k| k.var));
+        }
+        for (entity, mut vars) in wanted {
+            // What has no storage is one constant, never drawn.
+            vars.retain(|var| self.var_buffer(VarKey { entity, var: *var }).is_some());
+            for (var, values) in self.drawn(entity, &vars, key)? {
+                self.begin_with(VarKey { entity, var }, &values);
+            }
+        }
+        Ok(())
+    }
+
+    fn role(&self, key: VarKey) -> Option<Role> {
+        let model = &self.shared.model;
+        let vars = match key.entity {
+            Entity::Pop(p) => &model.neurons[model.populations[p.index()].model.index()].vars,
+            Entity::Proj(p) => &model.projections[p.index()].synapse.vars,
+        };
+        vars.get(key.var.index()).map(|v| v.role)
+    }
+
+    /// The new values of some variables of a population or projection.
+    fn drawn(&self, entity: Entity, vars: &BTreeSet<VarId>, key: RunKey) -> Result<Vec<(VarId, Vec<f64>)>, Diagnostic> {
+        let model = &self.shared.model;
+        let plan = &self.compiled.plan;
+        let present = |var: VarId, k: u64| self.element(VarKey { entity, var }, k);
+        let anew = Some(Anew { only: vars, key: key.0, present: &present });
+        let files = &self.shared.files;
+        let (values, _) = match entity {
+            Entity::Pop(p) => {
+                let population = &model.populations[p.index()];
+                let neuron = &model.neurons[population.model.index()];
+                let constants: Vec<Option<f64>> = plan.populations[p.index()]
+                    .storage
+                    .iter()
+                    .map(|s| if let Storage::Constant(x) = s { Some(*x) } else { None })
+                    .collect();
+                let set = Set {
+                    model,
+                    name: &population.name,
+                    vars: &neuron.vars,
+                    lets: &neuron.lets,
+                    args: &population.args,
+                    constants: &constants,
+                    count: population.size(),
+                    files,
+                    anew,
+                };
+                let size = |_: Side| population.size() as f64;
+                let ends = Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, size: &size };
+                set.some(&ends, &|_, _| None, &|_| false)?
+            }
+            Entity::Proj(p) => {
+                let projection = &model.projections[p.index()];
+                let place = &plan.projections[p.index()].place;
+                let constants: Vec<Option<f64>> =
+                    place.iter().map(|s| if let Place::Constant(x) = s { Some(*x) } else { None }).collect();
+                let set = Set {
+                    model,
+                    name: &projection.name,
+                    vars: &projection.synapse.vars,
+                    lets: &projection.synapse.lets,
+                    args: &projection.args,
+                    constants: &constants,
+                    count: self.synapse_count(p),
+                    files,
+                    anew,
+                };
+                let pops = [projection.pre.pop, projection.post.pop];
+                let pop = |side: Side| if side == Side::Post { pops[1] } else { pops[0] };
+                let size = |side: Side| model.populations[pop(side).index()].size() as f64;
+                let neuron =
+                    |side: Side, var: VarId, k: u64| self.element(VarKey { entity: Entity::Pop(pop(side)), var }, k);
+                let pre = |k: u64| self.ends_of(p.index(), k).0;
+                let post = |k: u64| self.ends_of(p.index(), k).1;
+                let ends = Ends { pre: &pre, post: &post, side: &neuron, size: &size };
+                let column = |name: &str, k: u64| self.shared.columns[p.index()].get(name)?.get(k as usize).copied();
+                set.some(&ends, &column, &|v| matches!(place[v.index()], Place::Pre | Place::Post))?
+            }
+        };
+        Ok((0..).map(VarId).zip(values).filter_map(|(v, x)| Some((v, x?))).collect())
+    }
+
+    /// Pre and post index of synapse `k`.
+    fn ends_of(&self, p: usize, k: u64) -> (u64, u64) {
+        match &self.shared.wires[p] {
+            Some((pre, post)) => {
+                let at = |ends: &[u32]| ends.get(k as usize).map_or(0, |i| u64::from(*i));
+                (at(pre), at(post))
+            }
+            None => {
+                let post = self.shared.layout.projs[p].post.max(1);
+                (k / post, k % post)
+            }
+        }
+    }
+
+    /// The present value of a variable at neuron or synapse `k`.
+    fn element(&self, key: VarKey, k: u64) -> f64 {
+        let plan = &self.compiled.plan;
+        let index = match key.entity {
+            Entity::Pop(p) => match plan.populations[p.index()].storage[key.var.index()] {
+                Storage::Constant(x) => return x,
+                Storage::Array => k,
+            },
+            Entity::Proj(p) => {
+                let proj = &plan.projections[p.index()];
+                match proj.place[key.var.index()] {
+                    Place::Constant(x) => return x,
+                    Place::Pre => self.ends_of(p.index(), k).0,
+                    Place::Post => self.ends_of(p.index(), k).1,
+                    Place::Synapse if proj.wiring == Wiring::Dense => {
+                        let bufs = &self.shared.layout.projs[p.index()];
+                        k / bufs.post.max(1) * bufs.stride + k % bufs.post.max(1)
+                    }
+                    Place::Synapse => k,
+                }
+            }
+        };
+        self.var_buffer(key).map_or(f64::NAN, |id| self.present(key, id, index as usize))
+    }
+
+    /// Sets a variable to new initial values, which `reset` restores from now on.
+    fn begin_with(&mut self, key: VarKey, values: &[f64]) {
+        let Some(id) = self.var_buffer(key) else { return };
+        let target = &mut self.buffers[id.0 as usize];
+        match key.entity {
+            Entity::Pop(_) => write(target, values),
+            Entity::Proj(p) => {
+                let plan = &self.compiled.plan.projections[p.index()];
+                write_synapses(target, plan, key.var.index(), &self.shared.layout.projs[p.index()], values);
+            }
+        }
+        if self.initial.contains_key(&key) {
+            let copy = target.clone();
+            Arc::make_mut(&mut self.initial).insert(key, copy);
+        }
+        self.written(key);
+    }
+}

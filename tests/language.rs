@@ -1,0 +1,319 @@
+//! Constructs of the language, from the text to what the network does, in both executions: the order of declarations, sizes of
+//! populations, initial values drawn anew.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use snnc::diag::Diagnostic;
+use snnc::diag::render::render_human;
+use snnc::driver::{BackendKind, Session, Settings};
+use snnc::hir::{DataId, PopId, ProjId, VarId};
+use snnc::runtime::Network;
+use snnc::script::eval::{DataAccess, Env, run_experiments};
+use snnc::script::ir::Split;
+use snnc::script::machine::{Entity, Machine, RunKey, Slice, VarKey};
+use snnc::script::outcome::{Outcome, Silent};
+use snnc::script::tensor::{SampleRef, Tensor, Value};
+
+const CELL: &str = "
+simulation { dt = 0.1 ms; seed = 4 }
+neuron Cell {
+  param tau = 10 ms, gain = 1
+  state v = 0 mV
+  tau * dv/dt = -v
+  spike when v > 1 mV
+  on spike { v = 0 mV }
+}
+";
+
+fn session(text: &str) -> Session {
+    let mut session = Session::from_text(Path::new("model.snn"), text, &Settings::default());
+    session.plan_only();
+    let all: String = session.sink.items.iter().map(|d| render_human(d, &session.sources, false)).collect();
+    assert!(!session.failed(), "{all}");
+    session
+}
+
+fn network(session: &Session, kind: BackendKind) -> Network {
+    session.build(session.model.as_ref().unwrap(), kind).unwrap_or_else(|e| panic!("{e:?}")).0
+}
+
+fn codes(text: &str) -> Vec<String> {
+    let mut session = Session::from_text(Path::new("model.snn"), text, &Settings::default());
+    session.plan_only();
+    session.sink.items.iter().map(|d| d.code.to_string()).collect()
+}
+
+/// Samples 0, 1, 2, … without images.
+struct Samples(usize);
+
+impl DataAccess for Samples {
+    fn samples(&self, _: DataId, _: Split) -> Result<usize, Diagnostic> {
+        Ok(self.0)
+    }
+    fn image(&self, _: SampleRef) -> Result<Tensor, Diagnostic> {
+        panic!("no images here")
+    }
+    fn label(&self, sample: SampleRef) -> Result<i64, Diagnostic> {
+        Ok(sample.index as i64 % 2)
+    }
+}
+
+fn run(text: &str, kind: BackendKind, threads: usize) -> Outcome {
+    let session = session(text);
+    let model = session.model.clone().unwrap();
+    let cancel = AtomicBool::new(false);
+    let env = Env {
+        data: &Samples(6),
+        model_dir: PathBuf::new(),
+        out_dir: None,
+        threads,
+        seed: model.settings.seed,
+        only: Vec::new(),
+        cancel: &cancel,
+    };
+    let mut machine = network(&session, kind);
+    let outcome = run_experiments(&model.script, &model, &mut machine, &env, &mut Silent, &mut Silent);
+    assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
+    outcome
+}
+
+/// The printed values of a name, one list for each time it was printed.
+fn printed(outcome: &Outcome, name: &str) -> Vec<Vec<f64>> {
+    let one = |v: &Value| match v {
+        Value::Real(x) => vec![*x],
+        Value::Int(x) => vec![*x as f64],
+        Value::Tensor(t) => (0..t.len())
+            .map(|k| match t.data.get(k) {
+                Some(Value::Real(x)) => x,
+                other => panic!("{other:?}"),
+            })
+            .collect(),
+        other => panic!("{other:?}"),
+    };
+    outcome.results.iter().filter(|r| r.name == name).map(|r| one(&r.value)).collect()
+}
+
+/// Spikes of every population in 200 ms.
+fn spikes(text: &str, kind: BackendKind, populations: &[&str]) -> Vec<(Vec<u64>, Vec<u32>)> {
+    let session = session(text);
+    let model = session.model.clone().unwrap();
+    let mut network = network(&session, kind);
+    let ids: Vec<PopId> = populations
+        .iter()
+        .map(|n| PopId(model.populations.iter().position(|p| p.name == *n).unwrap() as u32))
+        .collect();
+    ids.iter().for_each(|p| network.record_spikes(*p, true));
+    network.begin_run(2000, RunKey(1)).unwrap();
+    network.advance(2000).unwrap();
+    ids.iter().map(|p| (network.spikes(*p).step.clone(), network.spikes(*p).neuron.clone())).collect()
+}
+
+#[test]
+fn declarations_may_stand_in_any_order() {
+    let items = [
+        "population P[40]: Cell(tau = slow)",
+        "population X[40]: poisson(rate = 80 Hz)",
+        "let Lower = Half[..10]",
+        "let Half = P[..20]",
+        "let Even = Lower where i % 2 == 0",
+        "connect X -> Even.v via all_to_all with static(w = strong)",
+        "connect XH: X[20..] -> Half.v via random(p = 0.3) with static(w = strong, delay = 1 ms)",
+        "const strong = 0.4 mV * factor",
+        "const slow = 20 ms",
+        "param factor = 1",
+    ];
+    let text = |order: &[usize]| format!("{CELL}{}\n", order.iter().map(|k| items[*k]).collect::<Vec<_>>().join("\n"));
+    let written = text(&[9, 8, 7, 0, 1, 3, 2, 4, 5, 6]);
+    let reference = spikes(&written, BackendKind::Jit, &["P", "X"]);
+    assert!(reference[0].0.len() > 100, "{} spikes", reference[0].0.len());
+    for order in [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [5, 6, 4, 2, 3, 1, 0, 7, 8, 9], [4, 2, 3, 5, 6, 9, 8, 7, 1, 0]] {
+        let reordered = text(&order);
+        assert!(spikes(&reordered, BackendKind::Jit, &["P", "X"]) == reference, "{reordered}");
+        assert!(spikes(&reordered, BackendKind::Interp, &["P", "X"]) == reference, "{reordered}");
+    }
+}
+
+#[test]
+fn sizes_of_both_ends_are_known_where_synapses_are_chosen_and_used() {
+    let model = "
+synapse Scaled { weight w: mV; param share = 1 / pre.N; on pre { deliver w * share * post.N } }
+population A[20]: Cell(v = i * 1 mV / N)
+population B[10]: Cell()
+let Upper = A where i >= N / 2
+connect W: A -> B.v via all_to_all where i < pre.N / 4 and j >= post.N - 3 with static(w = 1 mV)
+connect K: Upper -> B.v via fixed_indegree(k = pre.N / 4) with static(w = 1 mV)
+connect R: A -> B.v via random(p = 1 / post.N) with Scaled(w = 1 mV * pre.N / post.N)
+connect D: A -> B.v via one_to_one where i < 10 with static(w = 1 mV, delay = 0.1 ms * pre.N)
+";
+    // `/` is real division: a count needs a whole number.
+    assert_eq!(codes(&format!("{CELL}{model}")), ["E0205", "E0402"]);
+    let model = model
+        .replace("k = pre.N / 4", "k = pre.N - 15")
+        .replace("D: A -> B.v via one_to_one where i < 10", "D: A[..10] -> B.v via one_to_one");
+    let session = session(&format!("{CELL}{model}"));
+    let network = network(&session, BackendKind::Interp);
+    let pairs = |p: u32| -> Vec<(u32, u32)> {
+        let (pre, post) = network.synapses(ProjId(p)).unwrap();
+        pre.iter().copied().zip(post.iter().copied()).collect()
+    };
+    let wanted: Vec<(u32, u32)> = (0..5).flat_map(|i| (7..10).map(move |j| (i, j))).collect();
+    assert_eq!(pairs(0), wanted);
+    assert_eq!(pairs(1).len(), 5 * 10);
+    assert!(pairs(1).iter().all(|(i, _)| *i >= 10), "half of A");
+    let model = session.model.as_ref().unwrap();
+    let delay = model.projections[3].delay.as_ref().unwrap();
+    assert!(matches!(delay.kind, snnc::hir::ExprKind::Const(x) if (x - 2.0).abs() < 1e-12), "{delay:?}");
+}
+
+#[test]
+fn sizes_in_a_synapse_are_those_of_whole_populations() {
+    // One spike of the source lifts the target by w * (10 / 4) * 1/20.
+    let text = format!(
+        "{CELL}
+neuron Held {{ param tau = 1 s; state v = 0 mV; tau * dv/dt = -v * 0 }}
+synapse Scaled {{ weight w: mV; param share = 1 / pre.N; on pre {{ deliver w * share * post.N / 4 }} }}
+population A[20]: Cell(v = 2 mV)
+population B[10]: Held()
+connect A[..1] -> B[..2].v via all_to_all with Scaled(w = 8 mV)
+experiment main {{ run 1 ms; print(\"v\", B.v) }}
+"
+    );
+    for kind in [BackendKind::Jit, BackendKind::Interp] {
+        let v = &printed(&run(&text, kind, 1), "v")[0];
+        let expected = 8.0 / 20.0 * 10.0 / 4.0;
+        assert!((v[0] - expected).abs() < 1e-12 && (v[1] - expected).abs() < 1e-12 && v[2] == 0.0, "{v:?}");
+    }
+}
+
+const REDRAWN: &str = "
+synapse Grown { weight w: mV in [0 mV, 1 mV]; state c = uniform(0, 1); dc/dt = -c / 1 s; on pre { deliver w * c } }
+population P[30]: Cell(v = uniform(0 mV, 0.9 mV) * gain, tau = normal(10 ms, 1 ms))
+population Q[5]: Cell(v = -1 mV)
+connect PQ: P -> Q.v via random(p = 0.5) with Grown(w = uniform(0 mV, 0.1 mV))
+";
+
+#[test]
+fn redraw_gives_new_initial_values_that_reset_keeps() {
+    let text = format!(
+        "{CELL}{REDRAWN}
+experiment main {{
+  print(\"built\", P.v, \"tau\", P.tau, \"w\", PQ.w, \"c\", PQ.c)
+  run 5 ms
+  redraw(P)
+  print(\"first\", P.v, \"tau\", P.tau, \"w\", PQ.w)
+  run 5 ms
+  reset(P)
+  print(\"again\", P.v)
+  P.gain = 0
+  redraw(P.v)
+  print(\"scaled\", P.v)
+  P.gain = 1
+  redraw(P.v, PQ.w)
+  print(\"second\", P.v, \"w\", PQ.w)
+  reset(P, PQ)
+  print(\"kept\", P.v, \"w\", PQ.w, \"c\", PQ.c)
+  redraw(PQ)
+  print(\"c\", PQ.c, \"w\", PQ.w)
+}}
+"
+    );
+    let jit = run(&text, BackendKind::Jit, 1);
+    let one = |name: &str| printed(&jit, name).remove(0);
+    let (built, first, second) = (one("built"), one("first"), one("second"));
+    assert!(first.iter().chain(&second).all(|v| (0.0..0.9).contains(v)), "{first:?}");
+    assert!(built.iter().zip(&first).all(|(a, b)| a != b) && first.iter().zip(&second).all(|(a, b)| a != b));
+    assert_eq!(one("again"), first, "reset restores what was drawn last");
+    assert!(one("scaled").iter().all(|v| *v == 0.0), "made of the present gain");
+    assert_eq!(one("kept"), second);
+    let tau = printed(&jit, "tau");
+    assert_eq!(tau[0], tau[1], "parameters stay");
+    let w = printed(&jit, "w");
+    assert_eq!(w[0], w[1], "weights stay unless they are named");
+    assert!(w[1].iter().zip(&w[2]).all(|(a, b)| a != b) && w[2].iter().all(|x| (0.0..0.1).contains(x)));
+    assert_eq!(w[2], w[3], "reset never touches weights");
+    assert_eq!(w[3], w[4]);
+    let c = printed(&jit, "c");
+    assert!(c[0] == c[1] && c[1].iter().zip(&c[2]).all(|(a, b)| a != b));
+    // The same in the interpreter, on other threads, and in a second run.
+    let values = |o: &Outcome| o.results.iter().map(|r| r.value.clone()).collect::<Vec<_>>();
+    assert_eq!(values(&run(&text, BackendKind::Interp, 1)), values(&jit));
+    assert_eq!(values(&run(&text, BackendKind::Jit, 3)), values(&jit));
+}
+
+/// In a loop over samples a redraw is named by the sample, and what it leaves reaches the next one.
+#[test]
+fn redraw_in_a_loop_over_samples_keeps_its_order() {
+    let text = |first: &str| {
+        format!(
+            "{CELL}{REDRAWN}
+data d = mnist()
+experiment main {{
+  for s in d.train[..6] {{
+    {first}
+    run 3 ms
+    redraw(P)
+    print(\"v\", P.v)
+  }}
+}}
+"
+        )
+    };
+    let plain = text("reset(P, Q, PQ)");
+    let one = printed(&run(&plain, BackendKind::Jit, 1), "v");
+    assert_eq!(one.len(), 6);
+    for k in 1..6 {
+        assert!(one[k - 1].iter().zip(&one[k]).all(|(a, b)| a != b), "sample {k}");
+    }
+    assert_eq!(printed(&run(&plain, BackendKind::Jit, 3), "v"), one);
+    // The names of the draws do not depend on what was drawn before.
+    let doubled = printed(&run(&text("reset(Q)"), BackendKind::Jit, 3), "v");
+    assert_eq!(doubled, one);
+    let session = session(&plain);
+    let model = session.model.clone().unwrap();
+    let report = snnc::script::independent::survey(&model.script, &model);
+    let snnc::script::independent::Independence::Carries(reasons) = &report[0].independence else {
+        panic!("a redraw is an effect on the samples that follow");
+    };
+    assert!(reasons.iter().any(|r| r.text.contains("redraw")), "{reasons:?}");
+}
+
+#[test]
+fn redraw_takes_whole_populations_projections_and_variables() {
+    let base = format!("{CELL}{REDRAWN}");
+    for (call, code) in
+        [("redraw(P.tau)", "E0502"), ("redraw(P[..3])", "E0901"), ("redraw()", "E0105"), ("redraw(3)", "E0502")]
+    {
+        let found = codes(&format!("{base}experiment main {{ {call} }}"));
+        assert_eq!(found, [code], "{call}");
+    }
+    let batched = "data d = mnist()\nexperiment main { for s in d.train batch 2 { redraw(P); run 1 ms } }";
+    assert_eq!(codes(&format!("{base}{batched}")), ["E0503"]);
+}
+
+/// A dense projection stores its weights row by row with gaps.
+#[test]
+fn redraw_reaches_every_weight_of_a_dense_projection() {
+    let text = format!(
+        "{CELL}
+population P[7]: Cell()
+population Q[5]: Cell()
+connect PQ: P -> Q.v via all_to_all with static(w = uniform(0 mV, 1 mV))
+experiment main {{ redraw(PQ.w) }}
+"
+    );
+    let session = session(&text);
+    let mut network = network(&session, BackendKind::Jit);
+    let key = VarKey { entity: Entity::Proj(ProjId(0)), var: VarId(0) };
+    let read = |n: &mut Network| -> Vec<f64> {
+        let v = n.values(key);
+        let Slice::F64(data) = v.data else { panic!("f64") };
+        (0..v.rows).flat_map(|r| (0..v.cols).map(move |c| (r, c))).map(|(r, c)| data[r * v.stride + c]).collect()
+    };
+    let before = read(&mut network);
+    network.redraw(&[snnc::script::machine::ResetTarget::Var(key)], RunKey(9)).unwrap();
+    let after = read(&mut network);
+    assert_eq!(after.len(), 35);
+    assert!(before.iter().zip(&after).all(|(a, b)| a != b) && after.iter().all(|w| (0.0..1.0).contains(w)));
+}
