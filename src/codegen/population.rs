@@ -1,11 +1,12 @@
 //! One population in one step: slow states, integration and detection, reactions.
 
 use super::expr::Emit;
+use super::stimulate::{self, Outer};
 use super::{Step, arriving};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{BinOp, BufId, CmpOp, PAD, Scalar, UnOp, Val};
-use crate::methods::sym::{Node, Sym};
+use crate::methods::sym::{Kind, Node, Sym};
 use crate::sched::population::Slow;
 use crate::sched::{PopPlan, Spiking};
 
@@ -53,7 +54,7 @@ pub(super) fn advance_slow(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
 }
 
 /// `e^(a*dt*gap)` in 64 bits.
-fn decay(b: &mut FuncBuilder, s: &Step<'_>, w: &Slow, gap: Val) -> Val {
+pub(super) fn decay(b: &mut FuncBuilder, s: &Step<'_>, w: &Slow, gap: Val) -> Val {
     let rate = b.float(Scalar::F64, w.a * s.plan.dt);
     let gap = b.cast(gap, Scalar::F64);
     let z = b.mul(rate, gap);
@@ -61,7 +62,7 @@ fn decay(b: &mut FuncBuilder, s: &Step<'_>, w: &Slow, gap: Val) -> Val {
 }
 
 /// The state after its deviation from the rest value has shrunk by `factor`.
-fn relax(b: &mut FuncBuilder, w: &Slow, x: Val, factor: Val) -> Val {
+pub(super) fn relax(b: &mut FuncBuilder, w: &Slow, x: Val, factor: Val) -> Val {
     if w.b == 0.0 {
         return b.mul(x, factor);
     }
@@ -75,7 +76,14 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
     let zero = b.int(0);
-    let detects = matches!(plan.spiking, Some(Spiking::Level(_) | Spiking::Crosses(..)));
+    let detects = matches!(plan.spiking, Some(Spiking::Level(_) | Spiking::Crosses(..) | Spiking::Hazard(_)))
+        || !plan.events.is_empty();
+    for signal in &bufs.signals {
+        b.store(signal.count, zero, zero);
+    }
+    if let Some([_, count]) = bufs.released {
+        b.store(count, zero, zero);
+    }
     if bufs.events.is_none() {
         b.store(bufs.spike_count, zero, zero);
     }
@@ -83,8 +91,9 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         return;
     }
     let n = b.int(plan.size as i32);
+    let outer = &stimulate::outer(b, s, p);
     let Some([rest, moved]) = bufs.rest.filter(|_| plan.rests) else {
-        b.vector_loop(zero, n, |b, i| one(b, s, p, i, None));
+        b.vector_loop(zero, n, |b, i| one(b, s, p, i, None, outer));
         return;
     };
     // Every 32 steps, blocks in which nothing moved are put to rest.
@@ -103,7 +112,7 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             b.if_else(
                 looks,
                 |b| {
-                    b.vector_loop(from, to, |b, i| one(b, s, p, i, Some(moved)));
+                    b.vector_loop(from, to, |b, i| one(b, s, p, i, Some(moved), outer));
                     let sum = b.fold_loop(from, to, &[zero], |b, i, sum| {
                         let m = b.load(moved, i);
                         let m = b.cast(m, Scalar::I32);
@@ -116,7 +125,7 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
                     Vec::new()
                 },
                 |b| {
-                    b.vector_loop(from, to, |b, i| one(b, s, p, i, None));
+                    b.vector_loop(from, to, |b, i| one(b, s, p, i, None, outer));
                     Vec::new()
                 },
             );
@@ -135,13 +144,14 @@ pub(super) fn wake(b: &mut FuncBuilder, s: &Step<'_>, p: usize, j: Val) {
 }
 
 /// Integrates neuron `i` and lists it if it spikes; marks in `moved` whether anything about it changed.
-fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, moved: Option<BufId>) {
+fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, moved: Option<BufId>, outer: &Outer) {
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
     let zero = b.int(0);
     {
         let mut old = Emit::new(&plan.graph, s.float);
-        let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, i, s.times.0);
+        outer.seed(&mut old, false);
+        let mut load = |b: &mut FuncBuilder, node: &Node| outer.leaf(b, s, p, node, i, s.times.0);
         // Load every integrated state once, before anything is stored.
         let mut olds = Vec::new();
         for v in &plan.integrated {
@@ -184,6 +194,12 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, moved: Option<BufId>
             let less = b.sub(left, one);
             let left = b.select(busy, less, left);
             b.store(buf, i, left);
+            if let Some([list, count]) = bufs.released {
+                let none = b.cast(zero, s.int);
+                let ends = b.cmp(CmpOp::Eq, left, none);
+                let ends = b.bin(BinOp::And, busy, ends);
+                b.append(ends, list, count, i);
+            }
         }
         if let Some(mark) = moved {
             // Bit for bit: a NaN always moves.
@@ -205,20 +221,21 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, moved: Option<BufId>
         }
         // Detection reads the new states.
         let mut now = Emit::new(&plan.graph, s.float);
+        outer.seed(&mut now, true);
         for (k, v) in plan.integrated.iter().enumerate() {
             if let (Some(x), Some(sym)) = (new[k], own(plan, *v)) {
                 now.set(sym, x);
             }
         }
-        let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, i, s.times.1);
-        let fires = match &plan.spiking {
-            Some(Spiking::Level(cond)) => Some(now.value(b, *cond, &mut load)),
-            Some(Spiking::Crosses(x, y)) => {
+        let mut load = |b: &mut FuncBuilder, node: &Node| outer.leaf(b, s, p, node, i, s.times.1);
+        let mut holds = |b: &mut FuncBuilder, cond: &Spiking, below: Option<BufId>| match cond {
+            Spiking::Level(cond) | Spiking::Hazard(cond) => Some(now.value(b, *cond, &mut load)),
+            Spiking::Crosses(x, y) => {
                 let x = now.value(b, *x, &mut load);
                 let y = now.value(b, *y, &mut load);
                 let above = b.cmp(CmpOp::Ge, x, y);
                 let under = b.cmp(CmpOp::Lt, x, y);
-                bufs.below.map(|below| {
+                below.map(|below| {
                     let was = b.load(below, i);
                     let none = b.cast(zero, s.int);
                     let was = b.cmp(CmpOp::Ne, was, none);
@@ -229,8 +246,14 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, moved: Option<BufId>
                     b.bin(BinOp::And, above, was)
                 })
             }
-            Some(Spiking::Rate(_)) | None => None,
+            Spiking::Rate(_) | Spiking::Listed => None,
         };
+        for (event, signal) in plan.events.iter().zip(&bufs.signals) {
+            if let Some(happens) = holds(b, &event.cond, signal.below) {
+                b.append(happens, signal.list, signal.count, i);
+            }
+        }
+        let fires = plan.spiking.as_ref().and_then(|cond| holds(b, cond, bufs.below));
         if let Some(mut fires) = fires {
             if let Some((_, _, busy)) = busy {
                 let free = b.un(UnOp::Not, busy);
@@ -242,7 +265,7 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, moved: Option<BufId>
 }
 
 /// The symbol of a state in the plan's graph, if an expression mentions it.
-fn own(plan: &PopPlan, v: VarId) -> Option<Sym> {
+pub(super) fn own(plan: &PopPlan, v: VarId) -> Option<Sym> {
     plan.graph.find(&Node::Var(Side::Own, v, crate::methods::sym::Kind::Real))
 }
 
@@ -259,18 +282,58 @@ pub(super) fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, node: &Node, i: 
         },
         Node::Slot(k) => b.load(bufs.derived[*k as usize], i),
         Node::Index(_) => i,
+        Node::Other(pop, v) => {
+            let pop = pop.index();
+            match (s.layout.pops[pop].vars[v.index()], &s.plan.populations[pop].storage[v.index()]) {
+                (Some(buf), _) if s.plan.populations[pop].size == 1 => {
+                    let zero = b.int(0);
+                    b.load(buf, zero)
+                }
+                (Some(buf), _) => b.load(buf, i),
+                (None, crate::sched::Storage::Constant(x)) => b.float(s.float, *x),
+                (None, crate::sched::Storage::Array) => b.float(s.float, f64::NAN),
+            }
+        }
         _ => time,
     }
 }
 
-/// Counts and logs the spikes of this step, runs `on spike`, starts refractoriness, and keeps the list for delays.
+/// Reacts to what was detected: spikes, then other events in order of the file, then the ends of refractory periods.
 pub(super) fn react(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
+    let plan = &s.plan.populations[p];
+    let bufs = &s.layout.pops[p];
+    let outer = &stimulate::outer(b, s, p);
+    spikes(b, s, p, outer);
+    for (k, (event, signal)) in plan.events.iter().zip(&bufs.signals).enumerate() {
+        let (list, lo, hi) = arriving(b, s, (p, Some(k as u32)), 0, None);
+        b.for_loop(lo, hi, |b, at| {
+            let j = b.load(list, at);
+            let new = stimulate::values(b, s, p, j, &event.on, outer, true);
+            stimulate::store(b, s, p, j, &new, s.done, true);
+        });
+        if let Some(h) = signal.history {
+            remember(b, h, plan.size, list, lo, hi);
+        }
+    }
+    if let (Some([list, count]), Some(release)) = (bufs.released, &plan.release) {
+        let zero = b.int(0);
+        let n = b.load(count, zero);
+        b.for_loop(zero, n, |b, at| {
+            let j = b.load(list, at);
+            let new = stimulate::values(b, s, p, j, release, outer, true);
+            stimulate::store(b, s, p, j, &new, s.done, false);
+        });
+    }
+}
+
+/// Counts and logs the spikes of this step, runs `on spike`, starts refractoriness, and keeps the list for delays.
+fn spikes(b: &mut FuncBuilder, s: &Step<'_>, p: usize, outer: &Outer) {
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
     if plan.spiking.is_none() {
         return;
     }
-    let (list, lo, hi) = arriving(b, s, p, 0, None);
+    let (list, lo, hi) = arriving(b, s, (p, None), 0, None);
     let zero = b.int(0);
     let one = b.int(1);
     b.for_loop(lo, hi, |b, k| {
@@ -283,7 +346,7 @@ pub(super) fn react(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             let at = b.add(s.run_step, one);
             b.store(bufs.first, j, at);
         });
-        on_spike(b, s, p, j);
+        on_spike(b, s, p, j, outer);
         wake(b, s, p, j);
     });
     let on = b.load(bufs.logging, zero);
@@ -300,81 +363,48 @@ pub(super) fn react(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         b.store(count, zero, end[0]);
     });
     if let Some(h) = bufs.history {
-        let position = b.load(h.position, zero);
-        let next = b.add(position, one);
-        let depth = b.int(h.depth as i32);
-        let slot = b.bin(BinOp::Mod, next, depth);
-        b.store(h.position, zero, slot);
-        let n = b.sub(hi, lo);
-        b.store(h.counts, slot, n);
-        let size = b.int(plan.size as i32);
-        let base = b.mul(slot, size);
-        let base = b.sub(base, lo);
-        b.for_loop(lo, hi, |b, k| {
-            let j = b.load(list, k);
-            let to = b.add(base, k);
-            b.store(h.neurons, to, j);
-        });
+        remember(b, h, plan.size, list, lo, hi);
     }
 }
 
+/// Keeps the events of this step for delays.
+fn remember(b: &mut FuncBuilder, h: super::layout::History, size: u64, list: BufId, lo: Val, hi: Val) {
+    let (zero, one) = (b.int(0), b.int(1));
+    let position = b.load(h.position, zero);
+    let next = b.add(position, one);
+    let depth = b.int(h.depth as i32);
+    let slot = b.bin(BinOp::Mod, next, depth);
+    b.store(h.position, zero, slot);
+    let n = b.sub(hi, lo);
+    b.store(h.counts, slot, n);
+    let size = b.int(size as i32);
+    let base = b.mul(slot, size);
+    let base = b.sub(base, lo);
+    b.for_loop(lo, hi, |b, k| {
+        let j = b.load(list, k);
+        let to = b.add(base, k);
+        b.store(h.neurons, to, j);
+    });
+}
+
 /// `on spike` of neuron `j`, then its refractory timer.
-fn on_spike(b: &mut FuncBuilder, s: &Step<'_>, p: usize, j: Val) {
+fn on_spike(b: &mut FuncBuilder, s: &Step<'_>, p: usize, j: Val, outer: &Outer) {
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
-    let mut emit = Emit::new(&plan.graph, s.float);
-    let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, j, s.times.1);
-    // Slow states are brought up to date in 64 bits first; what reads them sees the working copy of that value.
-    let mut wide = Emit::new(&plan.graph, Scalar::F64);
-    for w in plan.slow.iter().filter(|w| !w.frozen) {
-        if !plan.on_spike.assigns.iter().any(|(v, _)| *v == w.var) {
-            continue;
-        }
-        if let (Some((master, last)), Some(sym)) = (bufs.slow[w.var.index()], own(plan, w.var)) {
-            let since = b.load(last, j);
-            let gap = b.sub(s.done, since);
-            let factor = decay(b, s, w, gap);
-            let x = b.load(master, j);
-            let x = relax(b, w, x, factor);
-            wide.set(sym, x);
-            let x = b.cast(x, s.float);
-            emit.set(sym, x);
-        }
-    }
-    let mut new = Vec::new();
-    for (v, value) in &plan.on_spike.assigns {
-        let slow = plan.slow.iter().any(|w| w.var == *v);
-        let x = if slow {
-            let mut load = |b: &mut FuncBuilder, node: &Node| {
-                let x = load(b, node);
-                b.cast(x, Scalar::F64)
-            };
-            wide.value(b, *value, &mut load)
-        } else {
-            emit.value(b, *value, &mut load)
-        };
-        new.push((*v, x, slow));
-    }
-    for (v, x, slow) in &new {
-        if let (true, Some((master, last))) = (*slow, bufs.slow[v.index()]) {
-            b.store(master, j, *x);
-            b.store(last, j, s.done);
-        }
-        if let Some(buf) = bufs.vars[v.index()] {
-            let x = b.cast(*x, s.float);
-            b.store(buf, j, x);
-        }
-    }
+    let new = stimulate::values(b, s, p, j, &plan.on_spike, outer, true);
+    stimulate::store(b, s, p, j, &new, s.done, false);
     if let (Some(period), Some(buf)) = (plan.refractory, bufs.refractory) {
         // Evaluated after `on spike`: from the new values.
         let mut after = Emit::new(&plan.graph, s.float);
+        outer.seed(&mut after, true);
         for (v, x, _) in &new {
-            if let Some(sym) = own(plan, *v) {
-                let x = b.cast(*x, s.float);
+            for (sym, kind) in stimulate::symbols(&plan.graph, *v) {
+                let to = if kind == Kind::Int { Scalar::I32 } else { s.float };
+                let x = b.cast(*x, to);
                 after.set(sym, x);
             }
         }
-        let k = after.value(b, period, &mut load);
+        let k = after.value(b, period, &mut |b, node| outer.leaf(b, s, p, node, j, s.times.1));
         let k = b.cast(k, s.int);
         b.store(buf, j, k);
     }

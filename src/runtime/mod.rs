@@ -1,9 +1,11 @@
 //! Running networks: connectivity, initial values, buffers, and the steps between them.
 
 pub mod build;
+mod draws;
 pub mod eval;
 pub mod init;
 pub mod network;
+mod play;
 pub mod wiring;
 
 pub use build::{BuildError, Options, build};

@@ -6,6 +6,7 @@ pub(crate) mod infer;
 pub(crate) mod mismatch;
 pub(crate) mod model;
 mod network;
+mod play;
 mod neuron;
 pub mod scope;
 

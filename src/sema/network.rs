@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::consts::{constant, value, whole};
 use super::infer::{Globals, Typer, list, strip};
-use super::model::{Ends, ModelCx};
+use super::model::{Ends, Heads, ModelCx};
 use super::views::{self, IndexNames, len};
-use super::{mismatch, neuron, poison, synapse};
+use super::{mismatch, neuron, play, poison, synapse};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
     self, DataDecl, DataSource, Model, NeuronId, PopId, Population, Projection, Readout, ReadoutKind, Role, Rule,
@@ -58,6 +58,17 @@ pub(super) fn build(
             _ => {}
         }
     }
+    // Populations may follow each other's variables, whatever their order.
+    let heads: Vec<Option<(NeuronId, u64)>> = file
+        .items
+        .iter()
+        .filter_map(|i| match &i.kind {
+            ast::ItemKind::Population { index, model, .. } => {
+                Some(head(index.as_ref(), model, &neurons, &mut Typer::new(scope, globals, &mut Sink::default())))
+            }
+            _ => None,
+        })
+        .collect();
     for item in &file.items {
         match &item.kind {
             ast::ItemKind::Data { name, value } => {
@@ -72,7 +83,7 @@ pub(super) fn build(
                 }));
             }
             ast::ItemKind::Population { name, index, model: m } => {
-                let p = population(name, index.as_ref(), m, &neurons, model, &mut Typer::new(scope, globals, sink));
+                let p = population(name, index.as_ref(), m, (&neurons, &heads), model, &mut Typer::new(scope, globals, sink));
                 if p.is_none() {
                     poison(scope, name);
                 }
@@ -83,6 +94,7 @@ pub(super) fn build(
                     shape: vec![0],
                     indexed: true,
                     args: Vec::new(),
+                    play: None,
                     span: name.span,
                 }));
             }
@@ -138,6 +150,7 @@ fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
         name: c.name.as_ref().map_or_else(String::new, |n| n.node.clone()),
         named: c.name.is_some(),
         pre: nothing.clone(),
+        event: None,
         post: nothing,
         target: None,
         rule: Rule::AllToAll,
@@ -206,31 +219,8 @@ fn data(name: &ast::Ident, value: &ast::Expr, typer: &mut Typer<'_>) -> Option<D
     Some(DataDecl { name: name.node.clone(), source, span: name.span })
 }
 
-/// Prelude models that the language names and this version lacks.
-const LATER: &[&str] = &[
-    "spike_source",
-    "regular",
-    "lif_cond_exp",
-    "lif_curr_exp",
-    "lif_curr_alpha",
-    "adex",
-    "izhikevich",
-    "hodgkin_huxley",
-    "stdp",
-    "triplet",
-    "vogels",
-    "tsodyks_markram",
-];
-
 fn no_model(what: &str, name: &ast::Ident, known: &[String], typer: &mut Typer<'_>) {
     if matches!(typer.scope.names.get(&name.node), Some((Symbol::Poisoned, _))) {
-        return;
-    }
-    if LATER.contains(&name.node.as_str()) {
-        typer.error(
-            Diagnostic::new(Code::E0901, name.span, format!("the prelude's `{}` is not supported yet", name.node))
-                .help(format!("declare a {what} model of that kind in the file")),
-        );
         return;
     }
     if let Some((symbol, declared)) = typer.scope.names.get(&name.node) {
@@ -250,11 +240,25 @@ fn no_model(what: &str, name: &ast::Ident, known: &[String], typer: &mut Typer<'
     });
 }
 
+/// Model and size of a population, faults being reported elsewhere.
+fn head(
+    index: Option<&ast::Index>,
+    m: &ast::ModelRef,
+    neurons: &BTreeMap<&str, (&ast::Model, Option<NeuronId>)>,
+    typer: &mut Typer<'_>,
+) -> Option<(NeuronId, u64)> {
+    let mut size = 1_u64;
+    for item in index.iter().flat_map(|i| &i.items) {
+        size = size.checked_mul(u64::try_from(whole(item, "the size of a population", typer)?).ok()?)?;
+    }
+    neurons.get(m.name.node.as_str())?.1.map(|id| (id, size))
+}
+
 fn population(
     name: &ast::Ident,
     index: Option<&ast::Index>,
     m: &ast::ModelRef,
-    neurons: &BTreeMap<&str, (&ast::Model, Option<NeuronId>)>,
+    (neurons, heads): (&BTreeMap<&str, (&ast::Model, Option<NeuronId>)>, &[Option<(NeuronId, u64)>]),
     model: &Model,
     typer: &mut Typer<'_>,
 ) -> Option<Population> {
@@ -301,8 +305,17 @@ fn population(
         cx.declarations(quiet);
         cx
     };
+    let known = Heads { neurons: &model.neurons, pops: heads.to_vec() };
+    cx.others = Some((&known, shape.iter().product()));
     let mut args: Vec<(VarId, hir::Expr)> = Vec::new();
-    for (k, a) in m.args.iter().flatten().enumerate() {
+    let mut play = None;
+    let given = if decl.name == "spike_source" && tree.name.span.file != name.span.file {
+        play = Some(play::played(m, shape.iter().product(), typer)?);
+        &[]
+    } else {
+        m.args.as_deref().unwrap_or(&[])
+    };
+    for (k, a) in given.iter().enumerate() {
         let position = match &a.name {
             Some(n) => decl.vars.iter().position(|v| v.name == n.node),
             None => (k < decl.vars.len()).then_some(k),
@@ -326,7 +339,9 @@ fn population(
             ok = false;
             continue;
         }
-        let Some(t) = cx.argument(&a.value, typer) else {
+        let follows = matches!(var.role, Role::Param | Role::Input);
+        let t = if follows { cx.live_argument(&a.value, typer) } else { cx.argument(&a.value, typer) };
+        let Some(t) = t else {
             ok = false;
             continue;
         };
@@ -377,6 +392,7 @@ fn population(
         shape,
         indexed: index.is_some(),
         args,
+        play,
         span: name.span,
     })
 }
@@ -463,20 +479,7 @@ fn projection(
             return None;
         }
     };
-    let pre = views::path(source, model, typer).and_then(|(view, member)| match member {
-        Some(m) if m.node != "spike" => {
-            typer.error(
-                Diagnostic::new(
-                    Code::E0901,
-                    m.span,
-                    format!("the event `{}` as a source is not supported yet", m.node),
-                )
-                .note("projections carry spikes so far"),
-            );
-            None
-        }
-        _ => Some(view),
-    });
+    let pre = views::path(source, model, typer);
     let post = views::path(&c.target, model, typer);
     let rule = rule(c, typer);
     let filter = match &c.filter {
@@ -503,10 +506,30 @@ fn projection(
             }
         },
     };
-    let (pre, (post, member)) = (pre?, post?);
+    let ((pre, emits), (post, member)) = (pre?, post?);
     let pre_model = &model.neurons[model.populations[pre.pop.index()].model.index()];
     let post_model = &model.neurons[model.populations[post.pop.index()].model.index()];
-    if pre_model.spike.is_none() {
+    let event = match emits.filter(|m| m.node != "spike") {
+        None => None,
+        Some(m) => match pre_model.events.iter().position(|e| e.name == m.node) {
+            Some(k) => Some(k as u32),
+            None => {
+                let d = Diagnostic::new(
+                    Code::E0104,
+                    m.span,
+                    format!("`{}` has no event `{}`", pre_model.name, m.node),
+                )
+                .also(pre_model.span, "the model of the source");
+                let events = || pre_model.events.iter().map(|e| e.name.as_str()).chain(["spike"]);
+                typer.error(match nearest(&m.node, events()) {
+                    Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
+                    None => d.note(format!("its events are {}", list(&events().map(str::to_owned).collect::<Vec<_>>()))),
+                });
+                return None;
+            }
+        },
+    };
+    if pre_model.spike.is_none() && event.is_none() {
         typer.error(
             Diagnostic::new(
                 Code::E0401,
@@ -567,7 +590,8 @@ fn projection(
         Some(n) => n.node.clone(),
         None => {
             let member = member.map_or_else(String::new, |m| format!(".{}", m.node));
-            format!("{}->{}{member}", source.root.node, c.target.root.node)
+            let event = emits.filter(|_| event.is_some()).map_or_else(String::new, |m| format!(".{}", m.node));
+            format!("{}{event}->{}{member}", source.root.node, c.target.root.node)
         }
     };
     let count = names.entry(base.clone()).or_insert(0);
@@ -577,6 +601,7 @@ fn projection(
         name,
         named: c.name.is_some(),
         pre,
+        event,
         post,
         target,
         rule,
