@@ -61,7 +61,9 @@ fn product(x: &[f64], mx: f64, y: &[f64], my: f64) -> f64 {
 #[test]
 fn ornstein_uhlenbeck_has_its_moments() {
     let n = 20_000;
-    for (method, dt, precision) in [("", 4.0, "f64"), ("method exact", 1.0, "f32"), ("method euler_maruyama", 0.02, "f64")] {
+    for (method, dt, precision) in
+        [("", 4.0, "f64"), ("method exact", 1.0, "f32"), ("method euler_maruyama", 0.02, "f64")]
+    {
         let mut net = network(&format!(
             "simulation {{ dt = {dt} ms; seed = 5; precision = {precision} }}
              neuron M {{ param tau = 10 ms, mu = -50 mV, sigma = 3 mV
@@ -155,7 +157,9 @@ fn stochastic_methods_have_their_strong_orders() {
             let h = dt / f64::from(substeps);
             let error: f64 = (0..n)
                 .map(|i| {
-                    let w: f64 = (0..steps * u64::from(substeps as u32)).map(|k| stream.normal(i as u64, k)).sum::<f64>() * h.sqrt();
+                    let w: f64 =
+                        (0..steps * u64::from(substeps as u32)).map(|k| stream.normal(i as u64, k)).sum::<f64>()
+                            * h.sqrt();
                     let drift = if ito { mu - sigma * sigma / 2.0 } else { mu };
                     (x[i as usize] - x0 * (drift + sigma * w).exp()).abs()
                 })
@@ -216,7 +220,7 @@ fn names_and_neurons_decide_which_noise_is_heard() {
     let n = 10_000;
     let mut net = network(&format!(
         "simulation {{ dt = 1 ms; seed = 2 }}
-         neuron M {{ state a = 0, b = 0, c = 0, d = 0
+         neuron M {{ state a = 0 ms^0.5, b = 0 ms^0.5, c = 0 ms^0.5, d = 0 ms^0.5
            da/dt = xi; db/dt = 2*xi; dc/dt = xi_other; dd/dt = (xi + xi_other)/sqrt(2) }}
          population P[{n}]: M()
          population Q[{n}]: M()

@@ -67,7 +67,9 @@ impl<'g> Emit<'g> {
             | Node::Draw(_)
             | Node::Other(..)
             | Node::Timed(..) => {}
-            Node::Neg(a) | Node::Not(a) | Node::ToReal(a) | Node::ToInt(a) | Node::Table(_, a) => self.hoist(b, a, uniform, leaf),
+            Node::Neg(a) | Node::Not(a) | Node::ToReal(a) | Node::ToInt(a) | Node::Table(_, a) => {
+                self.hoist(b, a, uniform, leaf)
+            }
             Node::Bin(_, l, r) => {
                 self.hoist(b, l, uniform, leaf);
                 self.hoist(b, r, uniform, leaf);

@@ -219,10 +219,7 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
             }),
             signals,
             released: p.release.is_some().then(|| {
-                [
-                    new(format!("{name}@released"), Scalar::I32, n),
-                    new(format!("{name}@released.n"), Scalar::I32, 1),
-                ]
+                [new(format!("{name}@released"), Scalar::I32, n), new(format!("{name}@released.n"), Scalar::I32, 1)]
             }),
             phases: (0..p.every.len()).map(|k| new(format!("{name}@every{k}.phase"), Scalar::I32, 1)).collect(),
             live: neuron

@@ -10,15 +10,11 @@ pub const METHOD: Method = Method {
     name: "backward_euler",
     order: Some(1),
     about: "each equation solved implicitly with the others at their old values",
-    noise: NoiseUse::None, step,
+    noise: NoiseUse::None,
+    step,
 };
 
-fn step(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    frozen: &[bool],
-    _extra: &mut Extra,
-) -> Result<Vec<Sym>, NotApplicable> {
+fn step(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], _extra: &mut Extra) -> Result<Vec<Sym>, NotApplicable> {
     let mut new = Vec::new();
     for (k, keeps) in frozen.iter().enumerate() {
         let x = graph.own(system.vars[k]);

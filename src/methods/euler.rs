@@ -5,14 +5,10 @@ use super::sym::{Graph, Sym};
 use super::{Extra, Method, NoiseUse, NotApplicable, OdeSystem, noise};
 
 /// The registry's entry.
-pub const METHOD: Method = Method { name: "euler", order: Some(1), about: "forward Euler, x + dt*f(x)", noise: NoiseUse::Any, step };
+pub const METHOD: Method =
+    Method { name: "euler", order: Some(1), about: "forward Euler, x + dt*f(x)", noise: NoiseUse::Any, step };
 
-fn step(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    frozen: &[bool],
-    extra: &mut Extra,
-) -> Result<Vec<Sym>, NotApplicable> {
+fn step(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], extra: &mut Extra) -> Result<Vec<Sym>, NotApplicable> {
     Ok((0..system.vars.len())
         .map(|k| {
             let x = graph.own(system.vars[k]);

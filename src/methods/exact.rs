@@ -14,12 +14,7 @@ pub const METHOD: Method = Method {
     step,
 };
 
-fn step(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    frozen: &[bool],
-    extra: &mut Extra,
-) -> Result<Vec<Sym>, NotApplicable> {
+fn step(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], extra: &mut Extra) -> Result<Vec<Sym>, NotApplicable> {
     let (mut matrix, mut offset) = linear_system(graph, system)?;
     let n = system.vars.len();
     let zero = graph.real(0.0);
@@ -97,8 +92,7 @@ fn kicks(
 ) -> Result<Vec<Sym>, NotApplicable> {
     let n = system.vars.len();
     let zero = graph.real(0.0);
-    let strengths: Vec<Sym> =
-        (0..n).map(|k| if frozen[k] { zero } else { system.noise[source][k] }).collect();
+    let strengths: Vec<Sym> = (0..n).map(|k| if frozen[k] { zero } else { system.noise[source][k] }).collect();
     let hit: Vec<usize> = (0..n).filter(|k| strengths[*k] != zero).collect();
     let mut out = vec![zero; n];
     let [first, others @ ..] = hit.as_slice() else { return Ok(out) };

@@ -15,12 +15,7 @@ pub const METHOD: Method = Method {
     step,
 };
 
-fn step(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    frozen: &[bool],
-    _extra: &mut Extra,
-) -> Result<Vec<Sym>, NotApplicable> {
+fn step(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], _extra: &mut Extra) -> Result<Vec<Sym>, NotApplicable> {
     (0..system.vars.len())
         .map(|k| {
             let x = graph.own(system.vars[k]);

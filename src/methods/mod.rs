@@ -208,8 +208,7 @@ fn apply(graph: &mut Graph, system: &OdeSystem, method: &Method, why: String) ->
     sub.dt = system.dt / f64::from(n);
     let none = vec![false; system.vars.len()];
     let new = (method.step)(graph, &sub, &none, &mut extra)?;
-    let held =
-        if system.any_held() { Some((method.step)(graph, &sub, &system.held, &mut extra)?) } else { None };
+    let held = if system.any_held() { Some((method.step)(graph, &sub, &system.held, &mut extra)?) } else { None };
     // Every sub-step has random numbers of its own.
     let base = std::mem::take(&mut extra.draws);
     let count = |source: u32| base.iter().filter(|d| d.source == source).map(|d| d.number + 1).max().unwrap_or(0);

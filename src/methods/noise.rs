@@ -78,12 +78,7 @@ pub(super) fn kick(
     sum
 }
 
-fn heun(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    frozen: &[bool],
-    extra: &mut Extra,
-) -> Result<Vec<Sym>, NotApplicable> {
+fn heun(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], extra: &mut Extra) -> Result<Vec<Sym>, NotApplicable> {
     let n = system.vars.len();
     let x: Vec<Sym> = system.vars.iter().map(|v| graph.own(*v)).collect();
     let mut map = HashMap::new();

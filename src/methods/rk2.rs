@@ -9,12 +9,7 @@ use super::{Extra, Method, NoiseUse, NotApplicable, OdeSystem};
 pub const METHOD: Method =
     Method { name: "rk2", order: Some(2), about: "explicit midpoint", noise: NoiseUse::None, step };
 
-fn step(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    frozen: &[bool],
-    _extra: &mut Extra,
-) -> Result<Vec<Sym>, NotApplicable> {
+fn step(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], _extra: &mut Extra) -> Result<Vec<Sym>, NotApplicable> {
     let x: Vec<Sym> = system.vars.iter().map(|v| graph.own(*v)).collect();
     let mut map = HashMap::new();
     for k in (0..x.len()).filter(|k| !frozen[*k]) {

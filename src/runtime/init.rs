@@ -66,8 +66,7 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
                 values.and_then(|v| v.get(k as usize).or_else(|| v.first())).copied().unwrap_or(0.0)
             }
         };
-        let ends =
-            Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, other: &other, size: &size };
+        let ends = Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, other: &other, size: &size };
         let result = set.all(&ends, &|_, _| None);
         match result {
             Ok((values, bounds)) => {
@@ -117,8 +116,7 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
             }
         };
         let single = |v: VarId| matches!(place[v.index()], Place::Pre | Place::Post);
-        let ends =
-            Ends { pre: &pre_of, post: &post_of, side: &neuron_value, other: &|_, _, _| f64::NAN, size: &size };
+        let ends = Ends { pre: &pre_of, post: &post_of, side: &neuron_value, other: &|_, _, _| f64::NAN, size: &size };
         let column = |name: &str, k: u64| {
             wires.and_then(|w| w.columns_of_file.get(name)).and_then(|c| c.get(k as usize)).copied()
         };
@@ -237,7 +235,11 @@ impl Set<'_> {
                     return Err(Diagnostic::new(
                         Code::E0205,
                         e.span,
-                        format!("{} draws of `{}` all fell outside of the ends of `truncated`", super::eval::TRIES, var.name),
+                        format!(
+                            "{} draws of `{}` all fell outside of the ends of `truncated`",
+                            super::eval::TRIES,
+                            var.name
+                        ),
                     )
                     .help("widen the ends or change the distribution"));
                 }

@@ -269,7 +269,8 @@ impl Network {
                 self.sources[p] = Some(Source { gaps: None, listed: None, drawn: steps, events });
                 self.publish(p);
             } else {
-                self.sources[p] = Some(Source { gaps: Some(GapSource::new(stream, &rates)), listed: None, drawn: 0, events });
+                self.sources[p] =
+                    Some(Source { gaps: Some(GapSource::new(stream, &rates)), listed: None, drawn: 0, events });
             }
             self.scratch = rates;
         }

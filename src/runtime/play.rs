@@ -7,6 +7,9 @@ use super::wiring::{Files, reals};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, Listed, Model, Population};
 
+/// The most spikes that one list may give.
+const MOST: u64 = 1 << 28;
+
 /// The spikes of a population, each with the number of its step (from 1) and its neuron, in this order; empty for populations that play
 /// none. Two spikes of a neuron in one step are one.
 ///
@@ -30,6 +33,14 @@ pub(super) fn spikes(model: &Model, population: &Population, files: &Files) -> R
         .help("give one neuron for each time"));
     }
     let size = population.size();
+    if ids.is_none() && (times.len() as u64).saturating_mul(size) > MOST {
+        return Err(Diagnostic::new(
+            Code::E0902,
+            play.span,
+            format!("{} spikes of each of {size} neurons are too many", times.len()),
+        )
+        .help("let one neuron play the list, and connect it to the others"));
+    }
     let mut out = Vec::new();
     for (k, t) in times.iter().enumerate() {
         let step = (t / model.settings.dt).round();

@@ -30,8 +30,8 @@ mod warn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use population::{Draw, PopPlan, Spiking};
 pub use lower::DrawKind;
+pub use population::{Draw, PopPlan, Spiking};
 pub use projection::{Place, ProjPlan, Wiring};
 pub use warn::warn;
 

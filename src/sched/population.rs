@@ -260,7 +260,9 @@ pub(super) fn plan(
                 ),
             )
             .also(ode, format!("this equation {}", e.why));
-            let names: Vec<&str> = methods::METHODS.iter().map(|m| m.name).collect();
+            let noisy = system.noisy(&graph).is_some();
+            let fits = |m: &&methods::Method| !noisy || m.noise != methods::NoiseUse::None;
+            let names: Vec<&str> = methods::METHODS.iter().filter(fits).map(|m| m.name).collect();
             d.help(format!(
                 "remove the `method` line to let the compiler choose, or use another one of {}",
                 names.join(", ")
@@ -312,8 +314,7 @@ pub(super) fn plan(
             SpikeCond::Crosses(a, b) => Spiking::Crosses(low(a)?, low(b)?),
             SpikeCond::Rate(_) => return Err(unexpected(event.span)),
         };
-        let on =
-            Lowering::new(&mut graph, &context).block(&event.on, frozen).ok_or_else(|| unexpected(event.span))?;
+        let on = Lowering::new(&mut graph, &context).block(&event.on, frozen).ok_or_else(|| unexpected(event.span))?;
         events.push(EventPlan { cond, on, max_delay: delays.events.get(k).copied().unwrap_or(0) });
     }
     let release = if neuron.on_release.is_empty() {
@@ -328,9 +329,10 @@ pub(super) fn plan(
         let period = period.and_then(|s| graph.as_const(s)).map(|x| steps(x, dt)).filter(|n| *n >= 1.0);
         let Some(period) = period.filter(|n| *n <= f64::from(1 << 30)) else { return Err(bad_period(clause, dt)) };
         let mut cut = None;
-        crate::hir::each_of_block(&clause.body, &mut |e| match e.kind {
-            ExprKind::Draw { truncated: true, .. } => cut = Some(e.span),
-            _ => {}
+        crate::hir::each_of_block(&clause.body, &mut |e| {
+            if matches!(e.kind, ExprKind::Draw { truncated: true, .. }) {
+                cut = Some(e.span);
+            }
         });
         if let Some(span) = cut {
             return Err(Diagnostic::new(Code::E0901, span, "`truncated` in periodic code is not supported yet")
@@ -371,7 +373,9 @@ pub(super) fn plan(
             return Err(Diagnostic::new(
                 Code::E0304,
                 e.span,
-                format!("`{name}` is computed anew in every step, so it cannot contain a value that is drawn or read once"),
+                format!(
+                    "`{name}` is computed anew in every step, so it cannot contain a value that is drawn or read once"
+                ),
             )
             .help("put the draw into a parameter of its own, and use that parameter here"));
         }
@@ -476,14 +480,7 @@ fn varies(graph: &Graph, neuron: &NeuronModel, live: &[bool], s: Sym) -> bool {
 /// The condition that a neuron with a changing rate spikes in this step: its random number lies below 1 - e^(-rate*dt).
 fn hazard(graph: &mut Graph, rate: Sym, dt: f64, draws: &mut Vec<Draw>) -> Sym {
     let u = graph.draw(draws.len() as u32);
-    draws.push(Draw {
-        stream: "spike".to_owned(),
-        sub: 0,
-        number: 0,
-        of: 1,
-        kind: DrawKind::Uniform,
-        period: 1,
-    });
+    draws.push(Draw { stream: "spike".to_owned(), sub: 0, number: 0, of: 1, kind: DrawKind::Uniform, period: 1 });
     let z = graph.scale(rate, -dt);
     let e = graph.call(crate::builtins::Builtin::Expm1, &[z]);
     let p = graph.neg(e);
@@ -497,9 +494,13 @@ fn noise_draw(neuron: &NeuronModel, d: methods::NoiseDraw) -> Draw {
 }
 
 fn bad_period(clause: &crate::hir::Every, dt: f64) -> Diagnostic {
-    Diagnostic::new(Code::E0205, clause.period.span, "the period of `every` must be one constant time for the population")
-        .label(format!("here it differs between neurons, may change, or is shorter than half a time step of {dt} ms"))
-        .help("write a time such as `every 1 ms { … }`, or a parameter that has the same value for all neurons")
+    Diagnostic::new(
+        Code::E0205,
+        clause.period.span,
+        "the period of `every` must be one constant time for the population",
+    )
+    .label(format!("here it differs between neurons, may change, or is shorter than half a time step of {dt} ms"))
+    .help("write a time such as `every 1 ms { … }`, or a parameter that has the same value for all neurons")
 }
 
 fn bent(neuron: &NeuronModel, ode: &crate::hir::Ode) -> Diagnostic {
@@ -573,6 +574,7 @@ fn mentions_size(e: &crate::hir::Expr) -> bool {
 /// The variables that the reactions of a population write.
 #[must_use]
 pub fn written(plan: &PopPlan) -> BTreeSet<VarId> {
-    let blocks = plan.events.iter().map(|e| &e.on).chain(plan.release.iter()).chain(plan.every.iter().map(|e| &e.effects));
+    let blocks =
+        plan.events.iter().map(|e| &e.on).chain(plan.release.iter()).chain(plan.every.iter().map(|e| &e.effects));
     std::iter::once(&plan.on_spike).chain(blocks).flat_map(|e| &e.assigns).map(|(v, _)| *v).collect()
 }

@@ -50,9 +50,8 @@ pub fn warn(model: &Model, sink: &mut Sink) {
 fn shared_noise(model: &Model, sink: &mut Sink) {
     for neuron in &model.neurons {
         for (k, name) in neuron.noises.iter().enumerate() {
-            let hears = |o: &&hir::Ode| {
-                o.rhs.any(&neuron.lets, &|e| matches!(e.kind, ExprKind::Noise(n) if n as usize == k))
-            };
+            let hears =
+                |o: &&hir::Ode| o.rhs.any(&neuron.lets, &|e| matches!(e.kind, ExprKind::Noise(n) if n as usize == k));
             let used: Vec<&hir::Ode> = neuron.odes.iter().filter(hears).collect();
             if let [first, second, ..] = used.as_slice() {
                 sink.push(

@@ -850,10 +850,9 @@ impl<'a> Typer<'a> {
         let values = self.arguments("truncated", &["dist", "lo", "hi"], args, span, names)?;
         let [drawn, lo, hi] = <[Typed; 3]>::try_from(values).ok()?;
         let ExprKind::Draw { dist, args: mut all, site, truncated: false } = drawn.expr.kind.clone() else {
-            self.error(
-                Diagnostic::new(Code::E0205, drawn.expr.span, "`truncated` takes a distribution")
-                    .help("write `truncated(normal(1.5 ms, 0.5 ms), 0.1 ms, 3 ms)`; scale the whole, not the distribution"),
-            );
+            self.error(Diagnostic::new(Code::E0205, drawn.expr.span, "`truncated` takes a distribution").help(
+                "write `truncated(normal(1.5 ms, 0.5 ms), 0.1 ms, 3 ms)`; scale the whole, not the distribution",
+            ));
             return None;
         };
         let ty = drawn.expr.ty;

@@ -6,8 +6,8 @@ pub(crate) mod infer;
 pub(crate) mod mismatch;
 pub(crate) mod model;
 mod network;
-mod play;
 mod neuron;
+mod play;
 pub mod scope;
 
 mod synapse;

@@ -120,9 +120,13 @@ impl Names for ModelCx<'_> {
                     && self.done_lets[id.index()].value.any(&self.done_lets, &|e| matches!(e.kind, ExprKind::Noise(_)))
                 {
                     typer.error(
-                        Diagnostic::new(Code::E0309, span, format!("`{name}` contains white noise, which has no value here"))
-                            .also(l.decl.name.span, "declared with `xi` here")
-                            .help("white noise has a meaning on the right side of equations only"),
+                        Diagnostic::new(
+                            Code::E0309,
+                            span,
+                            format!("`{name}` contains white noise, which has no value here"),
+                        )
+                        .also(l.decl.name.span, "declared with `xi` here")
+                        .help("white noise has a meaning on the right side of equations only"),
                     );
                     return Some(Meaning::Faulty);
                 }
@@ -568,9 +572,13 @@ impl<'a> ModelCx<'a> {
             }
             if self.vars[k].ty == Some(Type::Int) {
                 typer.error(
-                    Diagnostic::new(Code::E0301, var.span, format!("`{}` is a whole number: it has no derivative", var.node))
-                        .also(self.vars[k].name.span, "declared as `int` here")
-                        .help("leave out `: int`, or change it in `on spike` and `every`"),
+                    Diagnostic::new(
+                        Code::E0301,
+                        var.span,
+                        format!("`{}` is a whole number: it has no derivative", var.node),
+                    )
+                    .also(self.vars[k].name.span, "declared as `int` here")
+                    .help("leave out `: int`, or change it in `on spike` and `every`"),
                 );
                 continue;
             }
@@ -746,9 +754,13 @@ impl<'a> ModelCx<'a> {
         let scales = matches!(op, AssignOp::Mul | AssignOp::Div);
         if ty == Type::Int && op == AssignOp::Div {
             typer.error(
-                Diagnostic::new(Code::E0205, a.target.span, format!("`{name}` is a whole number, and `/` gives a real one"))
-                    .also(self.vars[k].name.span, "declared as `int` here")
-                    .help("declare it without `: int`"),
+                Diagnostic::new(
+                    Code::E0205,
+                    a.target.span,
+                    format!("`{name}` is a whole number, and `/` gives a real one"),
+                )
+                .also(self.vars[k].name.span, "declared as `int` here")
+                .help("declare it without `: int`"),
             );
             return None;
         }

@@ -35,7 +35,7 @@ pub(super) fn build(
             _ => None,
         })
         .collect();
-    let mut neurons: BTreeMap<&str, (&ast::Model, Option<NeuronId>)> = BTreeMap::new();
+    let mut neurons: Models<'_> = BTreeMap::new();
     let mut synapses: BTreeMap<&str, &ast::Model> = BTreeMap::new();
     for item in prelude.items.iter().chain(&file.items) {
         match &item.kind {
@@ -59,7 +59,7 @@ pub(super) fn build(
         }
     }
     // Populations may follow each other's variables, whatever their order.
-    let heads: Vec<Option<(NeuronId, u64)>> = file
+    let heads: Vec<Option<Head>> = file
         .items
         .iter()
         .filter_map(|i| match &i.kind {
@@ -83,7 +83,14 @@ pub(super) fn build(
                 }));
             }
             ast::ItemKind::Population { name, index, model: m } => {
-                let p = population(name, index.as_ref(), m, (&neurons, &heads), model, &mut Typer::new(scope, globals, sink));
+                let p = population(
+                    name,
+                    index.as_ref(),
+                    m,
+                    (&neurons, &heads),
+                    model,
+                    &mut Typer::new(scope, globals, sink),
+                );
                 if p.is_none() {
                     poison(scope, name);
                 }
@@ -240,13 +247,14 @@ fn no_model(what: &str, name: &ast::Ident, known: &[String], typer: &mut Typer<'
     });
 }
 
+/// Neuron models by name: the tree, and the checked model where it is sound.
+type Models<'a> = BTreeMap<&'a str, (&'a ast::Model, Option<NeuronId>)>;
+
+/// Model and size of a population.
+type Head = (NeuronId, u64);
+
 /// Model and size of a population, faults being reported elsewhere.
-fn head(
-    index: Option<&ast::Index>,
-    m: &ast::ModelRef,
-    neurons: &BTreeMap<&str, (&ast::Model, Option<NeuronId>)>,
-    typer: &mut Typer<'_>,
-) -> Option<(NeuronId, u64)> {
+fn head(index: Option<&ast::Index>, m: &ast::ModelRef, neurons: &Models<'_>, typer: &mut Typer<'_>) -> Option<Head> {
     let mut size = 1_u64;
     for item in index.iter().flat_map(|i| &i.items) {
         size = size.checked_mul(u64::try_from(whole(item, "the size of a population", typer)?).ok()?)?;
@@ -258,7 +266,7 @@ fn population(
     name: &ast::Ident,
     index: Option<&ast::Index>,
     m: &ast::ModelRef,
-    (neurons, heads): (&BTreeMap<&str, (&ast::Model, Option<NeuronId>)>, &[Option<(NeuronId, u64)>]),
+    (neurons, heads): (&Models<'_>, &[Option<Head>]),
     model: &Model,
     typer: &mut Typer<'_>,
 ) -> Option<Population> {
@@ -514,16 +522,15 @@ fn projection(
         Some(m) => match pre_model.events.iter().position(|e| e.name == m.node) {
             Some(k) => Some(k as u32),
             None => {
-                let d = Diagnostic::new(
-                    Code::E0104,
-                    m.span,
-                    format!("`{}` has no event `{}`", pre_model.name, m.node),
-                )
-                .also(pre_model.span, "the model of the source");
-                let events = || pre_model.events.iter().map(|e| e.name.as_str()).chain(["spike"]);
+                let d = Diagnostic::new(Code::E0104, m.span, format!("`{}` has no event `{}`", pre_model.name, m.node))
+                    .also(pre_model.span, "the model of the source");
+                let spike = pre_model.spike.as_ref().map(|_| "spike");
+                let events = || pre_model.events.iter().map(|e| e.name.as_str()).chain(spike);
                 typer.error(match nearest(&m.node, events()) {
                     Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
-                    None => d.note(format!("its events are {}", list(&events().map(str::to_owned).collect::<Vec<_>>()))),
+                    None => {
+                        d.note(format!("its events are {}", list(&events().map(str::to_owned).collect::<Vec<_>>())))
+                    }
                 });
                 return None;
             }

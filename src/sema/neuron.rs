@@ -221,12 +221,20 @@ fn react(
                 if declared.contains(&name.node.as_str()) {
                     continue;
                 }
-                let d =
-                    Diagnostic::new(Code::E0104, name.span, format!("`{}` has no event `{}`", model.name.node, name.node));
-                typer.error(match crate::units::nearest::nearest(&name.node, declared.iter().copied().chain(["spike", "release"])) {
-                    Some(n) => d.help(format!("did you mean `on {n}`?")).fix(name.span, n),
-                    None => d.help(format!("declare it: `event {} when …`", name.node)),
-                });
+                let d = Diagnostic::new(
+                    Code::E0104,
+                    name.span,
+                    format!("`{}` has no event `{}`", model.name.node, name.node),
+                );
+                typer.error(
+                    match crate::units::nearest::nearest(
+                        &name.node,
+                        declared.iter().copied().chain(["spike", "release"]),
+                    ) {
+                        Some(n) => d.help(format!("did you mean `on {n}`?")).fix(name.span, n),
+                        None => d.help(format!("declare it: `event {} when …`", name.node)),
+                    },
+                );
             }
         }
     }

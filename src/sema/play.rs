@@ -75,8 +75,12 @@ pub(super) fn played(m: &ast::ModelRef, size: u64, typer: &mut Typer<'_>) -> Opt
             if let Listed::Values(v) = &found {
                 if let Some(k) = v.iter().find(|k| **k < 0.0 || **k >= size as f64) {
                     typer.error(
-                        Diagnostic::new(Code::E0402, e.span, format!("index {k} is out of range: the source has {size} neurons"))
-                            .help("give the source more neurons: `population S[n]: spike_source(…)`"),
+                        Diagnostic::new(
+                            Code::E0402,
+                            e.span,
+                            format!("index {k} is out of range: the source has {size} neurons"),
+                        )
+                        .help("give the source more neurons: `population S[n]: spike_source(…)`"),
                     );
                     return None;
                 }
@@ -84,9 +88,13 @@ pub(super) fn played(m: &ast::ModelRef, size: u64, typer: &mut Typer<'_>) -> Opt
                     && t.len() != v.len()
                 {
                     typer.error(
-                        Diagnostic::new(Code::E0405, e.span, format!("there are {} times, but {} neurons", t.len(), v.len()))
-                            .also(at.span, "the times")
-                            .help("give one neuron for each time"),
+                        Diagnostic::new(
+                            Code::E0405,
+                            e.span,
+                            format!("there are {} times, but {} neurons", t.len(), v.len()),
+                        )
+                        .also(at.span, "the times")
+                        .help("give one neuron for each time"),
                     );
                     return None;
                 }
