@@ -10,7 +10,16 @@ use snnc::runtime::Network;
 use snnc::script::machine::{Entity, Machine, RunKey, SliceMut, VarKey};
 
 /// The models that this version runs.
-const RUNNABLE: &[&str] = &["cuba", "coba", "diehl_cook", "diehl_cook_2015", "hodgkin_huxley"];
+const RUNNABLE: &[&str] = &[
+    "cuba",
+    "coba",
+    "diehl_cook",
+    "diehl_cook_2015",
+    "hodgkin_huxley",
+    "izhikevich",
+    "adex_patterns",
+    "fitzhugh_nagumo",
+];
 
 fn model_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(format!("{name}.snn"))

@@ -40,14 +40,36 @@ impl<'g> Emit<'g> {
         if self.memo.contains_key(&s) || self.graph.as_const(s).is_some() {
             return;
         }
-        let is_leaf = |n: &Node| matches!(n, Node::Var(..) | Node::Slot(_) | Node::Time | Node::Index(_));
+        let is_leaf = |n: &Node| {
+            matches!(
+                n,
+                Node::Var(..)
+                    | Node::Slot(_)
+                    | Node::Time
+                    | Node::Index(_)
+                    | Node::Noise(_)
+                    | Node::Draw(_)
+                    | Node::Other(..)
+                    | Node::Timed(..)
+            )
+        };
         if !self.graph.any(s, &|n| is_leaf(n) && !uniform(n)) {
             self.value(b, s, leaf);
             return;
         }
         match self.graph.node(s).clone() {
-            Node::Const(..) | Node::Var(..) | Node::Slot(_) | Node::Time | Node::Index(_) => {}
-            Node::Neg(a) | Node::Not(a) | Node::ToReal(a) | Node::Table(_, a) => self.hoist(b, a, uniform, leaf),
+            Node::Const(..)
+            | Node::Var(..)
+            | Node::Slot(_)
+            | Node::Time
+            | Node::Index(_)
+            | Node::Noise(_)
+            | Node::Draw(_)
+            | Node::Other(..)
+            | Node::Timed(..) => {}
+            Node::Neg(a) | Node::Not(a) | Node::ToReal(a) | Node::ToInt(a) | Node::Table(_, a) => {
+                self.hoist(b, a, uniform, leaf)
+            }
             Node::Bin(_, l, r) => {
                 self.hoist(b, l, uniform, leaf);
                 self.hoist(b, r, uniform, leaf);
@@ -83,7 +105,13 @@ impl<'g> Emit<'g> {
                 let v = leaf(b, n);
                 if kind == Kind::Int { b.cast(v, Scalar::I32) } else { v }
             }
-            ref n @ (Node::Slot(_) | Node::Time | Node::Index(_)) => leaf(b, n),
+            ref n @ (Node::Slot(_)
+            | Node::Time
+            | Node::Index(_)
+            | Node::Noise(_)
+            | Node::Draw(_)
+            | Node::Other(..)
+            | Node::Timed(..)) => leaf(b, n),
             Node::Neg(a) => {
                 let a = self.value(b, a, leaf);
                 b.un(UnOp::Neg, a)
@@ -95,6 +123,10 @@ impl<'g> Emit<'g> {
             Node::ToReal(a) => {
                 let a = self.value(b, a, leaf);
                 b.cast(a, self.float)
+            }
+            Node::ToInt(a) => {
+                let a = self.value(b, a, leaf);
+                b.cast(a, Scalar::I32)
             }
             Node::Select(c, x, y) => {
                 let c = self.value(b, c, leaf);

@@ -41,6 +41,32 @@ pub struct PopBufs {
     pub busy: Option<[BufId; 2]>,
     /// Events drawn beforehand: the run step of the first slot, the start of each slot, the neurons.
     pub events: Option<[BufId; 3]>,
+    /// Events other than spikes, in order of the file.
+    pub signals: Vec<SignalBufs>,
+    /// The neurons whose refractory period ended in this step, ascending, and how many.
+    pub released: Option<[BufId; 2]>,
+    /// By `every` block: the number of steps done before local step 0, modulo the period.
+    pub phases: Vec<BufId>,
+    /// By variable that follows something: 1, or 0 after a protocol has assigned it.
+    pub live: Vec<Option<BufId>>,
+    /// Random numbers drawn beforehand: the run step of the first row; the numbers, by row, number of the draw, and neuron (rows are
+    /// [`padded`] neurons).
+    pub draws: Option<[BufId; 2]>,
+    /// The tables of `timed`.
+    pub tables: Vec<BufId>,
+}
+
+/// The buffers of an event other than spikes.
+#[derive(Debug, Clone)]
+pub struct SignalBufs {
+    /// The neurons for which it happened in this step, ascending.
+    pub list: BufId,
+    /// How many.
+    pub count: BufId,
+    /// For crossings: 1 where `a < b` at the last step's end; an integer as wide as the floats.
+    pub below: Option<BufId>,
+    /// The events of the last steps, for delays.
+    pub history: Option<History>,
 }
 
 /// A ring of `depth` slots of `n` neuron numbers each.
@@ -144,14 +170,31 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
         let slots = p.update.as_ref().map_or(0, |u| u.derived.len());
         let derived = (0..slots).map(|k| new(format!("{name}@slot{k}"), float, n)).collect();
         let crosses = matches!(p.spiking, Some(Spiking::Crosses(..)));
-        let source = matches!(p.spiking, Some(Spiking::Rate(_)));
-        let depth = p.max_delay + 1;
-        let history = (p.max_delay > 0).then(|| History {
-            position: new(format!("{name}@ring.position"), Scalar::I32, 1),
-            counts: new(format!("{name}@ring.counts"), Scalar::I32, u64::from(depth)),
-            neurons: new(format!("{name}@ring.neurons"), Scalar::I32, u64::from(depth) * p.size),
-            depth,
-        });
+        let source = matches!(p.spiking, Some(Spiking::Rate(_) | Spiking::Listed));
+        let mut ring = |name: &str, delay: u32| {
+            let depth = delay + 1;
+            (delay > 0).then(|| History {
+                position: new(format!("{name}@ring.position"), Scalar::I32, 1),
+                counts: new(format!("{name}@ring.counts"), Scalar::I32, u64::from(depth)),
+                neurons: new(format!("{name}@ring.neurons"), Scalar::I32, u64::from(depth) * p.size),
+                depth,
+            })
+        };
+        let history = ring(name, p.max_delay);
+        let rings: Vec<Option<History>> =
+            p.events.iter().enumerate().map(|(k, e)| ring(&format!("{name}@event{k}"), e.max_delay)).collect();
+        let signals = p
+            .events
+            .iter()
+            .zip(rings)
+            .enumerate()
+            .map(|(k, (e, history))| SignalBufs {
+                list: new(format!("{name}@event{k}"), Scalar::I32, n),
+                count: new(format!("{name}@event{k}.n"), Scalar::I32, 1),
+                below: matches!(e.cond, Spiking::Crosses(..)).then(|| new(format!("{name}@event{k}.below"), int, n)),
+                history,
+            })
+            .collect();
         pops.push(PopBufs {
             vars,
             slow,
@@ -189,6 +232,32 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
                     new(format!("{name}@events.neuron"), Scalar::I32, 1),
                 ]
             }),
+            signals,
+            released: p.release.is_some().then(|| {
+                [new(format!("{name}@released"), Scalar::I32, n), new(format!("{name}@released.n"), Scalar::I32, 1)]
+            }),
+            phases: (0..p.every.len()).map(|k| new(format!("{name}@every{k}.phase"), Scalar::I32, 1)).collect(),
+            live: neuron
+                .vars
+                .iter()
+                .enumerate()
+                .map(|(k, v)| {
+                    let follows = p.live.iter().any(|(w, _)| w.index() == k);
+                    follows.then(|| new(format!("{name}.{}@live", v.name), Scalar::I32, 1))
+                })
+                .collect(),
+            draws: (!p.draws.is_empty()).then(|| {
+                [
+                    new(format!("{name}@draws.base"), Scalar::I32, 1),
+                    new(format!("{name}@draws"), float, n * p.draws.len() as u64),
+                ]
+            }),
+            tables: p
+                .tables
+                .iter()
+                .enumerate()
+                .map(|(k, t)| new(format!("{name}@table{k}"), float, t.len() as u64))
+                .collect(),
         });
     }
     let mut projs = Vec::new();

@@ -5,6 +5,7 @@ mod expr;
 pub mod layout;
 mod population;
 mod projection;
+mod stimulate;
 
 pub use layout::Layout;
 
@@ -53,6 +54,12 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
             population::advance_slow(b, &s, p);
         }
         for p in 0..plan.populations.len() {
+            stimulate::follow(b, &s, p);
+        }
+        for p in 0..plan.populations.len() {
+            stimulate::every(b, &s, p);
+        }
+        for p in 0..plan.populations.len() {
             population::integrate(b, &s, p);
         }
         for p in 0..plan.populations.len() {
@@ -94,11 +101,19 @@ fn time(b: &mut FuncBuilder, plan: &Plan, layout: &Layout, step: Val) -> Val {
     b.cast(t, layout.float)
 }
 
-/// The spikes of a population that arrive after `delay` steps: a list and a range of it.
-fn arriving(b: &mut FuncBuilder, s: &Step<'_>, pop: usize, delay: u32, since: Option<BufId>) -> (BufId, Val, Val) {
+/// The spikes of a population (or its other events of a number) that arrive after `delay` steps: a list and a range of it.
+fn arriving(
+    b: &mut FuncBuilder,
+    s: &Step<'_>,
+    (pop, event): (usize, Option<u32>),
+    delay: u32,
+    since: Option<BufId>,
+) -> (BufId, Val, Val) {
     let bufs = &s.layout.pops[pop];
+    let signal = event.and_then(|e| bufs.signals.get(e as usize));
     let zero = b.int(0);
-    if let (Some(h), true) = (bufs.history, delay > 0) {
+    let history = if event.is_some() { signal.and_then(|e| e.history) } else { bufs.history };
+    if let (Some(h), true) = (history, delay > 0) {
         let position = b.load(h.position, zero);
         let d = b.int(delay as i32);
         let slot = b.sub(position, d);
@@ -118,6 +133,10 @@ fn arriving(b: &mut FuncBuilder, s: &Step<'_>, pop: usize, delay: u32, since: Op
         let lo = b.bin(BinOp::Mul, slot, size);
         let hi = b.add(lo, n);
         return (h.neurons, lo, hi);
+    }
+    if let Some(signal) = signal {
+        let n = b.load(signal.count, zero);
+        return (signal.list, zero, n);
     }
     if let Some([base, start, neurons]) = bufs.events {
         let base = b.load(base, zero);

@@ -1,11 +1,12 @@
 //! One population in one step: slow states, integration and detection, reactions.
 
 use super::expr::Emit;
+use super::stimulate::{self, Outer};
 use super::{Step, arriving};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{BinOp, BufId, CmpOp, PAD, Scalar, UnOp, Val};
-use crate::methods::sym::{Node, Sym};
+use crate::methods::sym::{Kind, Node, Sym};
 use crate::sched::population::Slow;
 use crate::sched::{PopPlan, Spiking};
 
@@ -53,7 +54,7 @@ pub(super) fn advance_slow(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
 }
 
 /// `e^(a*dt*gap)` in 64 bits.
-fn decay(b: &mut FuncBuilder, s: &Step<'_>, w: &Slow, gap: Val) -> Val {
+pub(super) fn decay(b: &mut FuncBuilder, s: &Step<'_>, w: &Slow, gap: Val) -> Val {
     let rate = b.float(Scalar::F64, w.a * s.plan.dt);
     let gap = b.cast(gap, Scalar::F64);
     let z = b.mul(rate, gap);
@@ -61,7 +62,7 @@ fn decay(b: &mut FuncBuilder, s: &Step<'_>, w: &Slow, gap: Val) -> Val {
 }
 
 /// The state after its deviation from the rest value has shrunk by `factor`.
-fn relax(b: &mut FuncBuilder, w: &Slow, x: Val, factor: Val) -> Val {
+pub(super) fn relax(b: &mut FuncBuilder, w: &Slow, x: Val, factor: Val) -> Val {
     if w.b == 0.0 {
         return b.mul(x, factor);
     }
@@ -75,22 +76,36 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
     let zero = b.int(0);
-    let detects = matches!(plan.spiking, Some(Spiking::Level(_) | Spiking::Crosses(..)));
+    let detects = matches!(plan.spiking, Some(Spiking::Level(_) | Spiking::Crosses(..) | Spiking::Hazard(_)))
+        || !plan.events.is_empty();
+    for signal in &bufs.signals {
+        b.store(signal.count, zero, zero);
+    }
+    if let Some([_, count]) = bufs.released {
+        b.store(count, zero, zero);
+    }
     if bufs.events.is_none() {
         b.store(bufs.spike_count, zero, zero);
     }
     if plan.update.is_none() && !detects && bufs.refractory.is_none() {
         return;
     }
-    let shared = advance_shared(b, s, p);
+    let around = Around { outer: stimulate::outer(b, s, p), shared: advance_shared(b, s, p) };
     if let (Some(rest), true) = (bufs.rest, plan.rests) {
-        resting(b, s, p, rest, &shared);
+        resting(b, s, p, rest, &around);
     } else if let (Some(busy), true) = (bufs.busy, plan.calms) {
-        calming(b, s, p, busy, &shared);
+        calming(b, s, p, busy, &around);
     } else {
         let n = b.int(plan.size as i32);
-        b.vector_loop(zero, n, |b, i| one(b, s, p, i, &shared, Mode::General { mark: None }));
+        b.vector_loop(zero, n, |b, i| one(b, s, p, i, &around, Mode::General { mark: None }));
     }
+}
+
+/// What is the same for all neurons of a step.
+struct Around {
+    /// Values that are computed once a step.
+    outer: Outer,
+    shared: Vec<Shared>,
 }
 
 /// A shared state in this step: its value at the start and at the end.
@@ -133,7 +148,7 @@ fn decayed(b: &mut FuncBuilder, s: &Step<'_>, plan: &PopPlan, var: VarId, old: V
 }
 
 /// Blocks in which nothing moves are left out; every 32 steps those are found.
-fn resting(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [rest, moved]: [BufId; 2], shared: &[Shared]) {
+fn resting(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [rest, moved]: [BufId; 2], around: &Around) {
     let plan = &s.plan.populations[p];
     let zero = b.int(0);
     let n = b.int(plan.size as i32);
@@ -153,7 +168,7 @@ fn resting(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [rest, moved]: [BufId; 2
                 looks,
                 |b| {
                     let mark = Some((moved, Keeps::Moving));
-                    b.vector_loop(from, to, |b, i| one(b, s, p, i, shared, Mode::General { mark }));
+                    b.vector_loop(from, to, |b, i| one(b, s, p, i, around, Mode::General { mark }));
                     let still = unmarked(b, from, to, moved);
                     let one = b.int(1);
                     let flag = b.select(still, one, zero);
@@ -161,7 +176,7 @@ fn resting(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [rest, moved]: [BufId; 2
                     Vec::new()
                 },
                 |b| {
-                    b.vector_loop(from, to, |b, i| one(b, s, p, i, shared, Mode::General { mark: None }));
+                    b.vector_loop(from, to, |b, i| one(b, s, p, i, around, Mode::General { mark: None }));
                     Vec::new()
                 },
             );
@@ -170,7 +185,7 @@ fn resting(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [rest, moved]: [BufId; 2
 }
 
 /// Blocks without a refractory or deviating neuron take simpler code; every 32 steps those are found.
-fn calming(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [busy, marks]: [BufId; 2], shared: &[Shared]) {
+fn calming(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [busy, marks]: [BufId; 2], around: &Around) {
     let plan = &s.plan.populations[p];
     let zero = b.int(0);
     let mark = Some((marks, Keeps::Deviating));
@@ -184,7 +199,7 @@ fn calming(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [busy, marks]: [BufId; 2
         let each = |b: &mut FuncBuilder, mode: Mode| {
             b.vector_loop(zero, width, |b, k| {
                 let i = b.add(from, k);
-                one(b, s, p, i, shared, mode);
+                one(b, s, p, i, around, mode);
             });
             Vec::new()
         };
@@ -194,7 +209,7 @@ fn calming(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [busy, marks]: [BufId; 2
     if !plan.size.is_multiple_of(PAD) {
         // The last block is not full.
         let from = b.int((whole * PAD) as i32);
-        b.vector_loop(from, n, |b, i| one(b, s, p, i, shared, Mode::General { mark: None }));
+        b.vector_loop(from, n, |b, i| one(b, s, p, i, around, Mode::General { mark: None }));
     }
     let mask = b.int(31);
     let phase = b.bin(BinOp::And, s.run_step, mask);
@@ -265,14 +280,17 @@ enum Mode {
 }
 
 /// Integrates neuron `i` and lists it if it spikes.
-fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, shared: &[Shared], mode: Mode) {
+fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, around: &Around, mode: Mode) {
+    let Around { outer, shared } = around;
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
     let zero = b.int(0);
     let calm = mode == Mode::Calm;
     let mut old = Emit::new(&plan.graph, s.float);
     let mut now = Emit::new(&plan.graph, s.float);
-    let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, i, s.times.0);
+    outer.seed(&mut old, false);
+    outer.seed(&mut now, true);
+    let mut load = |b: &mut FuncBuilder, node: &Node| outer.leaf(b, s, p, node, i, s.times.0);
     // Shared states: the shared value, and what this neuron's deviates by.
     let mut deviations = Vec::new();
     for x in shared {
@@ -341,6 +359,12 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, shared: &[Shared], m
         let less = b.sub(left, one);
         let left = b.select(busy, less, left);
         b.store(buf, i, left);
+        if let Some([list, count]) = bufs.released {
+            let none = b.cast(zero, s.int);
+            let ends = b.cmp(CmpOp::Eq, left, none);
+            let ends = b.bin(BinOp::And, busy, ends);
+            b.append(ends, list, count, i);
+        }
     }
     if let Mode::General { mark: Some((mark, keeps)) } = mode {
         // Bit for bit: a NaN always moves.
@@ -376,15 +400,15 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, shared: &[Shared], m
             now.set(sym, x);
         }
     }
-    let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, i, s.times.1);
-    let fires = match &plan.spiking {
-        Some(Spiking::Level(cond)) => Some(now.value(b, *cond, &mut load)),
-        Some(Spiking::Crosses(x, y)) => {
+    let mut load = |b: &mut FuncBuilder, node: &Node| outer.leaf(b, s, p, node, i, s.times.1);
+    let mut holds = |b: &mut FuncBuilder, cond: &Spiking, below: Option<BufId>| match cond {
+        Spiking::Level(cond) | Spiking::Hazard(cond) => Some(now.value(b, *cond, &mut load)),
+        Spiking::Crosses(x, y) => {
             let x = now.value(b, *x, &mut load);
             let y = now.value(b, *y, &mut load);
             let above = b.cmp(CmpOp::Ge, x, y);
             let under = b.cmp(CmpOp::Lt, x, y);
-            bufs.below.map(|below| {
+            below.map(|below| {
                 let was = b.load(below, i);
                 let none = b.cast(zero, s.int);
                 let was = b.cmp(CmpOp::Ne, was, none);
@@ -395,8 +419,14 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, shared: &[Shared], m
                 b.bin(BinOp::And, above, was)
             })
         }
-        Some(Spiking::Rate(_)) | None => None,
+        Spiking::Rate(_) | Spiking::Listed => None,
     };
+    for (event, signal) in plan.events.iter().zip(&bufs.signals) {
+        if let Some(happens) = holds(b, &event.cond, signal.below) {
+            b.append(happens, signal.list, signal.count, i);
+        }
+    }
+    let fires = plan.spiking.as_ref().and_then(|cond| holds(b, cond, bufs.below));
     if let Some(mut fires) = fires {
         if let Some((_, _, busy)) = busy {
             let free = b.un(UnOp::Not, busy);
@@ -407,45 +437,81 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, shared: &[Shared], m
 }
 
 /// The symbol of a state in the plan's graph, if an expression mentions it.
-fn own(plan: &PopPlan, v: VarId) -> Option<Sym> {
+pub(super) fn own(plan: &PopPlan, v: VarId) -> Option<Sym> {
     plan.graph.find(&Node::Var(Side::Own, v, crate::methods::sym::Kind::Real))
 }
 
 /// The value of a variable, slot or index of neuron `i`.
 pub(super) fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, node: &Node, i: Val, time: Val) -> Val {
-    let bufs = &s.layout.pops[p];
     match node {
-        Node::Var(_, v, _) => match bufs.vars[v.index()] {
-            Some(buf) => {
-                let x = b.load(buf, i);
-                match bufs.shared[v.index()] {
-                    None => x,
-                    Some(shared) => {
-                        let zero = b.int(0);
-                        let all = b.load(shared, zero);
-                        b.add(all, x)
-                    }
-                }
-            }
-            None => match s.plan.populations[p].storage[v.index()] {
-                crate::sched::Storage::Constant(x) => b.float(s.float, x),
-                crate::sched::Storage::Array => b.float(s.float, f64::NAN),
-            },
-        },
-        Node::Slot(k) => b.load(bufs.derived[*k as usize], i),
+        Node::Var(_, v, _) => variable(b, s, p, *v, i),
+        Node::Slot(k) => b.load(s.layout.pops[p].derived[*k as usize], i),
         Node::Index(_) => i,
+        Node::Other(pop, v) => {
+            let single = s.plan.populations[pop.index()].size == 1;
+            let at = if single { b.int(0) } else { i };
+            variable(b, s, pop.index(), *v, at)
+        }
         _ => time,
     }
 }
 
-/// Counts and logs the spikes of this step, runs `on spike`, starts refractoriness, and keeps the list for delays.
+/// The value of a variable of neuron `i`, however it is stored.
+fn variable(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, i: Val) -> Val {
+    let bufs = &s.layout.pops[p];
+    let Some(buf) = bufs.vars[v.index()] else {
+        return match s.plan.populations[p].storage[v.index()] {
+            crate::sched::Storage::Constant(x) => b.float(s.float, x),
+            crate::sched::Storage::Array => b.float(s.float, f64::NAN),
+        };
+    };
+    let x = b.load(buf, i);
+    match bufs.shared[v.index()] {
+        None => x,
+        Some(shared) => {
+            let zero = b.int(0);
+            let all = b.load(shared, zero);
+            b.add(all, x)
+        }
+    }
+}
+
+/// Reacts to what was detected: spikes, then other events in order of the file, then the ends of refractory periods.
 pub(super) fn react(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
+    let plan = &s.plan.populations[p];
+    let bufs = &s.layout.pops[p];
+    let outer = &stimulate::outer(b, s, p);
+    spikes(b, s, p, outer);
+    for (k, (event, signal)) in plan.events.iter().zip(&bufs.signals).enumerate() {
+        let (list, lo, hi) = arriving(b, s, (p, Some(k as u32)), 0, None);
+        b.for_loop(lo, hi, |b, at| {
+            let j = b.load(list, at);
+            let new = stimulate::values(b, s, p, j, &event.on, outer, true);
+            stimulate::store(b, s, p, j, &new, s.done, true);
+        });
+        if let Some(h) = signal.history {
+            remember(b, h, plan.size, list, lo, hi);
+        }
+    }
+    if let (Some([list, count]), Some(release)) = (bufs.released, &plan.release) {
+        let zero = b.int(0);
+        let n = b.load(count, zero);
+        b.for_loop(zero, n, |b, at| {
+            let j = b.load(list, at);
+            let new = stimulate::values(b, s, p, j, release, outer, true);
+            stimulate::store(b, s, p, j, &new, s.done, false);
+        });
+    }
+}
+
+/// Counts and logs the spikes of this step, runs `on spike`, starts refractoriness, and keeps the list for delays.
+fn spikes(b: &mut FuncBuilder, s: &Step<'_>, p: usize, outer: &Outer) {
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
     if plan.spiking.is_none() {
         return;
     }
-    let (list, lo, hi) = arriving(b, s, p, 0, None);
+    let (list, lo, hi) = arriving(b, s, (p, None), 0, None);
     let zero = b.int(0);
     let one = b.int(1);
     b.for_loop(lo, hi, |b, k| {
@@ -458,7 +524,7 @@ pub(super) fn react(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             let at = b.add(s.run_step, one);
             b.store(bufs.first, j, at);
         });
-        on_spike(b, s, p, j);
+        on_spike(b, s, p, j, outer);
         wake(b, s, p, j);
         stir(b, s, p, j);
     });
@@ -476,81 +542,48 @@ pub(super) fn react(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         b.store(count, zero, end[0]);
     });
     if let Some(h) = bufs.history {
-        let position = b.load(h.position, zero);
-        let next = b.add(position, one);
-        let depth = b.int(h.depth as i32);
-        let slot = b.bin(BinOp::Mod, next, depth);
-        b.store(h.position, zero, slot);
-        let n = b.sub(hi, lo);
-        b.store(h.counts, slot, n);
-        let size = b.int(plan.size as i32);
-        let base = b.mul(slot, size);
-        let base = b.sub(base, lo);
-        b.for_loop(lo, hi, |b, k| {
-            let j = b.load(list, k);
-            let to = b.add(base, k);
-            b.store(h.neurons, to, j);
-        });
+        remember(b, h, plan.size, list, lo, hi);
     }
 }
 
+/// Keeps the events of this step for delays.
+fn remember(b: &mut FuncBuilder, h: super::layout::History, size: u64, list: BufId, lo: Val, hi: Val) {
+    let (zero, one) = (b.int(0), b.int(1));
+    let position = b.load(h.position, zero);
+    let next = b.add(position, one);
+    let depth = b.int(h.depth as i32);
+    let slot = b.bin(BinOp::Mod, next, depth);
+    b.store(h.position, zero, slot);
+    let n = b.sub(hi, lo);
+    b.store(h.counts, slot, n);
+    let size = b.int(size as i32);
+    let base = b.mul(slot, size);
+    let base = b.sub(base, lo);
+    b.for_loop(lo, hi, |b, k| {
+        let j = b.load(list, k);
+        let to = b.add(base, k);
+        b.store(h.neurons, to, j);
+    });
+}
+
 /// `on spike` of neuron `j`, then its refractory timer.
-fn on_spike(b: &mut FuncBuilder, s: &Step<'_>, p: usize, j: Val) {
+fn on_spike(b: &mut FuncBuilder, s: &Step<'_>, p: usize, j: Val, outer: &Outer) {
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
-    let mut emit = Emit::new(&plan.graph, s.float);
-    let mut load = |b: &mut FuncBuilder, node: &Node| leaf(b, s, p, node, j, s.times.1);
-    // Slow states are brought up to date in 64 bits first; what reads them sees the working copy of that value.
-    let mut wide = Emit::new(&plan.graph, Scalar::F64);
-    for w in plan.slow.iter().filter(|w| !w.frozen) {
-        if !plan.on_spike.assigns.iter().any(|(v, _)| *v == w.var) {
-            continue;
-        }
-        if let (Some((master, last)), Some(sym)) = (bufs.slow[w.var.index()], own(plan, w.var)) {
-            let since = b.load(last, j);
-            let gap = b.sub(s.done, since);
-            let factor = decay(b, s, w, gap);
-            let x = b.load(master, j);
-            let x = relax(b, w, x, factor);
-            wide.set(sym, x);
-            let x = b.cast(x, s.float);
-            emit.set(sym, x);
-        }
-    }
-    let mut new = Vec::new();
-    for (v, value) in &plan.on_spike.assigns {
-        let slow = plan.slow.iter().any(|w| w.var == *v);
-        let x = if slow {
-            let mut load = |b: &mut FuncBuilder, node: &Node| {
-                let x = load(b, node);
-                b.cast(x, Scalar::F64)
-            };
-            wide.value(b, *value, &mut load)
-        } else {
-            emit.value(b, *value, &mut load)
-        };
-        new.push((*v, x, slow));
-    }
-    for (v, x, slow) in &new {
-        if let (true, Some((master, last))) = (*slow, bufs.slow[v.index()]) {
-            b.store(master, j, *x);
-            b.store(last, j, s.done);
-        }
-        if let Some(buf) = bufs.vars[v.index()] {
-            let x = b.cast(*x, s.float);
-            b.store(buf, j, x);
-        }
-    }
+    let new = stimulate::values(b, s, p, j, &plan.on_spike, outer, true);
+    stimulate::store(b, s, p, j, &new, s.done, false);
     if let (Some(period), Some(buf)) = (plan.refractory, bufs.refractory) {
         // Evaluated after `on spike`: from the new values.
         let mut after = Emit::new(&plan.graph, s.float);
+        outer.seed(&mut after, true);
         for (v, x, _) in &new {
-            if let Some(sym) = own(plan, *v) {
-                let x = b.cast(*x, s.float);
+            for (sym, kind) in stimulate::symbols(&plan.graph, *v) {
+                let to = if kind == Kind::Int { Scalar::I32 } else { s.float };
+                let x = b.cast(*x, to);
                 after.set(sym, x);
             }
         }
-        let k = after.value(b, period, &mut load);
+        let k = after.value(b, period, &mut |b, node| outer.leaf(b, s, p, node, j, s.times.1));
         let k = b.cast(k, s.int);
         b.store(buf, j, k);
     }

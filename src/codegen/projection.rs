@@ -28,7 +28,7 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         return;
     }
     let pre = pre_pop(s, p);
-    let (list, lo, hi) = arriving(b, s, pre, plan.delay, bufs.since);
+    let (list, lo, hi) = arriving(b, s, (pre, plan.event), plan.delay, bufs.since);
     if let Wiring::Uniform(u) = plan.wiring {
         uniform(b, s, p, u, list, lo, hi);
         return;
@@ -107,7 +107,7 @@ pub(super) fn on_post(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     if s.plan.populations[post].spiking.is_none() {
         return;
     }
-    let (list, lo, hi) = arriving(b, s, post, 0, None);
+    let (list, lo, hi) = arriving(b, s, (post, None), 0, None);
     let some = b.cmp(CmpOp::Lt, lo, hi);
     b.if_then(some, |b| {
         let skip = h.synapse.iter().find_map(|(.., z)| *z);

@@ -72,6 +72,7 @@ codes! {
     E0306 Error "the method cannot solve this model";
     E0307 Error "a wrong refractory clause";
     E0308 Error "a wrong or missing spike clause";
+    E0309 Error "white noise where it has no meaning";
     E0401 Error "a wrong projection target or source";
     E0402 Error "sizes that do not fit, or an index out of range";
     E0403 Error "a wrong delay";

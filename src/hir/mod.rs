@@ -228,15 +228,47 @@ pub struct NeuronModel {
     pub lets: Vec<LetDecl>,
     /// Its equations.
     pub odes: Vec<Ode>,
+    /// Its noise sources: `xi`, `xi_name`, in order of their first use.
+    pub noises: Vec<String>,
     /// What makes it spike.
     pub spike: Option<SpikeClause>,
     /// `on spike { … }`
     pub on_spike: Vec<Stmt>,
+    /// Its other events, in order of the file.
+    pub events: Vec<Event>,
+    /// `on release { … }`, when a refractory period ends.
+    pub on_release: Vec<Stmt>,
+    /// `every T { … }`, in order of the file.
+    pub every: Vec<Every>,
     /// `refractory T hold v`
     pub refractory: Option<Refractory>,
     /// `method …`
     pub method: Option<MethodRef>,
     /// Where it is declared.
+    pub span: Span,
+}
+
+/// `event e when …` with its `on e { … }`
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The name.
+    pub name: String,
+    /// When it happens: a level or a crossing.
+    pub cond: SpikeCond,
+    /// What it does.
+    pub on: Vec<Stmt>,
+    /// The declaration.
+    pub span: Span,
+}
+
+/// `every T { … }`
+#[derive(Debug, Clone)]
+pub struct Every {
+    /// The period in ms; the same for all neurons of a population.
+    pub period: Expr,
+    /// What it does, at times that are multiples of the period. Its draws are made anew each time.
+    pub body: Vec<Stmt>,
+    /// Where.
     pub span: Span,
 }
 
@@ -256,7 +288,7 @@ pub enum SpikeCond {
     Level(Expr),
     /// An upward crossing: `a >= b` now and `a < b` at the previous step's end.
     Crosses(Expr, Expr),
-    /// A rate in 1/ms. Its expression uses inputs, parameters and constants only (constant during a `run`).
+    /// A rate in 1/ms.
     Rate(Expr),
 }
 
@@ -399,6 +431,12 @@ pub enum ExprKind {
     Let(LetId),
     /// A `let` of the same handler.
     Local(LocalId),
+    /// White noise of unit s^-1/2 (here ms^-1/2), by its number in the model; in right sides only.
+    Noise(u32),
+    /// A variable of another population of the same size (or of one element), at the step's start; in arguments of populations.
+    Other(PopId, VarId),
+    /// `timed(list, step)`: entry floor(t/step) of the list, the last one after its end. The step is in ms.
+    Timed(Arc<[f64]>, f64),
     /// The time in ms.
     Time,
     /// The time step in ms.
@@ -417,7 +455,8 @@ pub enum ExprKind {
     If(Box<Expr>, Box<Expr>, Box<Expr>),
     /// A built-in function.
     Call(Builtin, Vec<Expr>),
-    /// A draw from a distribution (initial values, arguments): one per element. `site` numbers the draws of one initial value, in order of writing.
+    /// A draw from a distribution (initial values, arguments, `every`): one per element. `site` numbers the draws of one initial value
+    /// or block, in order of writing.
     Draw {
         /// The distribution.
         dist: Dist,
@@ -425,6 +464,8 @@ pub enum ExprKind {
         args: Vec<Expr>,
         /// Which draw of this initial value.
         site: u32,
+        /// Drawn again until it lies between two values: the last two of `args`.
+        truncated: bool,
     },
     /// A constant table indexed by an int expression (out of range is a run-time fault).
     Table(Arc<[f64]>, Box<Expr>),
@@ -481,11 +522,39 @@ pub struct Population {
     pub indexed: bool,
     /// Values given for the model's variables.
     pub args: Vec<(VarId, Expr)>,
+    /// The spikes of a `spike_source`.
+    pub play: Option<Play>,
     /// Where it is declared.
     pub span: Span,
 }
 
+/// Spikes given as lists.
+#[derive(Debug, Clone)]
+pub struct Play {
+    /// Their times in ms.
+    pub times: Listed,
+    /// The neuron of each; `None`: each time is one of all neurons.
+    pub ids: Option<Listed>,
+    /// The use of the source.
+    pub span: Span,
+}
+
+/// Numbers from the program or from a file.
+#[derive(Debug, Clone)]
+pub enum Listed {
+    /// Written in the program.
+    Values(Vec<f64>),
+    /// An expression of one `array(…)`, entry by entry.
+    File(Expr),
+}
+
 impl Population {
+    /// The value given for a variable, or its default.
+    #[must_use]
+    pub fn given<'a>(&'a self, vars: &'a [VarDecl], v: VarId) -> Option<&'a Expr> {
+        self.args.iter().find(|(w, _)| *w == v).map(|(_, e)| e).or(vars.get(v.index())?.init.as_ref())
+    }
+
     /// Number of neurons.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -524,6 +593,8 @@ pub struct Projection {
     pub named: bool,
     /// Presynaptic neurons.
     pub pre: View,
+    /// The event of the presynaptic neurons, by its number in their model; `None`: their spikes.
+    pub event: Option<u32>,
     /// Postsynaptic neurons.
     pub post: View,
     /// The variable of the post model that `deliver` adds to; `None` for a synapse that delivers nothing.
@@ -614,4 +685,131 @@ pub enum ReadoutKind {
         /// The ridge penalty.
         ridge: f64,
     },
+}
+
+impl Expr {
+    /// Calls `f` with each operand.
+    pub fn each_part<'a>(&'a self, f: &mut dyn FnMut(&'a Expr)) {
+        match &self.kind {
+            ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => f(a),
+            ExprKind::Binary(_, a, b) => {
+                f(a);
+                f(b);
+            }
+            ExprKind::If(a, b, c) => {
+                f(a);
+                f(b);
+                f(c);
+            }
+            ExprKind::Call(_, args) | ExprKind::Draw { args, .. } => args.iter().for_each(f),
+            ExprKind::Const(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Var(..)
+            | ExprKind::Let(_)
+            | ExprKind::Local(_)
+            | ExprKind::Noise(_)
+            | ExprKind::Other(..)
+            | ExprKind::Timed(..)
+            | ExprKind::Time
+            | ExprKind::Dt
+            | ExprKind::Index(_)
+            | ExprKind::Size(_)
+            | ExprKind::FileArray { .. }
+            | ExprKind::EdgeColumn(_) => {}
+        }
+    }
+
+    /// Whether the expression, with the `let`s it names, has a part that satisfies `pred`.
+    #[must_use]
+    pub fn any(&self, lets: &[LetDecl], pred: &dyn Fn(&Expr) -> bool) -> bool {
+        if pred(self) {
+            return true;
+        }
+        if let ExprKind::Let(id) = &self.kind {
+            return lets.get(id.index()).is_some_and(|l| l.value.any(lets, pred));
+        }
+        let mut found = false;
+        self.each_part(&mut |e| found |= e.any(lets, pred));
+        found
+    }
+}
+
+fn each(e: &Expr, f: &mut dyn FnMut(&Expr)) {
+    f(e);
+    e.each_part(&mut |p| each(p, f));
+}
+
+/// Calls `f` with every expression of a block and all their parts.
+pub fn each_of_block(stmts: &[Stmt], f: &mut dyn FnMut(&Expr)) {
+    for s in stmts {
+        match &s.kind {
+            StmtKind::Assign { value, .. } | StmtKind::Local { value, .. } | StmtKind::Deliver { value, .. } => {
+                each(value, f);
+            }
+            StmtKind::If { cond, then, els } => {
+                each(cond, f);
+                each_of_block(then, f);
+                each_of_block(els, f);
+            }
+        }
+    }
+}
+
+impl NeuronModel {
+    /// Calls `f` with every expression of the model and all their parts.
+    pub fn each_expr(&self, f: &mut dyn FnMut(&Expr)) {
+        for v in &self.vars {
+            v.init.iter().chain(v.bounds.iter().flat_map(|(lo, hi)| [lo, hi])).for_each(|e| each(e, f));
+        }
+        self.lets.iter().for_each(|l| each(&l.value, f));
+        self.odes.iter().for_each(|o| each(&o.rhs, f));
+        for cond in self.spike.iter().map(|s| &s.cond).chain(self.events.iter().map(|e| &e.cond)) {
+            match cond {
+                SpikeCond::Level(e) | SpikeCond::Rate(e) => each(e, f),
+                SpikeCond::Crosses(a, b) => {
+                    each(a, f);
+                    each(b, f);
+                }
+            }
+        }
+        each_of_block(&self.on_spike, f);
+        self.events.iter().for_each(|e| each_of_block(&e.on, f));
+        each_of_block(&self.on_release, f);
+        for e in &self.every {
+            each(&e.period, f);
+            each_of_block(&e.body, f);
+        }
+        self.refractory.iter().for_each(|r| each(&r.duration, f));
+    }
+}
+
+impl Model {
+    /// The parameters and inputs of a population whose values follow the time, states or other populations: computed anew at the
+    /// start of every step. By variable.
+    #[must_use]
+    pub fn live(&self, pop: PopId) -> Vec<bool> {
+        let Some(population) = self.populations.get(pop.index()) else { return Vec::new() };
+        let Some(neuron) = self.neurons.get(population.model.index()) else { return Vec::new() };
+        let mut live = vec![false; neuron.vars.len()];
+        loop {
+            let before = live.clone();
+            for (k, var) in neuron.vars.iter().enumerate() {
+                if live[k] || !matches!(var.role, Role::Param | Role::Input) {
+                    continue;
+                }
+                let Some(e) = population.given(&neuron.vars, VarId(k as u32)) else { continue };
+                live[k] = e.any(&neuron.lets, &|e| match &e.kind {
+                    ExprKind::Time | ExprKind::Timed(..) | ExprKind::Other(..) => true,
+                    ExprKind::Var(Side::Own, v) => {
+                        let role = neuron.vars.get(v.index()).map(|d| d.role);
+                        before.get(v.index()) == Some(&true) || matches!(role, Some(Role::State | Role::Learned))
+                    }
+                    _ => false,
+                });
+            }
+            if live == before {
+                return live;
+            }
+        }
+    }
 }

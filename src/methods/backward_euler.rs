@@ -3,22 +3,18 @@
 //! x_new = (x + dt*b)/(1 - dt*a). One division, no exponential, stable for any conductance.
 
 use super::sym::{Graph, Sym};
-use super::{Derived, Method, NotApplicable, OdeSystem, constant_in_step};
+use super::{Extra, Method, NoiseUse, NotApplicable, OdeSystem, constant_in_step};
 
 /// The registry's entry.
 pub const METHOD: Method = Method {
     name: "backward_euler",
     order: Some(1),
     about: "each equation solved implicitly with the others at their old values",
+    noise: NoiseUse::None,
     step,
 };
 
-fn step(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    frozen: &[bool],
-    _derived: &mut Vec<Derived>,
-) -> Result<Vec<Sym>, NotApplicable> {
+fn step(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], _extra: &mut Extra) -> Result<Vec<Sym>, NotApplicable> {
     let mut new = Vec::new();
     for (k, keeps) in frozen.iter().enumerate() {
         let x = graph.own(system.vars[k]);

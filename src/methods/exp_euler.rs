@@ -3,7 +3,7 @@
 //! v += f(v)*dt*exprel(J*dt) with J = df/dv. First order in general, unconditionally stable for decays.
 
 use super::sym::{Graph, Sym};
-use super::{Derived, Method, NotApplicable, OdeSystem};
+use super::{Extra, Method, NoiseUse, NotApplicable, OdeSystem};
 use crate::builtins::Builtin;
 
 /// The registry's entry.
@@ -11,15 +11,11 @@ pub const METHOD: Method = Method {
     name: "exp_euler",
     order: Some(1),
     about: "each equation solved exactly with coefficients from the step's start",
+    noise: NoiseUse::None,
     step,
 };
 
-fn step(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    frozen: &[bool],
-    _derived: &mut Vec<Derived>,
-) -> Result<Vec<Sym>, NotApplicable> {
+fn step(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], _extra: &mut Extra) -> Result<Vec<Sym>, NotApplicable> {
     (0..system.vars.len())
         .map(|k| {
             let x = graph.own(system.vars[k]);

@@ -70,6 +70,63 @@ pub fn propagator(a: &Matrix, dt: f64) -> (Matrix, Matrix) {
     (p, q)
 }
 
+/// The lower triangular factor L of the covariance L L^T of ∫₀^dt e^(A s) b dW(s): a Taylor series of the covariance over a fraction of
+/// the step, doubled by C(2h) = C(h) + P(h) C(h) P(h)^T, then Cholesky. Only sums of like signs matter, so that a step much longer than
+/// the time constants loses nothing; a singular covariance gives columns of zeros.
+#[must_use]
+pub fn noise_factor(a: &Matrix, b: &[f64], dt: f64) -> Matrix {
+    let n = a.len();
+    let norm = a.iter().map(|row| row.iter().map(|x| x.abs()).sum::<f64>()).fold(0.0, f64::max);
+    let mut doublings = 0;
+    let mut h = dt;
+    while norm * h > 0.125 && doublings < 1000 {
+        h *= 0.5;
+        doublings += 1;
+    }
+    // C(h) = sum over k of h^(k+1)/(k+1)! M_k with M_0 = b b^T and M_(k+1) = A M_k + M_k A^T.
+    let mut term: Matrix = b.iter().map(|x| b.iter().map(|y| x * y * h).collect()).collect();
+    let mut c = term.clone();
+    for k in 2..=20 {
+        let left = multiply(a, &term);
+        term = (0..n).map(|i| (0..n).map(|j| (left[i][j] + left[j][i]) * h / f64::from(k)).collect()).collect();
+        for i in 0..n {
+            for j in 0..n {
+                c[i][j] += term[i][j];
+            }
+        }
+    }
+    let scaled: Matrix = a.iter().map(|row| row.iter().map(|x| x * h).collect()).collect();
+    let mut p = expm(&scaled);
+    for _ in 0..doublings {
+        let pc = multiply(&p, &c);
+        for i in 0..n {
+            for j in 0..n {
+                c[i][j] += (0..n).map(|k| pc[i][k] * p[j][k]).sum::<f64>();
+            }
+        }
+        p = multiply(&p, &p);
+    }
+    cholesky(&c)
+}
+
+/// L with L L^T = c for a covariance; pivots that are nothing but rounding give columns of zeros.
+fn cholesky(c: &Matrix) -> Matrix {
+    let n = c.len();
+    let mut l = vec![vec![0.0; n]; n];
+    for j in 0..n {
+        let pivot = c[j][j] - l[j].iter().take(j).map(|x| x * x).sum::<f64>();
+        if pivot <= 1e-13 * c[j][j] || pivot.is_nan() {
+            continue;
+        }
+        l[j][j] = pivot.sqrt();
+        for i in j + 1..n {
+            let sum: f64 = (0..j).map(|k| l[i][k] * l[j][k]).sum();
+            l[i][j] = (c[i][j] - sum) / l[j][j];
+        }
+    }
+    l
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +136,25 @@ mod tests {
         let (p, q) = propagator(&vec![vec![-0.05]], 0.1);
         assert!((p[0][0] - (-0.005_f64).exp()).abs() < 1e-16);
         assert!((q[0][0] + (-0.005_f64).exp_m1() / 0.05).abs() < 1e-16);
+    }
+
+    #[test]
+    fn noise_has_the_variance_of_ornstein_and_uhlenbeck() {
+        for (rate, dt) in [(0.05, 0.1), (0.5, 10.0), (20.0, 100.0), (0.0, 0.3)] {
+            let l = noise_factor(&vec![vec![-rate]], &[2.0], dt);
+            let want = if rate == 0.0 { 4.0 * dt } else { -4.0 * (-2.0 * rate * dt).exp_m1() / (2.0 * rate) };
+            assert!((l[0][0] * l[0][0] - want).abs() < 1e-14 * want, "{rate} {dt}");
+        }
+    }
+
+    #[test]
+    fn noise_through_an_integrator_is_coupled() {
+        // x' = w, w' = 3 xi: covariance 9 [[h^3/3, h^2/2], [h^2/2, h]]
+        let (h, l) = (0.7_f64, noise_factor(&vec![vec![0.0, 1.0], vec![0.0, 0.0]], &[0.0, 3.0], 0.7));
+        let c = |i: usize, j: usize| (0..2).map(|k| l[i][k] * l[j][k]).sum::<f64>();
+        assert!((c(0, 0) - 3.0 * h.powi(3)).abs() < 1e-14);
+        assert!((c(0, 1) - 4.5 * h.powi(2)).abs() < 1e-14);
+        assert!((c(1, 1) - 9.0 * h).abs() < 1e-14);
     }
 
     #[test]

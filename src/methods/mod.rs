@@ -6,6 +6,8 @@ pub mod euler;
 pub mod exact;
 pub mod exp_euler;
 pub mod expm;
+pub mod noise;
+pub mod rk2;
 pub mod rk4;
 pub mod sym;
 
@@ -18,8 +20,10 @@ use crate::hir::{Side, VarId};
 pub struct OdeSystem {
     /// The states, in order of their equations.
     pub vars: Vec<VarId>,
-    /// Their derivatives in internal units per ms.
+    /// Their derivatives in internal units per ms, without noise.
     pub rhs: Vec<Sym>,
+    /// White noise: by source and state, the strength with which it acts.
+    pub noise: Vec<Vec<Sym>>,
     /// Which states are held while refractory.
     pub held: Vec<bool>,
     /// The model's parameters: constant for each element, so that matrices made of them can be computed beforehand.
@@ -36,6 +40,43 @@ impl OdeSystem {
     pub fn any_held(&self) -> bool {
         self.held.iter().any(|h| *h)
     }
+
+    /// The first state that white noise acts on.
+    #[must_use]
+    pub fn noisy(&self, graph: &Graph) -> Option<usize> {
+        (0..self.vars.len()).find(|k| self.noise.iter().any(|g| graph.as_const(g[*k]) != Some(0.0)))
+    }
+}
+
+/// A normal random number that noise takes in each step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoiseDraw {
+    /// The noise source, by its number in the model.
+    pub source: u32,
+    /// Which of the source's numbers of this step.
+    pub number: u32,
+    /// How many numbers the source takes in a step.
+    pub of: u32,
+}
+
+/// What the update of a step takes besides the old values.
+#[derive(Debug, Clone, Default)]
+pub struct Extra {
+    /// Values computed beforehand, by the number of their `Slot`.
+    pub derived: Vec<Derived>,
+    /// Random numbers of the step, by the number of their `Draw`.
+    pub draws: Vec<NoiseDraw>,
+}
+
+/// What a method does with white noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoiseUse {
+    /// It cannot integrate noise.
+    None,
+    /// Noise whose strength does not depend on the states.
+    Additive,
+    /// Any noise.
+    Any,
 }
 
 /// Entries of the propagator and offset matrices of a linear system whose coefficients differ between elements: computed once per
@@ -50,6 +91,8 @@ pub struct Derived {
     pub entry: (usize, usize),
     /// Whether the entry is of the offset matrix Q (else of the propagator P).
     pub offset: bool,
+    /// The entry is of the factor of the covariance that noise entering as this vector has after a step.
+    pub noise: Option<Vec<Sym>>,
 }
 
 /// The update of one time step.
@@ -61,6 +104,8 @@ pub struct Update {
     pub held: Option<Vec<Sym>>,
     /// Values computed beforehand, by the number of their `Slot`.
     pub derived: Vec<Derived>,
+    /// Normal random numbers of the step, by the number of their `Draw`.
+    pub draws: Vec<NoiseDraw>,
     /// Which states decay to zero by themselves: their stores flush subnormals.
     pub decaying: Vec<bool>,
     /// The method's name.
@@ -86,12 +131,24 @@ pub struct Method {
     pub order: Option<u32>,
     /// One line for people.
     pub about: &'static str,
+    /// What it does with white noise.
+    pub noise: NoiseUse,
     /// The update of one (sub-)step of length `dt`: new values from old ones. The states `frozen` keep their values.
-    pub step: fn(&mut Graph, &OdeSystem, &[bool], &mut Vec<Derived>) -> Result<Vec<Sym>, NotApplicable>,
+    pub step: fn(&mut Graph, &OdeSystem, &[bool], &mut Extra) -> Result<Vec<Sym>, NotApplicable>,
 }
 
 /// All methods.
-pub const METHODS: &[Method] = &[exact::METHOD, exp_euler::METHOD, backward_euler::METHOD, rk4::METHOD, euler::METHOD];
+pub const METHODS: &[Method] = &[
+    exact::METHOD,
+    exp_euler::METHOD,
+    backward_euler::METHOD,
+    rk4::METHOD,
+    rk2::METHOD,
+    euler::METHOD,
+    euler::MARUYAMA,
+    noise::HEUN,
+    noise::MILSTEIN,
+];
 
 /// The method of a name.
 #[must_use]
@@ -111,11 +168,19 @@ pub fn plan(graph: &mut Graph, system: &OdeSystem, named: Option<&str>) -> Resul
         };
         return apply(graph, system, method, "named in the model".to_owned());
     }
-    let exact = match apply(graph, system, &exact::METHOD, "linear with constant coefficients".to_owned()) {
-        Ok(update) => return Ok(update),
-        Err(e) => e,
+    let noisy = system.noisy(graph).is_some();
+    let why = if noisy {
+        "linear with constant coefficients and noise of given strength: its covariance is known"
+    } else {
+        "linear with constant coefficients"
     };
-    let _ = exact;
+    if let Ok(update) = apply(graph, system, &exact::METHOD, why.to_owned()) {
+        return Ok(update);
+    }
+    if noisy {
+        let why = "noise in equations that have no exact solution".to_owned();
+        return apply(graph, system, &euler::MARUYAMA, why);
+    }
     let own_linear = (0..system.vars.len()).all(|k| {
         let x = graph.own(system.vars[k]);
         graph.linear(system.rhs[k], x).is_some()
@@ -128,37 +193,60 @@ pub fn plan(graph: &mut Graph, system: &OdeSystem, named: Option<&str>) -> Resul
 }
 
 fn apply(graph: &mut Graph, system: &OdeSystem, method: &Method, why: String) -> Result<Update, NotApplicable> {
-    let mut derived = Vec::new();
+    let strong = noise::multiplicative(graph, system);
+    let refused = match method.noise {
+        NoiseUse::None => system.noisy(graph).map(|k| (k, "has white noise")),
+        NoiseUse::Additive => strong.map(|k| (k, "has noise whose strength depends on a state")),
+        NoiseUse::Any => None,
+    };
+    if let Some((k, why)) = refused {
+        return Err(NotApplicable { var: system.vars[k], why: why.to_owned() });
+    }
+    let mut extra = Extra::default();
+    let mut sub = system.clone();
+    let n = system.substeps.max(1);
+    sub.dt = system.dt / f64::from(n);
     let none = vec![false; system.vars.len()];
-    let new = substeps(graph, system, method, &none, &mut derived)?;
-    let held =
-        if system.any_held() { Some(substeps(graph, system, method, &system.held, &mut derived)?) } else { None };
+    let new = (method.step)(graph, &sub, &none, &mut extra)?;
+    let held = if system.any_held() { Some((method.step)(graph, &sub, &system.held, &mut extra)?) } else { None };
+    // Every sub-step has random numbers of its own.
+    let base = std::mem::take(&mut extra.draws);
+    let count = |source: u32| base.iter().filter(|d| d.source == source).map(|d| d.number + 1).max().unwrap_or(0);
+    for k in 0..n {
+        for d in &base {
+            let of = count(d.source);
+            extra.draws.push(NoiseDraw { source: d.source, number: k * of + d.number, of: n * of });
+        }
+    }
+    let drawn = base.len() as u32;
+    let new = compose(graph, system, &new, sub.dt, drawn);
+    let held = held.map(|h| compose(graph, system, &h, sub.dt, drawn));
     let decaying = (0..system.vars.len()).map(|k| decays(graph, system, k)).collect();
-    Ok(Update { new, held, derived, decaying, method: method.name, why })
+    Ok(Update { new, held, derived: extra.derived, draws: extra.draws, decaying, method: method.name, why })
 }
 
-/// Composes the sub-steps by substitution.
-fn substeps(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    method: &Method,
-    frozen: &[bool],
-    derived: &mut Vec<Derived>,
-) -> Result<Vec<Sym>, NotApplicable> {
-    let n = system.substeps.max(1);
-    let mut sub = system.clone();
-    sub.dt = system.dt / f64::from(n);
-    let one = (method.step)(graph, &sub, frozen, derived)?;
-    let mut now = one.clone();
-    for _ in 1..n {
-        let map = system.vars.iter().zip(&now).map(|(v, s)| (graph.own(*v), *s)).collect();
+/// Composes the sub-steps of length `dt` by substitution; `drawn` random numbers belong to each.
+fn compose(graph: &mut Graph, system: &OdeSystem, one: &[Sym], dt: f64, drawn: u32) -> Vec<Sym> {
+    let mut now = one.to_vec();
+    for k in 1..system.substeps.max(1) {
+        let mut map: std::collections::HashMap<Sym, Sym> =
+            system.vars.iter().zip(&now).map(|(v, s)| (graph.own(*v), *s)).collect();
+        let (t, h) = (graph.time(), graph.real(dt * f64::from(k)));
+        let later = graph.add(t, h);
+        map.insert(t, later);
+        for d in 0..drawn {
+            map.insert(graph.draw(d), graph.draw(k * drawn + d));
+        }
         now = one.iter().map(|s| graph.substitute(*s, &map)).collect();
     }
-    Ok(now)
+    now
 }
 
 /// Whether state `k` decays to zero by an equation of its own: dx/dt = a*x with a constant a < 0.
 fn decays(graph: &mut Graph, system: &OdeSystem, k: usize) -> bool {
+    if system.noise.iter().any(|g| graph.as_const(g[k]) != Some(0.0)) {
+        return false;
+    }
     let x = graph.own(system.vars[k]);
     graph
         .linear(system.rhs[k], x)
@@ -168,7 +256,7 @@ fn decays(graph: &mut Graph, system: &OdeSystem, k: usize) -> bool {
 /// Whether a symbol is made of parameters and indices only.
 fn parameters_only(graph: &Graph, system: &OdeSystem, s: Sym) -> bool {
     !graph.any(s, &|n| match n {
-        Node::Time => true,
+        Node::Time | Node::Noise(_) | Node::Draw(_) | Node::Other(..) | Node::Timed(..) => true,
         Node::Var(Side::Own, v, _) => !system.params.contains(v),
         Node::Var(..) => true,
         _ => false,
@@ -178,7 +266,7 @@ fn parameters_only(graph: &Graph, system: &OdeSystem, s: Sym) -> bool {
 /// Whether a symbol keeps its value during the step: it uses neither the time nor a state that is integrated.
 fn constant_in_step(graph: &Graph, system: &OdeSystem, s: Sym) -> bool {
     !graph.any(s, &|n| match n {
-        Node::Time => true,
+        Node::Time | Node::Noise(_) | Node::Draw(_) => true,
         Node::Var(Side::Own, v, _) => system.vars.contains(v),
         Node::Var(..) => true,
         _ => false,

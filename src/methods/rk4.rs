@@ -1,17 +1,13 @@
 //! The classical Runge–Kutta method of fourth order; all states of a model together.
 
 use super::sym::{Graph, Sym};
-use super::{Derived, Method, NotApplicable, OdeSystem};
+use super::{Extra, Method, NoiseUse, NotApplicable, OdeSystem};
 
 /// The registry's entry.
-pub const METHOD: Method = Method { name: "rk4", order: Some(4), about: "classical Runge–Kutta", step };
+pub const METHOD: Method =
+    Method { name: "rk4", order: Some(4), about: "classical Runge–Kutta", noise: NoiseUse::None, step };
 
-fn step(
-    graph: &mut Graph,
-    system: &OdeSystem,
-    frozen: &[bool],
-    _derived: &mut Vec<Derived>,
-) -> Result<Vec<Sym>, NotApplicable> {
+fn step(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], _extra: &mut Extra) -> Result<Vec<Sym>, NotApplicable> {
     let n = system.vars.len();
     let x: Vec<Sym> = system.vars.iter().map(|v| graph.own(*v)).collect();
     let dt = system.dt;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::builtins::Builtin;
-use crate::hir::{Side, VarId};
+use crate::hir::{PopId, Side, VarId};
 
 /// A node of a [`Graph`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,14 @@ pub enum Node {
     Time,
     /// `i` or `j`.
     Index(Side),
+    /// White noise of unit amplitude, by its number in the model. In equations only: methods turn it into draws.
+    Noise(u32),
+    /// A random number of this step, by its number in the plan.
+    Draw(u32),
+    /// A variable of another population, at the same index (or its only element).
+    Other(PopId, VarId),
+    /// Entry `floor(t/step)` of a constant table (by its number in the graph), the last one after its end; the step in ms, by bits.
+    Timed(u32, u64),
     /// `-a`
     Neg(Sym),
     /// `not a`
@@ -74,6 +82,8 @@ pub enum Node {
     Select(Sym, Sym, Sym),
     /// An int as a real.
     ToReal(Sym),
+    /// A whole real as an int.
+    ToInt(Sym),
     /// A built-in function.
     Call(Builtin, Vec<Sym>),
     /// A constant table (by its number in the graph) at an int index.
@@ -111,8 +121,16 @@ impl Graph {
     pub fn kind(&self, s: Sym) -> Kind {
         match self.node(s) {
             Node::Const(_, k) | Node::Var(_, _, k) => *k,
-            Node::Slot(_) | Node::Time | Node::ToReal(_) | Node::Call(..) | Node::Table(..) => Kind::Real,
-            Node::Index(_) => Kind::Int,
+            Node::Slot(_)
+            | Node::Time
+            | Node::Noise(_)
+            | Node::Draw(_)
+            | Node::Other(..)
+            | Node::Timed(..)
+            | Node::ToReal(_)
+            | Node::Call(..)
+            | Node::Table(..) => Kind::Real,
+            Node::Index(_) | Node::ToInt(_) => Kind::Int,
             Node::Neg(a) => self.kind(*a),
             Node::Not(_) => Kind::Bool,
             Node::Bin(op, a, _) => {
@@ -169,6 +187,27 @@ impl Graph {
         self.intern(Node::Time)
     }
 
+    /// White noise, by its number in the model.
+    pub fn noise(&mut self, k: u32) -> Sym {
+        self.intern(Node::Noise(k))
+    }
+
+    /// A random number of this step.
+    pub fn draw(&mut self, k: u32) -> Sym {
+        self.intern(Node::Draw(k))
+    }
+
+    /// A variable of another population.
+    pub fn other(&mut self, pop: PopId, var: VarId) -> Sym {
+        self.intern(Node::Other(pop, var))
+    }
+
+    /// A table followed in time.
+    pub fn timed(&mut self, table: &Arc<[f64]>, step: f64) -> Sym {
+        let k = self.number_of(table);
+        self.intern(Node::Timed(k, step.to_bits()))
+    }
+
     /// An index.
     pub fn element(&mut self, side: Side) -> Sym {
         self.intern(Node::Index(side))
@@ -176,11 +215,16 @@ impl Graph {
 
     /// A constant table at an index.
     pub fn table(&mut self, table: &Arc<[f64]>, index: Sym) -> Sym {
+        let k = self.number_of(table);
+        self.intern(Node::Table(k, index))
+    }
+
+    fn number_of(&mut self, table: &Arc<[f64]>) -> u32 {
         let k = self.tables.iter().position(|t| Arc::ptr_eq(t, table)).unwrap_or_else(|| {
             self.tables.push(table.clone());
             self.tables.len() - 1
         });
-        self.intern(Node::Table(k as u32, index))
+        k as u32
     }
 
     /// `-a`
@@ -212,6 +256,17 @@ impl Graph {
             return a;
         }
         self.intern(Node::ToReal(a))
+    }
+
+    /// A whole real as an int.
+    pub fn to_int(&mut self, a: Sym) -> Sym {
+        if let Some(x) = self.as_const(a) {
+            return self.constant(x, Kind::Int);
+        }
+        if self.kind(a) == Kind::Int {
+            return a;
+        }
+        self.intern(Node::ToInt(a))
     }
 
     /// `if c then a else b`
@@ -378,8 +433,16 @@ impl Graph {
 
     fn children(&self, s: Sym) -> Vec<Sym> {
         match self.node(s) {
-            Node::Const(..) | Node::Var(..) | Node::Slot(_) | Node::Time | Node::Index(_) => Vec::new(),
-            Node::Neg(a) | Node::Not(a) | Node::ToReal(a) | Node::Table(_, a) => vec![*a],
+            Node::Const(..)
+            | Node::Var(..)
+            | Node::Slot(_)
+            | Node::Time
+            | Node::Index(_)
+            | Node::Noise(_)
+            | Node::Draw(_)
+            | Node::Other(..)
+            | Node::Timed(..) => Vec::new(),
+            Node::Neg(a) | Node::Not(a) | Node::ToReal(a) | Node::ToInt(a) | Node::Table(_, a) => vec![*a],
             Node::Bin(_, a, b) => vec![*a, *b],
             Node::Select(c, a, b) => vec![*c, *a, *b],
             Node::Call(_, args) => args.clone(),
@@ -420,7 +483,15 @@ impl Graph {
             return *r;
         }
         let r = match self.node(s).clone() {
-            Node::Const(..) | Node::Var(..) | Node::Slot(_) | Node::Time | Node::Index(_) => s,
+            Node::Const(..)
+            | Node::Var(..)
+            | Node::Slot(_)
+            | Node::Time
+            | Node::Index(_)
+            | Node::Noise(_)
+            | Node::Draw(_)
+            | Node::Other(..)
+            | Node::Timed(..) => s,
             Node::Neg(a) => {
                 let a = self.rebuild(a, memo);
                 self.neg(a)
@@ -432,6 +503,10 @@ impl Graph {
             Node::ToReal(a) => {
                 let a = self.rebuild(a, memo);
                 self.to_real(a)
+            }
+            Node::ToInt(a) => {
+                let a = self.rebuild(a, memo);
+                self.to_int(a)
             }
             Node::Table(t, a) => {
                 let a = self.rebuild(a, memo);
@@ -611,10 +686,17 @@ impl Graph {
     pub fn eval(&self, s: Sym, leaf: &dyn Fn(&Node) -> f64) -> f64 {
         match self.node(s) {
             Node::Const(bits, _) => f64::from_bits(*bits),
-            n @ (Node::Var(..) | Node::Slot(_) | Node::Time | Node::Index(_)) => leaf(n),
+            n @ (Node::Var(..)
+            | Node::Slot(_)
+            | Node::Time
+            | Node::Index(_)
+            | Node::Noise(_)
+            | Node::Draw(_)
+            | Node::Other(..)
+            | Node::Timed(..)) => leaf(n),
             Node::Neg(a) => -self.eval(*a, leaf),
             Node::Not(a) => f64::from(self.eval(*a, leaf) == 0.0),
-            Node::ToReal(a) => self.eval(*a, leaf),
+            Node::ToReal(a) | Node::ToInt(a) => self.eval(*a, leaf),
             Node::Bin(op, a, b) => apply(*op, self.eval(*a, leaf), self.eval(*b, leaf)),
             Node::Select(c, a, b) => {
                 if self.eval(*c, leaf) != 0.0 {
@@ -657,5 +739,13 @@ impl Graph {
     #[must_use]
     pub fn find(&self, node: &Node) -> Option<Sym> {
         self.index.get(node).copied()
+    }
+
+    /// The nodes that follow a table in time, with the table and its step in ms.
+    pub fn timed_nodes(&self) -> impl Iterator<Item = (Sym, &Arc<[f64]>, f64)> {
+        self.nodes.iter().enumerate().filter_map(|(k, n)| match n {
+            Node::Timed(t, step) => Some((Sym(k as u32), &self.tables[*t as usize], f64::from_bits(*step))),
+            _ => None,
+        })
     }
 }

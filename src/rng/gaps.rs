@@ -43,6 +43,15 @@ impl EventList {
         }
     }
 
+    /// Takes over events that are ordered by (step, element), of steps below `steps`.
+    pub fn fill(&mut self, steps: u32, events: impl Iterator<Item = (u32, u32)>) {
+        self.begin(steps);
+        for (step, element) in events {
+            self.push(step, element);
+        }
+        self.finish();
+    }
+
     /// Empties the list for a run of `steps`.
     fn begin(&mut self, steps: u32) {
         self.drawn.clear();

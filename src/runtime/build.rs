@@ -51,6 +51,10 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
     check_size(&model, &plan, options.memory_limit)?;
     let wires = wire(&model, &plan, &options.files)?;
     let initial = initial(&model, &plan, &wires, &options.files)?;
+    let mut played = Vec::new();
+    for population in &model.populations {
+        played.push(super::play::spikes(&model, population, &options.files).map_err(|d| vec![d])?);
+    }
     let counts: Vec<u64> = wires.iter().map(|w| w.as_ref().map_or(0, |w| w.rows.len() as u64)).collect();
     let layout = layout::layout(&model, &plan, &counts);
     if layout.bytes() > options.memory_limit {
@@ -76,6 +80,7 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         layout,
         backend: options.backend.clone(),
         bounds: initial.pop_bounds.iter().cloned().chain(initial.proj_bounds.iter().cloned()).collect(),
+        played,
         wires: wires.into_iter().map(|w| w.map(|w| (w.pre, w.rows.post))).collect(),
         variants: Mutex::new(BTreeMap::from([(Vec::new(), compiled.clone())])),
     });
@@ -176,6 +181,12 @@ fn fill(plan: &Plan, layout: &Layout, wires: &[Option<Wires>], initial: &Initial
         }
         if let Some([_, start, _]) = bufs.events {
             buffers[start.0 as usize] = Buf::I32(vec![0; 2]);
+        }
+        for flag in bufs.live.iter().flatten() {
+            buffers[flag.0 as usize] = Buf::I32(vec![1]);
+        }
+        for (table, id) in plan.populations[p].tables.iter().zip(&bufs.tables) {
+            write(&mut buffers[id.0 as usize], table);
         }
     }
     for (p, bufs) in layout.projs.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Evaluating model expressions on the host: initial values, arguments, conditions. One element at a time, in `f64`.
 
 use crate::builtins::Dist;
-use crate::hir::{Expr, ExprKind, LetDecl, Side, UnaryOp, VarId};
+use crate::hir::{Expr, ExprKind, LetDecl, PopId, Side, UnaryOp, VarId};
 use crate::methods::sym::apply;
 use crate::rng::Stream;
 use crate::sched::lower::bin;
@@ -16,6 +16,8 @@ pub struct Env<'a> {
     pub i: u64,
     /// `j`: index of the post neuron.
     pub j: u64,
+    /// Variables of other populations.
+    pub other: &'a dyn Fn(PopId, VarId, u64) -> f64,
     /// Sizes of populations.
     pub size: &'a dyn Fn(Side) -> f64,
     /// The time step in ms.
@@ -39,6 +41,9 @@ pub struct Draws {
     pub attempt: u64,
 }
 
+/// How often a truncated distribution is drawn before it counts as empty between its ends: it is NaN then.
+pub const TRIES: u64 = 1000;
+
 /// The value of an expression; truth values are 0 and 1.
 #[must_use]
 pub fn eval(e: &Expr, env: &Env<'_>) -> f64 {
@@ -50,6 +55,10 @@ pub fn eval(e: &Expr, env: &Env<'_>) -> f64 {
         // Handlers' locals do not occur in initial values.
         ExprKind::Local(_) => f64::NAN,
         ExprKind::Time => 0.0,
+        ExprKind::Other(pop, var) => (env.other)(*pop, *var, env.i),
+        ExprKind::Timed(table, _) => table.first().copied().unwrap_or(f64::NAN),
+        // Noise stands in right sides only.
+        ExprKind::Noise(_) => f64::NAN,
         ExprKind::Dt => env.dt,
         ExprKind::Index(Side::Post) => env.j as f64,
         ExprKind::Index(_) => env.i as f64,
@@ -72,12 +81,18 @@ pub fn eval(e: &Expr, env: &Env<'_>) -> f64 {
             }
             f.eval(&values[..args.len().min(4)])
         }
-        ExprKind::Draw { dist, args, site } => {
+        ExprKind::Draw { dist, args, site, truncated } => {
             let mut values = [0.0; 4];
             for (v, a) in values.iter_mut().zip(args) {
                 *v = eval(a, env);
             }
-            env.draws.map_or(f64::NAN, |d| draw(*dist, &values, *site, d))
+            let Some(d) = env.draws else { return f64::NAN };
+            if !truncated {
+                return draw(*dist, &values, *site, d);
+            }
+            let (lo, hi) = (values[args.len().clamp(2, 4) - 2], values[args.len().clamp(2, 4) - 1]);
+            let tries = (0..TRIES).map(|k| draw(*dist, &values, *site, Draws { attempt: d.attempt * TRIES + k, ..d }));
+            tries.into_iter().find(|x| *x >= lo && *x <= hi).unwrap_or(f64::NAN)
         }
         ExprKind::Table(table, index) => {
             let k = eval(index, env);
@@ -109,12 +124,7 @@ fn draw(dist: Dist, args: &[f64; 4], site: u32, d: Draws) -> f64 {
 /// Whether an expression draws random numbers.
 #[must_use]
 pub fn draws(e: &Expr) -> bool {
-    match &e.kind {
-        ExprKind::Draw { .. } => true,
-        ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => draws(a),
-        ExprKind::Binary(_, a, b) => draws(a) || draws(b),
-        ExprKind::If(a, b, c) => draws(a) || draws(b) || draws(c),
-        ExprKind::Call(_, args) => args.iter().any(draws),
-        _ => false,
-    }
+    let mut found = matches!(e.kind, ExprKind::Draw { .. });
+    e.each_part(&mut |p| found |= draws(p));
+    found
 }

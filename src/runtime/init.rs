@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::eval::{Draws, Env, draws, eval};
 use super::wiring::{Files, Wires};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, ExprKind, LetDecl, Model, Role, Side, VarDecl, VarId};
+use crate::hir::{Expr, ExprKind, LetDecl, Model, PopId, Role, Side, VarDecl, VarId};
 use crate::rng::Stream;
 use crate::sched::{Place, Plan, Storage};
 
@@ -59,7 +59,16 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
             anew: None,
         };
         let size = |_: Side| n as f64;
-        let result = set.all(&Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, size: &size }, &|_, _| None);
+        // Other populations' values at the start; of later ones they are not known yet, and the first step sets what follows them.
+        let other = |pop: PopId, var: VarId, k: u64| match plan.populations[pop.index()].storage[var.index()] {
+            Storage::Constant(x) => x,
+            Storage::Array => {
+                let values = out.pops.get(pop.index()).and_then(|p| p[var.index()].as_ref());
+                values.and_then(|v| v.get(k as usize).or_else(|| v.first())).copied().unwrap_or(0.0)
+            }
+        };
+        let ends = Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, other: &other, size: &size };
+        let result = set.all(&ends, &|_, _| None);
         match result {
             Ok((values, bounds)) => {
                 out.pops.push(values);
@@ -109,7 +118,7 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
             }
         };
         let single = |v: VarId| matches!(place[v.index()], Place::Pre | Place::Post);
-        let ends = Ends { pre: &pre_of, post: &post_of, side: &neuron_value, size: &size };
+        let ends = Ends { pre: &pre_of, post: &post_of, side: &neuron_value, other: &|_, _, _| f64::NAN, size: &size };
         let column = |name: &str, k: u64| {
             wires.and_then(|w| w.columns_of_file.get(name)).and_then(|c| c.get(k as usize)).copied()
         };
@@ -135,6 +144,7 @@ pub(super) struct Ends<'a> {
     pub(super) pre: &'a dyn Fn(u64) -> u64,
     pub(super) post: &'a dyn Fn(u64) -> u64,
     pub(super) side: &'a dyn Fn(Side, VarId, u64) -> f64,
+    pub(super) other: &'a dyn Fn(PopId, VarId, u64) -> f64,
     pub(super) size: &'a dyn Fn(Side) -> f64,
 }
 
@@ -209,6 +219,7 @@ impl Set<'_> {
                     i: (ends.pre)(k),
                     j: (ends.post)(k),
                     size: ends.size,
+                    other: ends.other,
                     dt: self.model.settings.dt,
                     draws: Some(Draws { stream, element: k, attempt }),
                     array: &|path, key| {
@@ -236,10 +247,23 @@ impl Set<'_> {
                 continue;
             };
             let random = draws(e);
+            let cut = e.any(self.lets, &|e| matches!(e.kind, ExprKind::Draw { truncated: true, .. }));
             let inside = |x: f64| limits.is_none_or(|(lo, hi)| x >= lo && x <= hi);
             let mut out = Vec::with_capacity(count as usize);
             for k in 0..count {
                 let mut x = at(k, e, 0);
+                if cut && x.is_nan() {
+                    return Err(Diagnostic::new(
+                        Code::E0205,
+                        e.span,
+                        format!(
+                            "{} draws of `{}` all fell outside of the ends of `truncated`",
+                            super::eval::TRIES,
+                            var.name
+                        ),
+                    )
+                    .help("widen the ends or change the distribution"));
+                }
                 if !inside(x) {
                     if var.role == Role::Param && random {
                         let found = (1..ATTEMPTS).map(|a| at(k, e, a)).find(|x| inside(*x));
@@ -306,7 +330,7 @@ impl Set<'_> {
                     self.mentions(&l.value, out);
                 }
             }
-            _ => each_child(e, &mut |c| self.mentions(c, out)),
+            _ => e.each_part(&mut |c| self.mentions(c, out)),
         }
     }
 
@@ -341,39 +365,11 @@ impl Set<'_> {
             out.insert((path.clone(), key.clone()), values);
         }
         let mut result = Ok(());
-        each_child(e, &mut |c| {
+        e.each_part(&mut |c| {
             if result.is_ok() {
                 result = self.read_arrays(c, out);
             }
         });
         result
-    }
-}
-
-/// Calls `f` with each operand.
-fn each_child(e: &Expr, f: &mut dyn FnMut(&Expr)) {
-    match &e.kind {
-        ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => f(a),
-        ExprKind::Binary(_, a, b) => {
-            f(a);
-            f(b);
-        }
-        ExprKind::If(a, b, c) => {
-            f(a);
-            f(b);
-            f(c);
-        }
-        ExprKind::Call(_, args) | ExprKind::Draw { args, .. } => args.iter().for_each(f),
-        ExprKind::Const(_)
-        | ExprKind::Bool(_)
-        | ExprKind::Var(..)
-        | ExprKind::Let(_)
-        | ExprKind::Local(_)
-        | ExprKind::Time
-        | ExprKind::Dt
-        | ExprKind::Index(_)
-        | ExprKind::Size(_)
-        | ExprKind::FileArray { .. }
-        | ExprKind::EdgeColumn(_) => {}
     }
 }

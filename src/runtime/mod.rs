@@ -1,9 +1,11 @@
 //! Running networks: connectivity, initial values, buffers, and the steps between them.
 
 pub mod build;
+mod draws;
 pub mod eval;
 pub mod init;
 pub mod network;
+mod play;
 mod redraw;
 pub mod wiring;
 

@@ -12,7 +12,7 @@ use crate::codegen::{Layout, RUN};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, PopId, ProjId, Side};
 use crate::lir::BufId;
-use crate::methods::expm::propagator;
+use crate::methods::expm::{noise_factor, propagator};
 use crate::methods::sym::Node;
 use crate::rng::Stream;
 use crate::rng::gaps::{EventList, GapSource, chunk_steps, draw_gaps};
@@ -47,6 +47,8 @@ pub struct Shared {
     pub bounds: Vec<Vec<Option<(f64, f64)>>>,
     /// Pre and post index of each synapse of sparse projections.
     pub wires: Vec<Option<(Vec<u32>, Vec<u32>)>>,
+    /// By population: the spikes of lists, each with the number of its step (from 1) and its neuron, in this order.
+    pub played: Vec<Arc<[(u64, u32)]>>,
     /// Compiled steps, by the frozen variables in order.
     pub variants: Mutex<BTreeMap<Vec<VarKey>, Arc<Compiled>>>,
 }
@@ -79,6 +81,10 @@ pub struct Network {
     logging: Vec<bool>,
     scratch: Vec<f64>,
     stale_slots: bool,
+    /// Names the random draws of the present run.
+    run: RunKey,
+    /// By population: the run step up to which random numbers have been drawn.
+    drawn: Vec<u64>,
 }
 
 /// A population whose spikes are drawn beforehand.
@@ -86,6 +92,8 @@ pub struct Network {
 struct Source {
     /// The rest of the run; `None` when all of it is drawn.
     gaps: Option<GapSource>,
+    /// Spikes of a list, in order.
+    listed: Option<Arc<[(u64, u32)]>>,
     /// Run step one past the drawn ones.
     drawn: u64,
     events: EventList,
@@ -114,6 +122,8 @@ impl Network {
             logging: vec![false; n],
             scratch: Vec::new(),
             stale_slots: true,
+            run: RunKey(0),
+            drawn: vec![0; n],
         };
         for p in 0..network.shared.layout.projs.len() {
             network.relist(p);
@@ -229,8 +239,14 @@ impl Network {
                     let value = |n: &Node| self.leaf(p, plan, n, k);
                     let a =
                         d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect();
-                    let (prop, offset) = propagator(&a, d.dt);
-                    let x = if d.offset { offset[d.entry.0][d.entry.1] } else { prop[d.entry.0][d.entry.1] };
+                    let entry = |m: &Vec<Vec<f64>>| m[d.entry.0][d.entry.1];
+                    let x = if let Some(column) = &d.noise {
+                        let b: Vec<f64> = column.iter().map(|s| plan.graph.eval(*s, &value)).collect();
+                        entry(&noise_factor(&a, &b, d.dt))
+                    } else {
+                        let (prop, offset) = propagator(&a, d.dt);
+                        entry(if d.offset { &offset } else { &prop })
+                    };
                     self.buf(slot).set_f64(k, x);
                 }
             }
@@ -255,6 +271,11 @@ impl Network {
     fn start_sources(&mut self, key: RunKey, steps: u64) {
         let compiled = self.compiled.clone();
         for (p, plan) in compiled.plan.populations.iter().enumerate() {
+            if let (Some(Spiking::Listed), Some(listed)) = (&plan.spiking, self.shared.played.get(p)) {
+                let events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
+                self.sources[p] = Some(Source { gaps: None, listed: Some(listed.clone()), drawn: 0, events });
+                continue;
+            }
             let Some(Spiking::Rate(rate)) = &plan.spiking else { continue };
             let dt = compiled.plan.dt;
             let mut rates = std::mem::take(&mut self.scratch);
@@ -266,10 +287,11 @@ impl Network {
             if steps <= u64::from(chunk_steps(rates.len())) {
                 // The whole run at once: the same spikes as chunk by chunk.
                 draw_gaps(stream, &rates, steps as u32, &mut events);
-                self.sources[p] = Some(Source { gaps: None, drawn: steps, events });
+                self.sources[p] = Some(Source { gaps: None, listed: None, drawn: steps, events });
                 self.publish(p);
             } else {
-                self.sources[p] = Some(Source { gaps: Some(GapSource::new(stream, &rates)), drawn: 0, events });
+                self.sources[p] =
+                    Some(Source { gaps: Some(GapSource::new(stream, &rates)), listed: None, drawn: 0, events });
             }
             self.scratch = rates;
         }
@@ -278,9 +300,23 @@ impl Network {
     /// Draws the events of the next steps of this run; gives the number of steps that all sources cover.
     fn draw(&mut self, wanted: u64) -> u64 {
         let mut covered = wanted;
+        let now = self.steps();
         for p in 0..self.sources.len() {
             let n = self.shared.model.populations[p].size() as usize;
             let Some(source) = &mut self.sources[p] else { continue };
+            if source.drawn <= self.run_step
+                && let Some(listed) = &source.listed
+            {
+                let steps = wanted.min(4096);
+                let from = listed.partition_point(|(s, _)| *s <= now);
+                let to = listed.partition_point(|(s, _)| *s <= now + steps);
+                let events = listed[from..to].iter().map(|(s, k)| ((s - now - 1) as u32, *k));
+                source.events.fill(steps as u32, events);
+                source.drawn = self.run_step + steps;
+                covered = covered.min(steps);
+                self.publish(p);
+                continue;
+            }
             if source.drawn <= self.run_step
                 && let Some(gaps) = &mut source.gaps
             {
@@ -293,7 +329,74 @@ impl Network {
                 covered = covered.min(source.drawn.saturating_sub(self.run_step));
             }
         }
+        self.draw_numbers(wanted, covered)
+    }
+
+    /// Draws the random numbers of the next steps; gives the number of steps, at most `covered`, for which all populations have theirs.
+    fn draw_numbers(&mut self, wanted: u64, mut covered: u64) -> u64 {
+        let compiled = self.compiled.clone();
+        for (p, plan) in compiled.plan.populations.iter().enumerate() {
+            let (Some([base, numbers]), false) = (self.shared.layout.pops[p].draws, plan.draws.is_empty()) else {
+                continue;
+            };
+            if self.drawn[p] <= self.run_step {
+                let stride = crate::codegen::layout::padded(plan.size);
+                let row = stride * plan.draws.len() as u64;
+                let steps = wanted.min(super::draws::rows(row));
+                let piece = super::draws::Piece {
+                    first: self.run_step,
+                    steps,
+                    since_start: self.steps(),
+                    size: plan.size as usize,
+                    stride: stride as usize,
+                    draws: plan.draws.len(),
+                };
+                let mut out = std::mem::replace(self.buf(numbers), Buf::I32(Vec::new()));
+                let len = (row * steps) as usize;
+                match &mut out {
+                    Buf::F32(v) if v.len() < len => v.resize(len, 0.0),
+                    Buf::F64(v) if v.len() < len => v.resize(len, 0.0),
+                    _ => {}
+                }
+                let name = &self.shared.model.populations[p].name;
+                let seed = self.shared.model.settings.seed;
+                for (k, draw) in plan.draws.iter().enumerate() {
+                    let stream = Stream::new(seed, &format!("{name}/{}", draw.stream)).sub(self.run.0);
+                    let shape = |i: usize| match draw.kind {
+                        sched::DrawKind::Gamma(s) => plan.graph.eval(s, &|n| self.leaf(p, plan, n, i)),
+                        _ => f64::NAN,
+                    };
+                    super::draws::fill(&mut out, k, draw, stream, &piece, &shape);
+                }
+                *self.buf(numbers) = out;
+                let first = (self.run_step % WRAP) as i32;
+                self.set_int(base, 0, first);
+                self.drawn[p] = self.run_step + steps;
+            }
+            covered = covered.min(self.drawn[p] - self.run_step);
+        }
         covered
+    }
+
+    /// Tells the code where periods stand.
+    fn set_phases(&mut self) {
+        let compiled = self.compiled.clone();
+        for (p, plan) in compiled.plan.populations.iter().enumerate() {
+            for (k, every) in plan.every.iter().enumerate() {
+                let id = self.shared.layout.pops[p].phases[k];
+                let phase = self.base % u64::from(every.period);
+                self.set_int(id, 0, phase as i32);
+            }
+        }
+    }
+
+    /// Whether a variable follows something from now on (if it is one that does).
+    fn set_live(&mut self, key: VarKey, follows: bool) {
+        if let Entity::Pop(p) = key.entity
+            && let Some(flag) = self.shared.layout.pops[p.index()].live.get(key.var.index()).copied().flatten()
+        {
+            self.set_int(flag, 0, i32::from(follows));
+        }
     }
 
     /// Puts drawn events, which start at the present run step, where the code reads them.
@@ -511,6 +614,7 @@ impl Network {
             self.buf(id).set_f64(0, 0.0);
         }
         self.stamp(key);
+        self.set_live(key, true);
         match key.entity {
             Entity::Proj(p) => self.relist(p.index()),
             Entity::Pop(p) => {
@@ -590,6 +694,8 @@ impl Machine for Network {
             logging: self.logging.clone(),
             scratch: Vec::new(),
             stale_slots: self.stale_slots,
+            run: self.run,
+            drawn: self.drawn.clone(),
         })
     }
 
@@ -603,6 +709,8 @@ impl Machine for Network {
             self.step = other.step;
             self.run_step = other.run_step;
             self.sources.clone_from(&other.sources);
+            self.run = other.run;
+            self.drawn.clone_from(&other.drawn);
             self.stale_slots = other.stale_slots;
         }
     }
@@ -640,6 +748,8 @@ impl Machine for Network {
                 v.fill(0);
             }
         }
+        self.run = key;
+        self.drawn.fill(0);
         self.start_sources(key, steps);
         Ok(())
     }
@@ -650,6 +760,7 @@ impl Machine for Network {
             self.rebase();
             let drawn = self.draw(left.min(CHUNK).min(WRAP - self.run_step % WRAP));
             let chunk = self.room(drawn);
+            self.set_phases();
             let base = self.base as f64;
             let clock = self.shared.layout.clock;
             self.buf(clock).set_f64(0, base);
@@ -768,6 +879,7 @@ impl Machine for Network {
 
     fn written(&mut self, key: VarKey) {
         self.stamp(key);
+        self.set_live(key, false);
         match key.entity {
             Entity::Pop(p) => {
                 self.stale_slots = true;
@@ -818,7 +930,8 @@ impl Machine for Network {
                         self.restore(key);
                     }
                     let bufs = self.shared.layout.pops[pop.index()].clone();
-                    for id in [bufs.refractory, bufs.below].into_iter().flatten() {
+                    let below = bufs.signals.iter().map(|e| e.below);
+                    for id in [bufs.refractory, bufs.below].into_iter().chain(below).flatten() {
                         match self.buf(id) {
                             Buf::I32(v) => v.fill(0),
                             Buf::I64(v) => v.fill(0),

@@ -8,7 +8,7 @@ use super::build::{write, write_synapses};
 use super::init::{Anew, Ends, Set};
 use super::network::Network;
 use crate::diag::Diagnostic;
-use crate::hir::{Role, Side, VarId};
+use crate::hir::{PopId, Role, Side, VarId};
 use crate::sched::{Place, Storage, Wiring};
 use crate::script::machine::{Entity, Machine, ResetTarget, RunKey, VarKey};
 
@@ -77,7 +77,11 @@ impl Network {
                     anew,
                 };
                 let size = |_: Side| population.size() as f64;
-                let ends = Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, size: &size };
+                let other = |pop: PopId, var: VarId, k: u64| {
+                    let k = if model.populations[pop.index()].size() == 1 { 0 } else { k };
+                    self.element(VarKey { entity: Entity::Pop(pop), var }, k)
+                };
+                let ends = Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, other: &other, size: &size };
                 set.some(&ends, &|_, _| None, &|_| false)?
             }
             Entity::Proj(p) => {
@@ -103,7 +107,7 @@ impl Network {
                     |side: Side, var: VarId, k: u64| self.element(VarKey { entity: Entity::Pop(pop(side)), var }, k);
                 let pre = |k: u64| self.ends_of(p.index(), k).0;
                 let post = |k: u64| self.ends_of(p.index(), k).1;
-                let ends = Ends { pre: &pre, post: &post, side: &neuron, size: &size };
+                let ends = Ends { pre: &pre, post: &post, side: &neuron, other: &|_, _, _| f64::NAN, size: &size };
                 let column = |name: &str, k: u64| self.shared.columns[p.index()].get(name)?.get(k as usize).copied();
                 set.some(&ends, &column, &|v| matches!(place[v.index()], Place::Pre | Place::Post))?
             }

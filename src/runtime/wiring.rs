@@ -163,6 +163,7 @@ fn one(model: &Model, projection: &Projection, columns: bool, files: &Files) -> 
         move |i: u32, j: u32| -> Result<bool, Diagnostic> {
             let env = Env {
                 var: &|_, _| f64::NAN,
+                other: &|_, _, _| f64::NAN,
                 lets: &[],
                 i: u64::from(i),
                 j: u64::from(j),

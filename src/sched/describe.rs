@@ -41,6 +41,12 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 let _ =
                     writeln!(out, "  spikes are drawn as gaps at the start of every run: the rate is constant in it");
             }
+            Some(Spiking::Listed) => {
+                let _ = writeln!(out, "  spikes are those of a list");
+            }
+            Some(Spiking::Hazard(_)) => {
+                let _ = writeln!(out, "  spikes are drawn in every step: the rate changes during a run");
+            }
             Some(Spiking::Level(_)) => {
                 let _ = writeln!(out, "  spikes by a level condition at each step's end");
             }
@@ -50,6 +56,20 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             None => {
                 let _ = writeln!(out, "  never spikes");
             }
+        }
+        for (k, e) in p.events.iter().enumerate() {
+            let what = if matches!(e.cond, Spiking::Crosses(..)) { "an upward crossing" } else { "a level condition" };
+            let _ = writeln!(out, "  event {} by {what}", neuron.events[k].name);
+        }
+        for e in &p.every {
+            let _ = writeln!(out, "  periodic code every {} steps, before integration", e.period);
+        }
+        if !p.live.is_empty() {
+            let list: Vec<String> = p.live.iter().map(|(v, _)| name(v)).collect();
+            let _ = writeln!(out, "  computed anew at every step's start: {}", list.join(", "));
+        }
+        if !p.draws.is_empty() {
+            let _ = writeln!(out, "  random numbers per neuron and step: {}", p.draws.len());
         }
         if p.rests {
             let _ = writeln!(

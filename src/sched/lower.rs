@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::builtins::Builtin;
+use crate::builtins::{Builtin, Dist};
 use crate::hir::{
     AssignOp, BinaryOp, Expr, ExprKind, LetDecl, LetId, LocalId, Side, Stmt, StmtKind, Type, UnaryOp, VarDecl, VarId,
 };
@@ -33,6 +33,28 @@ pub struct Effects {
     pub delivers: Vec<(VarId, Sym)>,
 }
 
+/// A random number that a block takes each time it runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SiteDraw {
+    /// Which draw of the block, in order of writing.
+    pub site: u32,
+    /// What is drawn.
+    pub kind: DrawKind,
+}
+
+/// A random number before it is scaled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DrawKind {
+    /// Between 0 and 1.
+    Uniform,
+    /// Gaussian of mean 0 and variance 1.
+    Normal,
+    /// Exponential of mean 1.
+    Exponential,
+    /// Gamma of scale 1 and this shape.
+    Gamma(Sym),
+}
+
 /// Lowers expressions into a graph.
 pub struct Lowering<'a, 'g> {
     /// The graph.
@@ -43,6 +65,8 @@ pub struct Lowering<'a, 'g> {
     delivers: Vec<(VarId, Sym)>,
     lets: HashMap<LetId, Sym>,
     locals: HashMap<LocalId, Sym>,
+    /// In blocks that may draw: the number of the first draw, and those met.
+    draws: Option<(u32, Vec<SiteDraw>)>,
 }
 
 impl<'a, 'g> Lowering<'a, 'g> {
@@ -56,6 +80,7 @@ impl<'a, 'g> Lowering<'a, 'g> {
             delivers: Vec::new(),
             lets: HashMap::new(),
             locals: HashMap::new(),
+            draws: None,
         }
     }
 
@@ -123,8 +148,79 @@ impl<'a, 'g> Lowering<'a, 'g> {
                 let index = self.expr(index)?;
                 self.graph.table(table, index)
             }
-            ExprKind::Draw { .. } | ExprKind::FileArray { .. } | ExprKind::EdgeColumn(_) => return None,
+            ExprKind::Noise(k) => self.graph.noise(*k),
+            ExprKind::Other(pop, var) => self.graph.other(*pop, *var),
+            ExprKind::Timed(table, step) => self.graph.timed(table, *step),
+            ExprKind::Draw { truncated: true, .. } => return None,
+            ExprKind::Draw { dist, args, site, truncated: false } => {
+                let args: Option<Vec<Sym>> = args.iter().map(|a| self.expr(a)).collect();
+                self.drawn(*dist, &args?, *site)?
+            }
+            ExprKind::FileArray { .. } | ExprKind::EdgeColumn(_) => return None,
         })
+    }
+
+    /// A number drawn each time the block runs, from standard ones.
+    fn drawn(&mut self, dist: Dist, args: &[Sym], site: u32) -> Option<Sym> {
+        let arg = |k: usize| args.get(k).copied();
+        let kind = match dist {
+            Dist::Uniform | Dist::Randint | Dist::Bernoulli => DrawKind::Uniform,
+            Dist::Normal | Dist::Lognormal => DrawKind::Normal,
+            Dist::Exponential => DrawKind::Exponential,
+            Dist::Gamma => DrawKind::Gamma(arg(0)?),
+        };
+        let (first, draws) = self.draws.as_mut()?;
+        let draw = SiteDraw { site, kind };
+        let place = draws.iter().position(|d| *d == draw).unwrap_or_else(|| {
+            draws.push(draw);
+            draws.len() - 1
+        });
+        let number = *first + place as u32;
+        let g = &mut *self.graph;
+        let z = g.draw(number);
+        Some(match dist {
+            Dist::Uniform | Dist::Randint => {
+                let (lo, hi) = (arg(0)?, arg(1)?);
+                let width = g.sub(hi, lo);
+                let part = g.mul(width, z);
+                let x = g.add(part, lo);
+                if dist == Dist::Uniform {
+                    return Some(x);
+                }
+                let x = g.call(Builtin::Floor, &[x]);
+                // In f32 the product may round up to the end, which is excluded.
+                let one = g.real(1.0);
+                let last = g.sub(hi, one);
+                let x = g.call(Builtin::Min, &[x, last]);
+                g.to_int(x)
+            }
+            Dist::Normal | Dist::Lognormal => {
+                let spread = g.mul(arg(1)?, z);
+                let x = g.add(spread, arg(0)?);
+                if dist == Dist::Normal { x } else { g.call(Builtin::Exp, &[x]) }
+            }
+            Dist::Exponential => g.mul(arg(0)?, z),
+            Dist::Gamma => g.mul(arg(1)?, z),
+            Dist::Bernoulli => {
+                let hit = g.bin(Bin::Lt, z, arg(0)?);
+                let (one, zero) = (g.real(1.0), g.real(0.0));
+                g.select(hit, one, zero)
+            }
+        })
+    }
+
+    /// Executes a block that may draw random numbers; its draws are numbered from `first`.
+    pub fn drawing_block(
+        mut self,
+        stmts: &[Stmt],
+        frozen: &dyn Fn(VarId) -> bool,
+        first: u32,
+    ) -> Option<(Effects, Vec<SiteDraw>)> {
+        self.draws = Some((first, Vec::new()));
+        self.statements(stmts, frozen)?;
+        let draws = self.draws.take().map(|(_, d)| d).unwrap_or_default();
+        let assigns = self.order.iter().filter_map(|v| self.now.get(v).map(|s| (*v, *s))).collect();
+        Some((Effects { assigns, delivers: self.delivers }, draws))
     }
 
     /// Executes a handler. Assignments to variables of `frozen` are ignored.

@@ -4,10 +4,12 @@
 //! # A step
 //!
 //! Step n takes the network from t_n to t_{n+1} = t_n + dt:
-//! 1. *Stimulate*: slow states are advanced when due; inputs are constant during a `run`.
+//! 1. *Stimulate*: slow states are advanced when due; then parameters and inputs that follow the time, states or other populations
+//!    take their values at t_n, and `every` blocks that are due run. Other inputs are constant during a `run`.
 //! 2. *Integrate* all equations from t_n to t_{n+1}, all states of a model together, from old values.
-//! 3. *Detect* spikes at t_{n+1} on the new states.
-//! 4. *React*: `on spike` of the neurons that fired, in index order; then their refractory timers are set.
+//! 3. *Detect* spikes and other events at t_{n+1} on the new states.
+//! 4. *React*: `on spike` of the neurons that fired, in index order; then their refractory timers are set; then the blocks of other
+//!    events in order of the file, then `on release`.
 //! 5. *Deliver*: events that arrive at t_{n+1}. By projection in order of the file all `on pre` (ascending pre index, then
 //!    synapse); when all projections have done so, all `on post` likewise.
 //!
@@ -32,7 +34,8 @@ mod warn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use population::{PopPlan, Spiking};
+pub use lower::DrawKind;
+pub use population::{Draw, PopPlan, Spiking};
 pub use projection::{Place, ProjPlan, Uniform, Wiring};
 pub use warn::warn;
 
@@ -112,13 +115,19 @@ fn parts(
     let storage: Vec<Vec<Storage>> =
         (0..model.populations.len()).map(|p| population::storage(model, uses, p)).collect();
     // The longest delay of the projections that leave a population, in steps.
-    let mut delays = vec![0_u32; model.populations.len()];
+    let mut delays = vec![population::Delays::default(); model.populations.len()];
     let mut projections = Vec::new();
     for p in 0..model.projections.len() {
         match projection::plan(model, uses, frozen, &storage, p) {
             Ok(plan) => {
-                let pre = model.projections[p].pre.pop.index();
-                delays[pre] = delays[pre].max(plan.delay);
+                let from = &mut delays[model.projections[p].pre.pop.index()];
+                match plan.event.map(|e| e as usize) {
+                    None => from.spikes = from.spikes.max(plan.delay),
+                    Some(e) => {
+                        from.events.resize(from.events.len().max(e + 1), 0);
+                        from.events[e] = from.events[e].max(plan.delay);
+                    }
+                }
                 projections.push(plan);
             }
             Err(d) => errors.push(d),
@@ -131,7 +140,7 @@ fn parts(
             .filter(|k| matches!(k.entity, Entity::Pop(q) if q.index() == p))
             .map(|k| (k.var, ()))
             .collect();
-        match population::plan(model, p, storage, &|v| frozen.contains_key(&v), delays[p]) {
+        match population::plan(model, p, storage, &|v| frozen.contains_key(&v), &delays[p]) {
             Ok(plan) => populations.push(plan),
             Err(d) => errors.push(d),
         }
@@ -154,7 +163,11 @@ fn may_calm(model: &Model, plan: &PopPlan) -> bool {
 fn may_rest(model: &Model, plan: &PopPlan, p: usize) -> bool {
     let mut incoming = model.projections.iter().filter(|j| j.post.pop.index() == p).peekable();
     let driven_singly = incoming.peek().is_some() && incoming.all(|j| j.rule == Rule::OneToOne);
-    let timeless = |s: Sym| !plan.graph.any(s, &|n| matches!(n, Node::Time));
+    let timeless =
+        |s: Sym| !plan.graph.any(s, &|n| matches!(n, Node::Time | Node::Timed(..) | Node::Draw(_) | Node::Other(..)));
+    if !plan.live.is_empty() || !plan.every.is_empty() || !plan.events.is_empty() || plan.release.is_some() {
+        return false;
+    }
     let steady = match &plan.update {
         None => false,
         Some(u) => u.new.iter().chain(u.held.iter().flatten()).all(|s| timeless(*s)),
@@ -162,7 +175,7 @@ fn may_rest(model: &Model, plan: &PopPlan, p: usize) -> bool {
     let condition = match &plan.spiking {
         Some(Spiking::Level(s)) => timeless(*s),
         None => true,
-        Some(Spiking::Crosses(..) | Spiking::Rate(_)) => false,
+        Some(Spiking::Crosses(..) | Spiking::Rate(_) | Spiking::Hazard(_) | Spiking::Listed) => false,
     };
     driven_singly && steady && condition
 }

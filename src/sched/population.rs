@@ -1,12 +1,13 @@
 //! The plan of one population: storage, the chosen method's update, the slow states, detection and reaction.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::lower::{Context, Effects, Lowering};
+use super::lower::{Context, DrawKind, Effects, Lowering};
 use super::{Storage, Uses, steps};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{ExprKind, Model, PopId, Role, Side, SpikeCond, VarId};
-use crate::methods::sym::{Graph, Sym};
+use crate::hir::{Expr, ExprKind, Model, NeuronModel, PopId, Population, Role, Side, SpikeCond, VarId};
+use crate::methods::sym::{Bin, Graph, Node, Sym};
 use crate::methods::{self, OdeSystem, Update};
 use crate::script::machine::{Entity, VarKey};
 
@@ -33,6 +34,19 @@ pub struct PopPlan {
     pub spiking: Option<Spiking>,
     /// What spikes do.
     pub on_spike: Effects,
+    /// Its other events, in order of the file.
+    pub events: Vec<EventPlan>,
+    /// What happens when a refractory period ends; `None` without the block.
+    pub release: Option<Effects>,
+    /// Periodic code, in order of the file.
+    pub every: Vec<EveryPlan>,
+    /// Parameters and inputs that follow the time, states or other populations: their values at a step's start, in order of
+    /// dependency.
+    pub live: Vec<(VarId, Sym)>,
+    /// The random numbers of a step, by the number of their `Draw`.
+    pub draws: Vec<Draw>,
+    /// The tables of `timed`, the same for all plans of a network.
+    pub tables: Vec<Arc<[f64]>>,
     /// The refractory period in steps, as a real; `None` without the clause.
     pub refractory: Option<Sym>,
     /// The states that deliveries do not reach while refractory.
@@ -63,6 +77,43 @@ pub struct Slow {
     pub frozen: bool,
 }
 
+/// An event of a neuron.
+#[derive(Debug, Clone)]
+pub struct EventPlan {
+    /// When it happens: a level or a crossing.
+    pub cond: Spiking,
+    /// What it does.
+    pub on: Effects,
+    /// The longest delay of the projections that it drives, in steps.
+    pub max_delay: u32,
+}
+
+/// Periodic code.
+#[derive(Debug, Clone)]
+pub struct EveryPlan {
+    /// The period in steps.
+    pub period: u32,
+    /// What it does.
+    pub effects: Effects,
+}
+
+/// Random numbers, one per neuron and step: numbers `step*of + number` of a stream, with the step counted from the run's start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draw {
+    /// The stream's path without the population's name.
+    pub stream: String,
+    /// Derives a stream of its own from that, if not 0.
+    pub sub: u32,
+    /// Which of the stream's numbers of a step.
+    pub number: u32,
+    /// How many numbers a step takes from the stream.
+    pub of: u32,
+    /// What is drawn.
+    pub kind: DrawKind,
+    /// Drawn only at multiples of this many steps since the network's start.
+    pub period: u32,
+}
+
 /// What makes a neuron spike.
 #[derive(Debug, Clone)]
 pub enum Spiking {
@@ -72,6 +123,19 @@ pub enum Spiking {
     Crosses(Sym, Sym),
     /// A rate in 1/ms, constant during a run: events are drawn beforehand.
     Rate(Sym),
+    /// Spikes given as lists.
+    Listed,
+    /// A rate that changes: the condition that this step's random number lies below the probability of a spike.
+    Hazard(Sym),
+}
+
+/// The longest delays, in steps.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Delays {
+    /// Of spikes.
+    pub(super) spikes: u32,
+    /// Of other events, by number.
+    pub(super) events: Vec<u32>,
 }
 
 /// Rates below 2^-14 per step are slow.
@@ -121,13 +185,13 @@ pub(super) fn storage(model: &Model, uses: &Uses, p: usize) -> Vec<Storage> {
     known.into_iter().map(|k| k.map_or(Storage::Array, Storage::Constant)).collect()
 }
 
-/// Plans population `p`.
+/// Plans population `p`. `delays` are the longest delays of the projections that its spikes and its other events drive, in steps.
 pub(super) fn plan(
     model: &Model,
     p: usize,
     storage: Vec<Storage>,
     frozen: &dyn Fn(VarId) -> bool,
-    max_delay: u32,
+    delays: &Delays,
 ) -> Result<PopPlan, Diagnostic> {
     let population = &model.populations[p];
     let neuron = &model.neurons[population.model.index()];
@@ -144,15 +208,17 @@ pub(super) fn plan(
             .help("please report it with this file")
     };
 
+    let live = model.live(PopId(p as u32));
     let hold: Vec<VarId> = neuron.refractory.iter().flat_map(|r| r.hold.iter().copied()).collect();
     let mut slow = Vec::new();
     let mut system = OdeSystem {
         vars: Vec::new(),
         rhs: Vec::new(),
         held: Vec::new(),
+        noise: vec![Vec::new(); neuron.noises.len()],
         params: (0..neuron.vars.len() as u32)
             .map(VarId)
-            .filter(|v| neuron.vars[v.index()].role == Role::Param)
+            .filter(|v| neuron.vars[v.index()].role == Role::Param && !live[v.index()])
             .collect(),
         dt,
         substeps: neuron.method.as_ref().map_or(1, |m| m.substeps),
@@ -164,8 +230,13 @@ pub(super) fn plan(
         {
             slow.push(Slow { frozen: frozen(ode.var), ..s });
         } else if !frozen(ode.var) {
+            let (drift, strengths) =
+                methods::noise::split(&mut graph, rhs, neuron.noises.len() as u32).ok_or_else(|| bent(neuron, ode))?;
             system.vars.push(ode.var);
-            system.rhs.push(rhs);
+            system.rhs.push(drift);
+            for (column, g) in system.noise.iter_mut().zip(strengths) {
+                column.push(g);
+            }
             system.held.push(hold.contains(&ode.var));
         }
     }
@@ -173,6 +244,11 @@ pub(super) fn plan(
         None
     } else {
         let named = neuron.method.as_ref().map(|m| m.name.as_str());
+        if named.is_none()
+            && let Some(k) = methods::noise::multiplicative(&mut graph, &system)
+        {
+            return Err(two_calculi(neuron, system.vars[k]));
+        }
         Some(methods::plan(&mut graph, &system, named).map_err(|e| {
             let method = neuron.method.as_ref();
             let name = &neuron.vars[e.var.index()].name;
@@ -188,7 +264,9 @@ pub(super) fn plan(
                 ),
             )
             .also(ode, format!("this equation {}", e.why));
-            let names: Vec<&str> = methods::METHODS.iter().map(|m| m.name).collect();
+            let noisy = system.noisy(&graph).is_some();
+            let fits = |m: &&methods::Method| !noisy || m.noise != methods::NoiseUse::None;
+            let names: Vec<&str> = methods::METHODS.iter().filter(fits).map(|m| m.name).collect();
             d.help(format!(
                 "remove the `method` line to let the compiler choose, or use another one of {}",
                 names.join(", ")
@@ -196,14 +274,23 @@ pub(super) fn plan(
         })?)
     };
 
+    let mut draws: Vec<Draw> = update.iter().flat_map(|u| &u.draws).map(|d| noise_draw(neuron, *d)).collect();
     let spiking = match &neuron.spike {
         None => None,
+        Some(_) if population.play.is_some() => Some(Spiking::Listed),
         Some(clause) => {
             let mut low = |e| Lowering::new(&mut graph, &context).expr(e).ok_or_else(|| unexpected(clause.span));
             Some(match &clause.cond {
                 SpikeCond::Level(e) => Spiking::Level(low(e)?),
                 SpikeCond::Crosses(a, b) => Spiking::Crosses(low(a)?, low(b)?),
-                SpikeCond::Rate(e) => Spiking::Rate(low(e)?),
+                SpikeCond::Rate(e) => {
+                    let rate = low(e)?;
+                    if varies(&graph, neuron, &live, rate) {
+                        Spiking::Hazard(hazard(&mut graph, rate, dt, &mut draws))
+                    } else {
+                        Spiking::Rate(rate)
+                    }
+                }
             })
         }
     };
@@ -223,6 +310,83 @@ pub(super) fn plan(
             })
         }
     };
+    let mut events = Vec::new();
+    for (k, event) in neuron.events.iter().enumerate() {
+        let mut low = |e| Lowering::new(&mut graph, &context).expr(e).ok_or_else(|| unexpected(event.span));
+        let cond = match &event.cond {
+            SpikeCond::Level(e) => Spiking::Level(low(e)?),
+            SpikeCond::Crosses(a, b) => Spiking::Crosses(low(a)?, low(b)?),
+            SpikeCond::Rate(_) => return Err(unexpected(event.span)),
+        };
+        let on = Lowering::new(&mut graph, &context).block(&event.on, frozen).ok_or_else(|| unexpected(event.span))?;
+        events.push(EventPlan { cond, on, max_delay: delays.events.get(k).copied().unwrap_or(0) });
+    }
+    let release = if neuron.on_release.is_empty() {
+        None
+    } else {
+        let block = Lowering::new(&mut graph, &context).block(&neuron.on_release, frozen);
+        Some(block.ok_or_else(|| unexpected(neuron.span))?)
+    };
+    let mut every = Vec::new();
+    for (k, clause) in neuron.every.iter().enumerate() {
+        let period = Lowering::new(&mut graph, &context).expr(&clause.period);
+        let period = period.and_then(|s| graph.as_const(s)).map(|x| steps(x, dt)).filter(|n| *n >= 1.0);
+        let Some(period) = period.filter(|n| *n <= f64::from(1 << 30)) else { return Err(bad_period(clause, dt)) };
+        let mut cut = None;
+        crate::hir::each_of_block(&clause.body, &mut |e| {
+            if matches!(e.kind, ExprKind::Draw { truncated: true, .. }) {
+                cut = Some(e.span);
+            }
+        });
+        if let Some(span) = cut {
+            return Err(Diagnostic::new(Code::E0901, span, "`truncated` in periodic code is not supported yet")
+                .help("use `clip(…, lo, hi)`, or draw into a parameter once per neuron"));
+        }
+        let (effects, taken) = Lowering::new(&mut graph, &context)
+            .drawing_block(&clause.body, frozen, draws.len() as u32)
+            .ok_or_else(|| unexpected(clause.span))?;
+        for d in taken {
+            if let DrawKind::Gamma(shape) = d.kind
+                && varies(&graph, neuron, &live, shape)
+            {
+                return Err(Diagnostic::new(
+                    Code::E0901,
+                    clause.span,
+                    "a gamma distribution whose shape changes during a `run` is not supported yet",
+                )
+                .help("make the shape depend on parameters only"));
+            }
+            let stream = if k == 0 { "every".to_owned() } else { format!("every#{}", k + 1) };
+            draws.push(Draw { stream, sub: d.site, number: 0, of: 1, kind: d.kind, period: period as u32 });
+        }
+        every.push(EveryPlan { period: period as u32, effects });
+    }
+    if population.size().next_multiple_of(16).saturating_mul(draws.len() as u64) > i32::MAX as u64 {
+        return Err(Diagnostic::new(
+            Code::E0902,
+            population.span,
+            format!("`{}` takes {} random numbers per neuron and step", population.name, draws.len()),
+        )
+        .help("make the population smaller, or use fewer sub-steps"));
+    }
+    for v in (0..neuron.vars.len() as u32).map(VarId).filter(|v| live[v.index()]) {
+        let Some(e) = population.given(&neuron.vars, v) else { continue };
+        let once = |e: &Expr| matches!(e.kind, ExprKind::Draw { .. } | ExprKind::FileArray { .. });
+        if e.any(&neuron.lets, &once) {
+            let name = &neuron.vars[v.index()].name;
+            return Err(Diagnostic::new(
+                Code::E0304,
+                e.span,
+                format!(
+                    "`{name}` is computed anew in every step, so it cannot contain a value that is drawn or read once"
+                ),
+            )
+            .help("put the draw into a parameter of its own, and use that parameter here"));
+        }
+    }
+    let mut live =
+        live_values(population, neuron, &live, &mut graph, &context).ok_or_else(|| unexpected(population.span))?;
+    live.retain(|(v, _)| !frozen(*v));
     let frozen = (0..neuron.vars.len() as u32).map(VarId).filter(|v| frozen(*v)).collect();
     Ok(PopPlan {
         pop: PopId(p as u32),
@@ -235,14 +399,132 @@ pub(super) fn plan(
         slow,
         spiking,
         on_spike,
+        events,
+        release,
+        every,
+        live,
+        draws,
+        tables: tables(population, neuron),
         refractory,
         hold,
-        max_delay,
+        max_delay: delays.spikes,
         rests: false,
         shared: Vec::new(),
         calms: false,
         frozen,
     })
+}
+
+/// The values of what follows time, states or other populations, each after those it depends on.
+fn live_values(
+    population: &Population,
+    neuron: &NeuronModel,
+    live: &[bool],
+    graph: &mut Graph,
+    context: &Context<'_>,
+) -> Option<Vec<(VarId, Sym)>> {
+    let mut out = Vec::new();
+    let mut todo: Vec<VarId> = (0..live.len() as u32).map(VarId).filter(|v| live[v.index()]).collect();
+    while !todo.is_empty() {
+        let before = todo.len();
+        for v in todo.clone() {
+            let Some(e) = population.given(&neuron.vars, v) else { continue };
+            let waits = e.any(&neuron.lets, &|e| match &e.kind {
+                ExprKind::Var(Side::Own, w) => *w != v && todo.contains(w),
+                _ => false,
+            });
+            if waits {
+                continue;
+            }
+            let mut low = Lowering::new(graph, context);
+            let value = low.expr(e)?;
+            let value = low.bounded(v, value)?;
+            out.push((v, value));
+            todo.retain(|w| *w != v);
+        }
+        if todo.len() == before {
+            // The front end refuses circles.
+            return None;
+        }
+    }
+    Some(out)
+}
+
+/// The tables of `timed` that a population's model and arguments mention.
+fn tables(population: &Population, neuron: &NeuronModel) -> Vec<Arc<[f64]>> {
+    let mut out: Vec<Arc<[f64]>> = Vec::new();
+    let mut collect = |e: &Expr| {
+        if let ExprKind::Timed(t, _) = &e.kind
+            && !out.iter().any(|o| Arc::ptr_eq(o, t))
+        {
+            out.push(t.clone());
+        }
+    };
+    neuron.each_expr(&mut collect);
+    for (_, e) in &population.args {
+        each(e, &mut collect);
+    }
+    out
+}
+
+fn each(e: &Expr, f: &mut dyn FnMut(&Expr)) {
+    f(e);
+    e.each_part(&mut |p| each(p, f));
+}
+
+/// Whether a value changes during a run.
+fn varies(graph: &Graph, neuron: &NeuronModel, live: &[bool], s: Sym) -> bool {
+    graph.any(s, &|n| match n {
+        Node::Time | Node::Timed(..) | Node::Other(..) | Node::Draw(_) => true,
+        Node::Var(Side::Own, v, _) => {
+            live[v.index()] || matches!(neuron.vars[v.index()].role, Role::State | Role::Learned)
+        }
+        _ => false,
+    })
+}
+
+/// The condition that a neuron with a changing rate spikes in this step: its random number lies below 1 - e^(-rate*dt).
+fn hazard(graph: &mut Graph, rate: Sym, dt: f64, draws: &mut Vec<Draw>) -> Sym {
+    let u = graph.draw(draws.len() as u32);
+    draws.push(Draw { stream: "spike".to_owned(), sub: 0, number: 0, of: 1, kind: DrawKind::Uniform, period: 1 });
+    let z = graph.scale(rate, -dt);
+    let e = graph.call(crate::builtins::Builtin::Expm1, &[z]);
+    let p = graph.neg(e);
+    graph.bin(Bin::Lt, u, p)
+}
+
+/// Where the normal numbers of a noise source come from.
+fn noise_draw(neuron: &NeuronModel, d: methods::NoiseDraw) -> Draw {
+    let stream = neuron.noises.get(d.source as usize).cloned().unwrap_or_default();
+    Draw { stream, sub: 0, number: d.number, of: d.of, kind: DrawKind::Normal, period: 1 }
+}
+
+fn bad_period(clause: &crate::hir::Every, dt: f64) -> Diagnostic {
+    Diagnostic::new(
+        Code::E0205,
+        clause.period.span,
+        "the period of `every` must be one constant time for the population",
+    )
+    .label(format!("here it differs between neurons, may change, or is shorter than half a time step of {dt} ms"))
+    .help("write a time such as `every 1 ms { … }`, or a parameter that has the same value for all neurons")
+}
+
+fn bent(neuron: &NeuronModel, ode: &crate::hir::Ode) -> Diagnostic {
+    let name = &neuron.vars[ode.var.index()].name;
+    Diagnostic::new(Code::E0309, ode.span, format!("white noise must enter the equation of `{name}` linearly"))
+        .label("here it stands inside a function, a power, a quotient or a product with itself")
+        .note("white noise has no value at a time, only sums over time: functions of it mean nothing")
+        .help("write a sum of terms, each a strength times `xi`: `… + sigma*sqrt(2/tau)*xi`")
+}
+
+/// E0305: which calculus is meant makes a difference to the drift.
+fn two_calculi(neuron: &NeuronModel, var: VarId) -> Diagnostic {
+    let name = &neuron.vars[var.index()].name;
+    let ode = neuron.odes.iter().find(|o| o.var == var).map_or(neuron.span, |o| o.span);
+    Diagnostic::new(Code::E0305, ode, format!("the noise on `{name}` depends on a state: which integral is meant?"))
+        .label("the strength of the noise is not the same for all values of the states")
+        .note("in the sense of Itô the strength is taken at the start of each instant, in that of Stratonovich in its middle (the limit of noise with a short correlation time); for dx = g(x) dW the means differ by g*g'/2 per unit of time")
+        .help("write `method milstein` (Itô) or `method heun` (Stratonovich)")
 }
 
 /// The closed form of a slow state, if it is one.
@@ -285,6 +567,9 @@ fn mentions_size(e: &crate::hir::Expr) -> bool {
         | ExprKind::Var(..)
         | ExprKind::Local(_)
         | ExprKind::Time
+        | ExprKind::Noise(_)
+        | ExprKind::Other(..)
+        | ExprKind::Timed(..)
         | ExprKind::Dt
         | ExprKind::Index(_)
         | ExprKind::FileArray { .. }
@@ -295,5 +580,7 @@ fn mentions_size(e: &crate::hir::Expr) -> bool {
 /// The variables that the reactions of a population write.
 #[must_use]
 pub fn written(plan: &PopPlan) -> BTreeSet<VarId> {
-    plan.on_spike.assigns.iter().map(|(v, _)| *v).collect()
+    let blocks =
+        plan.events.iter().map(|e| &e.on).chain(plan.release.iter()).chain(plan.every.iter().map(|e| &e.effects));
+    std::iter::once(&plan.on_spike).chain(blocks).flat_map(|e| &e.assigns).map(|(v, _)| *v).collect()
 }

@@ -105,6 +105,8 @@ pub struct ProjPlan {
     pub needs_columns: bool,
     /// Axonal delay in steps.
     pub delay: u32,
+    /// The event of the pre neurons that drives it; `None`: their spikes.
+    pub event: Option<u32>,
     /// States that nothing reads while the frozen variables are frozen.
     pub dead: Vec<VarId>,
     /// Frozen variables.
@@ -209,6 +211,7 @@ pub(super) fn plan(
         on_post: does_something.then_some(on_post),
         needs_columns: synapse.on_post.is_some() && wiring == Wiring::Sparse,
         delay,
+        event: projection.event,
         dead,
         frozen: (0..synapse.vars.len() as u32).map(VarId).filter(|v| is_frozen(*v)).collect(),
     })

@@ -109,11 +109,23 @@ fn decays_alone(model: &Model, uses: &Uses, plan: &PopPlan, k: usize) -> bool {
     let alone = |s| {
         !plan.graph.any(s, &|n| match n {
             Node::Var(Side::Own, v, _) => *v != var,
-            Node::Var(..) | Node::Slot(_) | Node::Time | Node::Index(_) => true,
+            Node::Var(..)
+            | Node::Slot(_)
+            | Node::Time
+            | Node::Timed(..)
+            | Node::Index(_)
+            | Node::Noise(_)
+            | Node::Draw(_)
+            | Node::Other(..) => true,
             _ => false,
         })
     };
-    let handled = plan.on_spike.assigns.iter().any(|(v, _)| *v == var);
+    let handlers = [&plan.on_spike]
+        .into_iter()
+        .chain(&plan.release)
+        .chain(plan.events.iter().map(|e| &e.on))
+        .chain(plan.every.iter().map(|e| &e.effects));
+    let handled = handlers.flat_map(|h| &h.assigns).any(|(v, _)| *v == var);
     decl.role == Role::State
         && decl.bounds.is_none()
         && update.decaying[k]

@@ -24,6 +24,7 @@ pub fn warn(model: &Model, sink: &mut Sink) {
         reset(population, neuron, &known, sink);
         rate::of_population(model, p, &known, sink);
         singular::check(neuron, &known, sink);
+        periods(model, neuron, &known, sink);
         if neuron.method.as_ref().is_some_and(|m| m.name == "euler") {
             for found in unstable(model, p, neuron, &known) {
                 let worst = euler.entry((population.model, found.kind, found.ode)).or_insert(found);
@@ -45,7 +46,30 @@ pub fn warn(model: &Model, sink: &mut Sink) {
         }
     }
     rate::assigned(model, sink);
+    shared_noise(model, sink);
     unused(model, sink);
+}
+
+/// One realisation of white noise in two equations.
+fn shared_noise(model: &Model, sink: &mut Sink) {
+    for neuron in &model.neurons {
+        for (k, name) in neuron.noises.iter().enumerate() {
+            let hears =
+                |o: &&hir::Ode| o.rhs.any(&neuron.lets, &|e| matches!(e.kind, ExprKind::Noise(n) if n as usize == k));
+            let used: Vec<&hir::Ode> = neuron.odes.iter().filter(hears).collect();
+            if let [first, second, ..] = used.as_slice() {
+                sink.push(
+                    Diagnostic::new(
+                        Code::W0710,
+                        second.span,
+                        format!("`{name}` stands in two equations of `{}`: both get the same noise", neuron.name),
+                    )
+                    .also(first.span, "the first one")
+                    .help(format!("write `{name}_1` and `{name}_2` for noise that is independent")),
+                );
+            }
+        }
+    }
 }
 
 /// The variables of one population or projection that are one constant for all elements.
@@ -151,6 +175,18 @@ fn refractory(model: &Model, population: &hir::Population, neuron: &NeuronModel,
             && matches!(clause.duration.kind, ExprKind::Var(..))
         {
             sink.items[at] = new.also(population.span, "for this population");
+        }
+    }
+}
+
+/// Periods of `every` between steps, each said once.
+fn periods(model: &Model, neuron: &NeuronModel, known: &Known<'_>, sink: &mut Sink) {
+    for every in &neuron.every {
+        let Some(x) = known.value(&every.period) else { continue };
+        let at = sink.items.len();
+        off_grid("period", x, every.period.span, model.settings.dt, sink);
+        if sink.items.get(at).is_some_and(|new| sink.items[..at].contains(new)) {
+            sink.items.truncate(at);
         }
     }
 }
@@ -337,6 +373,7 @@ struct Mentions<'a> {
     pre: &'a [VarDecl],
     post: &'a [VarDecl],
     used: &'a mut BTreeSet<Place>,
+    others: Vec<(PopId, VarId)>,
 }
 
 impl Mentions<'_> {
@@ -352,6 +389,7 @@ impl Mentions<'_> {
     fn expr(&mut self, e: &Expr) {
         match &e.kind {
             ExprKind::Var(side, id) => self.var(*side, *id),
+            ExprKind::Other(pop, id) => self.others.push((*pop, *id)),
             ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => self.expr(a),
             ExprKind::Binary(_, a, b) => {
                 self.expr(a);
@@ -368,6 +406,8 @@ impl Mentions<'_> {
             | ExprKind::Let(_)
             | ExprKind::Local(_)
             | ExprKind::Time
+            | ExprKind::Noise(_)
+            | ExprKind::Timed(..)
             | ExprKind::Dt
             | ExprKind::Index(_)
             | ExprKind::Size(_)
@@ -416,9 +456,24 @@ fn unused(model: &Model, sink: &mut Sink) {
     let vars_of = |p: PopId| model.neurons[model.populations[p.index()].model.index()].vars.as_slice();
     let mut used = BTreeSet::new();
     for neuron in &model.neurons {
-        let mut m = Mentions { own: &neuron.vars, pre: &[], post: &[], used: &mut used };
+        let mut m = Mentions { own: &neuron.vars, pre: &[], post: &[], used: &mut used, others: Vec::new() };
         m.model(&neuron.lets, &neuron.odes);
         m.block(&neuron.on_spike);
+        m.block(&neuron.on_release);
+        for e in &neuron.every {
+            m.expr(&e.period);
+            m.block(&e.body);
+        }
+        for e in &neuron.events {
+            m.block(&e.on);
+            match &e.cond {
+                hir::SpikeCond::Level(c) | hir::SpikeCond::Rate(c) => m.expr(c),
+                hir::SpikeCond::Crosses(a, b) => {
+                    m.expr(a);
+                    m.expr(b);
+                }
+            }
+        }
         match neuron.spike.as_ref().map(|s| &s.cond) {
             Some(hir::SpikeCond::Level(e) | hir::SpikeCond::Rate(e)) => m.expr(e),
             Some(hir::SpikeCond::Crosses(a, b)) => {
@@ -434,13 +489,16 @@ fn unused(model: &Model, sink: &mut Sink) {
     }
     for population in &model.populations {
         let own = &model.neurons[population.model.index()].vars;
-        let mut m = Mentions { own, pre: &[], post: &[], used: &mut used };
+        let mut m = Mentions { own, pre: &[], post: &[], used: &mut used, others: Vec::new() };
         population.args.iter().for_each(|(_, e)| m.expr(e));
+        for (p, v) in std::mem::take(&mut m.others) {
+            used.extend(vars_of(p).get(v.index()).map(place));
+        }
     }
     for projection in &model.projections {
         let s = &projection.synapse;
         let (pre, post) = (vars_of(projection.pre.pop), vars_of(projection.post.pop));
-        let mut m = Mentions { own: &s.vars, pre, post, used: &mut used };
+        let mut m = Mentions { own: &s.vars, pre, post, used: &mut used, others: Vec::new() };
         m.model(&s.lets, &s.odes);
         m.block(&s.on_pre);
         s.on_post.iter().for_each(|b| m.block(b));

@@ -71,8 +71,30 @@ impl Facts {
                 }
             }
         }
-        for (var, reads) in walk.handler(&neuron.on_spike, None) {
-            self.change(var, reads, frozen);
+        for event in &neuron.events {
+            match &event.cond {
+                SpikeCond::Level(e) | SpikeCond::Rate(e) => self.deciding.extend(walk.reads(e)),
+                SpikeCond::Crosses(a, b) => {
+                    self.deciding.extend(walk.reads(a));
+                    self.deciding.extend(walk.reads(b));
+                    self.hidden.insert(id);
+                }
+            }
+        }
+        let blocks = [&neuron.on_spike, &neuron.on_release].into_iter();
+        let blocks = blocks.chain(neuron.events.iter().map(|e| &e.on)).chain(neuron.every.iter().map(|e| &e.body));
+        for block in blocks {
+            for (var, reads) in walk.handler(block, None) {
+                self.change(var, reads, frozen);
+            }
+        }
+        self.reads_time = self.reads_time.or(pop.play.as_ref().map(|p| p.span));
+        // When it is due depends on the time since the network's start.
+        self.reads_time = self.reads_time.or(neuron.every.first().map(|e| e.span));
+        for (v, _) in model.live(id).iter().enumerate().filter(|(_, live)| **live) {
+            let var = VarId(v as u32);
+            let reads = pop.given(&neuron.vars, var).map(|e| walk.reads(e)).unwrap_or_default();
+            self.change(VarKey { entity: own, var }, reads, frozen);
         }
         if let Some(r) = &neuron.refractory {
             self.deciding.extend(walk.reads(&r.duration));
@@ -150,11 +172,15 @@ impl Reads<'_> {
             ExprKind::Const(_)
             | ExprKind::Bool(_)
             | ExprKind::Dt
+            | ExprKind::Noise(_)
             | ExprKind::Index(_)
             | ExprKind::Size(_)
             | ExprKind::FileArray { .. }
             | ExprKind::EdgeColumn(_) => {}
-            ExprKind::Time => self.time = self.time.or(Some(e.span)),
+            ExprKind::Other(pop, var) => {
+                out.insert(VarKey { entity: Entity::Pop(*pop), var: *var });
+            }
+            ExprKind::Time | ExprKind::Timed(..) => self.time = self.time.or(Some(e.span)),
             ExprKind::Var(side, var) => {
                 let entity = match side {
                     Side::Own => self.own,

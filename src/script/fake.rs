@@ -88,6 +88,10 @@ pub(crate) fn model() -> Model {
         odes: vec![],
         spike: None,
         on_spike: vec![],
+        events: vec![],
+        on_release: vec![],
+        every: vec![],
+        noises: vec![],
         refractory: None,
         method: None,
         span: Span::default(),
@@ -113,6 +117,7 @@ pub(crate) fn model() -> Model {
         shape: vec![n as u64],
         indexed: true,
         args: vec![],
+        play: None,
         span,
     };
     let synapse = SynapseModel {
@@ -138,6 +143,7 @@ pub(crate) fn model() -> Model {
             name: "XE".to_owned(),
             named: true,
             pre: all(X),
+            event: None,
             post: all(E),
             target: Some(VarId(0)),
             rule: Rule::AllToAll,

@@ -678,7 +678,7 @@ impl Walk<'_> {
 
     fn run(&mut self, span: Span) {
         if let Some(time) = self.facts.reads_time {
-            self.used(Some("the network's equations read `t`".to_owned()), time);
+            self.used(Some("the network's dynamics depend on `t`".to_owned()), time);
         }
         let matters = |w: &Self, item: &Item| match item {
             Item::Var(key) => w.live.contains(key),

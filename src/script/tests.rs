@@ -33,6 +33,10 @@ fn neuron(name: &str, vars: Vec<VarDecl>) -> hir::NeuronModel {
         odes: vec![],
         spike: None,
         on_spike: vec![],
+        events: vec![],
+        on_release: vec![],
+        every: vec![],
+        noises: vec![],
         refractory: None,
         method: None,
         span: Span::default(),
@@ -46,6 +50,7 @@ fn population(name: &str, model: u32, shape: &[u64], indexed: bool) -> hir::Popu
         shape: shape.to_vec(),
         indexed,
         args: vec![],
+        play: None,
         span: Span::default(),
     }
 }
@@ -59,6 +64,7 @@ fn projection(name: &str, pre: View, post: View, rule: hir::Rule) -> hir::Projec
         name: name.into(),
         named: true,
         pre,
+        event: None,
         post,
         target: None,
         rule,

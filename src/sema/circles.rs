@@ -2,7 +2,6 @@
 //! declared; arguments, which see the model's names, can close one.
 
 use super::infer::Typer;
-use super::neuron::walk;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, LetDecl, Side, VarDecl, VarId};
 use crate::syntax::ast;
@@ -68,7 +67,7 @@ impl Values<'_> {
     }
 
     fn mentions(&self, e: &Expr, out: &mut Vec<VarId>) {
-        walk(e, &mut |x| match &x.kind {
+        match &e.kind {
             ExprKind::Var(Side::Own, v) => out.push(*v),
             ExprKind::Let(id) => {
                 if let Some(l) = self.lets.get(id.index()) {
@@ -76,7 +75,8 @@ impl Values<'_> {
                 }
             }
             _ => {}
-        });
+        }
+        e.each_part(&mut |part| self.mentions(part, out));
     }
 
     fn fault(&self, circle: &[VarId]) -> Diagnostic {

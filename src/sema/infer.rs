@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::mismatch;
 use crate::builtins::{Builtin, DimRule, Dist};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::hir::{self, BinaryOp, ExprKind, LetId, LocalId, Side, Type, UnaryOp, VarId};
+use crate::hir::{self, BinaryOp, ExprKind, LetId, LocalId, PopId, Side, Type, UnaryOp, VarId};
 use crate::sema::scope::{Scope, Symbol};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -79,6 +79,21 @@ pub(crate) trait Names {
     /// Whether draws and files may be used.
     fn draws(&self) -> bool {
         false
+    }
+
+    /// The number of a noise source; otherwise why noise has no meaning here.
+    fn noise(&mut self, _name: &str) -> Result<u32, &'static str> {
+        Err("white noise stands in the equations of neurons only")
+    }
+
+    /// A variable of another population; `None` where none can be followed.
+    fn other(&self, _pop: PopId, _name: &str) -> Option<Result<(VarId, Type, Span), Vec<String>>> {
+        None
+    }
+
+    /// Number of neurons of another population that is followed, if it does not fit the one here, with that one's.
+    fn unfit(&self, _pop: PopId) -> Option<(u64, u64)> {
+        None
     }
 }
 
@@ -353,6 +368,9 @@ impl<'a> Typer<'a> {
         if let Some(def) = units::lookup(name) {
             return Some(plain(ExprKind::Const(def.factor), Type::Real(def.dim), span));
         }
+        if name == "xi" || name.starts_with("xi_") {
+            return self.noise(name, span, names);
+        }
         let d = self.unknown(name, span, names);
         self.error(d);
         None
@@ -380,15 +398,31 @@ impl<'a> Typer<'a> {
             .also(*declared, "declared here")
     }
 
-    fn unknown(&mut self, name: &str, span: Span, names: &dyn Names) -> Diagnostic {
-        if name == "xi" || name.starts_with("xi_") {
-            return Diagnostic::new(
-                Code::E0901,
-                span,
-                format!("white noise `{name}` in equations is not supported yet"),
-            )
-            .help("drive the neurons by a `poisson` population instead");
+    /// `xi`, `xi_name`: white noise of unit s^-1/2.
+    fn noise(&mut self, name: &str, span: Span, names: &mut dyn Names) -> Option<Typed> {
+        let found = if self.frames.is_empty() {
+            names.noise(name)
+        } else {
+            Err("the body of a function has no noise of its own: give it as an argument")
+        };
+        match found {
+            Ok(k) => {
+                let dim = Dim::TIME.pow(Ratio::new(-1, 2)?);
+                let origin = Some((span, format!("`{name}` is {}", mismatch::dim_words(dim))));
+                Some(Typed { origin, ..plain(ExprKind::Noise(k), Type::Real(dim), span) })
+            }
+            Err(why) => {
+                self.error(
+                    Diagnostic::new(Code::E0309, span, format!("white noise `{name}` has no value here"))
+                        .label(why)
+                        .help("add a term with `xi` to an equation, or draw numbers in `every 1 ms { … }`"),
+                );
+                None
+            }
         }
+    }
+
+    fn unknown(&mut self, name: &str, span: Span, names: &dyn Names) -> Diagnostic {
         let local = if self.frames.is_empty() {
             names.all()
         } else {
@@ -689,6 +723,12 @@ impl<'a> Typer<'a> {
         if name == "array" {
             return self.file_array(args, span, names);
         }
+        if name == "truncated" {
+            return self.truncated(args, span, names);
+        }
+        if name == "timed" {
+            return self.timed(args, span, names);
+        }
         let d = Diagnostic::new(Code::E0101, name_span, format!("unknown function `{name}`"));
         let known = crate::builtins::TABLE.iter().map(|r| r.name).chain(crate::builtins::DISTS.iter().map(|r| r.name));
         let fns = self.scope.names.iter().filter(|(_, (s, _))| matches!(s, Symbol::Fn { .. })).map(|(n, _)| n.as_str());
@@ -701,7 +741,7 @@ impl<'a> Typer<'a> {
                 name_span,
                 format!("`{name}` works on whole populations, in experiments, procedures and tests only"),
             )
-        } else if matches!(name, "kaiming" | "xavier" | "truncated" | "timed" | "poisson_count") {
+        } else if matches!(name, "kaiming" | "xavier" | "poisson_count") {
             Diagnostic::new(Code::E0901, name_span, format!("`{name}` is not supported yet"))
         } else {
             match nearest(name, known.chain(fns)) {
@@ -859,7 +899,121 @@ impl<'a> Typer<'a> {
         }
         let ty = if row.dist == Dist::Randint { Type::Int } else { Type::Real(dim) };
         let args = values.into_iter().map(|v| real(v.expr)).collect();
-        Some(plain(ExprKind::Draw { dist: row.dist, args, site }, ty, span))
+        Some(plain(ExprKind::Draw { dist: row.dist, args, site, truncated: false }, ty, span))
+    }
+
+    /// `truncated(dist, lo, hi)`: drawn again until inside.
+    fn truncated(&mut self, args: &[ast::Arg], span: Span, names: &mut dyn Names) -> Option<Typed> {
+        let values = self.arguments("truncated", &["dist", "lo", "hi"], args, span, names)?;
+        let [drawn, lo, hi] = <[Typed; 3]>::try_from(values).ok()?;
+        let ExprKind::Draw { dist, args: mut all, site, truncated: false } = drawn.expr.kind.clone() else {
+            self.error(Diagnostic::new(Code::E0205, drawn.expr.span, "`truncated` takes a distribution").help(
+                "write `truncated(normal(1.5 ms, 0.5 ms), 0.1 ms, 3 ms)`; scale the whole, not the distribution",
+            ));
+            return None;
+        };
+        let ty = drawn.expr.ty;
+        let want = if ty == Type::Int { Type::Real(Dim::NONE) } else { ty };
+        let lo = self.expect(lo, want, "the lower end of `truncated`", None)?;
+        let hi = self.expect(hi, want, "the upper end of `truncated`", None)?;
+        if let (ExprKind::Const(a), ExprKind::Const(b)) = (&lo.kind, &hi.kind)
+            && a > b
+        {
+            self.error(
+                Diagnostic::new(Code::E0205, lo.span.to(hi.span), "the ends of `truncated` are in the wrong order")
+                    .help("the lower one comes first"),
+            );
+            return None;
+        }
+        all.extend([lo, hi]);
+        Some(plain(ExprKind::Draw { dist, args: all, site, truncated: true }, ty, span))
+    }
+
+    /// `timed(list, step)`: the list's entries one after the other, each for a time `step`.
+    fn timed(&mut self, args: &[ast::Arg], span: Span, names: &mut dyn Names) -> Option<Typed> {
+        let named = |key: &str, at: usize| {
+            let by_name = args.iter().find(|a| a.name.as_ref().is_some_and(|n| n.node == key));
+            by_name.or_else(|| args.get(at).filter(|a| a.name.is_none()))
+        };
+        let (Some(list), Some(step), 2) = (named("list", 0), named("step", 1), args.len()) else {
+            self.error(
+                Diagnostic::new(Code::E0105, span, "`timed` takes a list and the time for which each entry holds")
+                    .help("write `timed([0 pA, 200 pA, 0 pA], 100 ms)`"),
+            );
+            return None;
+        };
+        if let Err(why) = names.time() {
+            self.error(Diagnostic::new(Code::E0101, span, why).label("`timed` follows the time"));
+            return None;
+        }
+        let step = self.expr(&step.value, names)?;
+        let step = self.expect(step, Type::Real(Dim::TIME), "the step of `timed`", None)?;
+        let ExprKind::Const(x) = step.kind else {
+            self.error(Diagnostic::new(Code::E0205, step.span, "the step of `timed` must be a constant"));
+            return None;
+        };
+        if !(x > 0.0 && x.is_finite()) {
+            self.error(Diagnostic::new(Code::E0205, step.span, "the step of `timed` must be a positive time"));
+            return None;
+        }
+        let (table, ty) = match &strip(&list.value).kind {
+            ast::ExprKind::List(items) if !items.is_empty() => {
+                let mut values = Vec::new();
+                let mut ty: Option<Typed> = None;
+                for item in items {
+                    let t = self.expr(item, names)?;
+                    let t = Typed { expr: real(self.numeric(t)?.expr), any: false, bare_literal: false, origin: None };
+                    let (t, first) = match ty.take() {
+                        None => (t.clone(), t),
+                        Some(first) => {
+                            let (first, t, _) = self.same(first, t, item.span, "the entries of this list")?;
+                            (t, first)
+                        }
+                    };
+                    ty = Some(first);
+                    let ExprKind::Const(x) = t.expr.kind else {
+                        self.error(
+                            Diagnostic::new(Code::E0205, item.span, "the entries of `timed` must be constants")
+                                .help("multiply the whole by a parameter: `scale * timed(…)`"),
+                        );
+                        return None;
+                    };
+                    values.push(x);
+                }
+                (Arc::from(values), ty?.expr.ty)
+            }
+            ast::ExprKind::Name(n) => match self.scope.names.get(n) {
+                Some((Symbol::Table(k), _)) => {
+                    let (table, ty) = self.globals.tables.get(*k)?.clone();
+                    let ty = if ty == Type::Int { Type::Real(Dim::NONE) } else { ty };
+                    (table, ty)
+                }
+                Some((Symbol::Poisoned, _)) => return None,
+                _ => {
+                    self.error(
+                        Diagnostic::new(Code::E0205, list.span, format!("`{n}` is no list of constants"))
+                            .help("declare `const K = [1 pA, 2 pA]` at the top level"),
+                    );
+                    return None;
+                }
+            },
+            ast::ExprKind::Call { .. } | ast::ExprKind::Binary { .. } => {
+                self.error(
+                    Diagnostic::new(Code::E0901, list.span, "`timed` with an array from a file is not supported yet")
+                        .help("write the values as a list"),
+                );
+                return None;
+            }
+            _ => {
+                self.error(Diagnostic::new(Code::E0205, list.span, "`timed` needs a list of at least one value"));
+                return None;
+            }
+        };
+        if table.is_empty() {
+            self.error(Diagnostic::new(Code::E0205, list.span, "`timed` needs a list of at least one value"));
+            return None;
+        }
+        Some(plain(ExprKind::Timed(table, x), ty, span))
     }
 
     fn file_array(&mut self, args: &[ast::Arg], span: Span, names: &dyn Names) -> Option<Typed> {
@@ -1006,6 +1160,40 @@ impl<'a> Typer<'a> {
             if let Some((symbol, _)) = self.scope.names.get(n) {
                 if matches!(symbol, Symbol::Poisoned) {
                     return None;
+                }
+                if let Symbol::Pop(p) = symbol
+                    && let Some(found) = names.other(*p, &member.node)
+                {
+                    let (var, ty, declared) = match found {
+                        Ok(v) => v,
+                        Err(known) => {
+                            let d = Diagnostic::new(
+                                Code::E0104,
+                                member.span,
+                                format!("`{n}` has no variable `{}`", member.node),
+                            );
+                            self.error(match nearest(&member.node, known.iter().map(String::as_str)) {
+                                Some(m) => d.help(format!("did you mean `{n}.{m}`?")).fix(member.span, m),
+                                None => d.note(format!("it has {}", list(&known))),
+                            });
+                            return None;
+                        }
+                    };
+                    if let Some((theirs, own)) = names.unfit(*p) {
+                        self.error(
+                            Diagnostic::new(
+                                Code::E0405,
+                                span,
+                                format!("`{n}` has {theirs} neurons, but this population has {own}"),
+                            )
+                            .help("follow a population of the same size or of one neuron; `connect` links others"),
+                        );
+                        return None;
+                    }
+                    let ty = if ty == Type::Int { Type::Real(Dim::NONE) } else { ty };
+                    let said = format!("`{n}.{}` is {}", member.node, mismatch::type_words(ty));
+                    let t = plain(ExprKind::Other(*p, var), ty, span);
+                    return Some(Typed { origin: Some((declared, said)), ..t });
                 }
                 if matches!(symbol, Symbol::Pop(_) | Symbol::View(_) | Symbol::Proj(_)) {
                     self.error(

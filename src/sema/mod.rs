@@ -8,6 +8,7 @@ pub(crate) mod mismatch;
 pub(crate) mod model;
 mod network;
 mod neuron;
+mod play;
 pub mod scope;
 
 mod synapse;

@@ -21,6 +21,14 @@ pub(crate) struct Ends<'a> {
     pub(crate) sizes: (u64, u64),
 }
 
+/// What is known of all populations before their arguments are checked.
+pub(crate) struct Heads<'a> {
+    /// The models.
+    pub(crate) neurons: &'a [hir::NeuronModel],
+    /// Model and size; `None` where they are faulty.
+    pub(crate) pops: Vec<Option<(hir::NeuronId, u64)>>,
+}
+
 /// A model being checked.
 pub(crate) struct ModelCx<'a> {
     pub(crate) model: &'a ast::Model,
@@ -37,6 +45,14 @@ pub(crate) struct ModelCx<'a> {
     /// Types that a projection's arguments give to variables without a unit of their own.
     pub(crate) given: BTreeMap<String, Type>,
     draws: bool,
+    /// The block being checked may draw random numbers.
+    drawing: bool,
+    /// White noise has a meaning here: a right side, or a `let`.
+    noise_ok: bool,
+    /// The noise sources met.
+    pub(crate) noises: Vec<String>,
+    /// The populations whose variables may be followed, and the size of the one whose arguments are checked.
+    pub(crate) others: Option<(&'a Heads<'a>, u64)>,
     /// `t` is not allowed (initial values).
     initial: bool,
     busy: Vec<String>,
@@ -73,6 +89,7 @@ enum Progress {
 enum Slot {
     Var(usize),
     Let(usize),
+    Event,
     Faulty,
 }
 
@@ -85,6 +102,13 @@ impl Names for ModelCx<'_> {
         }
         match *self.names.get(name)? {
             Slot::Faulty => Some(Meaning::Faulty),
+            Slot::Event => {
+                typer.error(
+                    Diagnostic::new(Code::E0205, span, format!("`{name}` is an event, not a value"))
+                        .help(format!("react to it in `on {name} {{ … }}`, or connect from it: `P.{name} -> …`")),
+                );
+                Some(Meaning::Faulty)
+            }
             Slot::Var(k) => {
                 self.resolve_var(k, span, typer);
                 let v = &self.vars[k];
@@ -93,6 +117,21 @@ impl Names for ModelCx<'_> {
             Slot::Let(k) => {
                 self.resolve_let(k, span, typer);
                 let l = &self.lets[k];
+                if !self.noise_ok
+                    && let Some(id) = l.id
+                    && self.done_lets[id.index()].value.any(&self.done_lets, &|e| matches!(e.kind, ExprKind::Noise(_)))
+                {
+                    typer.error(
+                        Diagnostic::new(
+                            Code::E0309,
+                            span,
+                            format!("`{name}` contains white noise, which has no value here"),
+                        )
+                        .also(l.decl.name.span, "declared with `xi` here")
+                        .help("white noise has a meaning on the right side of equations only"),
+                    );
+                    return Some(Meaning::Faulty);
+                }
                 match l.id {
                     Some(id) => Some(Meaning::Let(id, l.ty, l.decl.name.span)),
                     None => Some(Meaning::Faulty),
@@ -135,6 +174,36 @@ impl Names for ModelCx<'_> {
     fn draws(&self) -> bool {
         self.draws
     }
+
+    fn noise(&mut self, name: &str) -> Result<u32, &'static str> {
+        if self.synapse {
+            return Err("noise in synapses is not supported yet: only equations of neurons may have it");
+        }
+        if !self.noise_ok {
+            return Err("only the right side of an equation, or a `let` used there, may contain it");
+        }
+        let found = self.noises.iter().position(|n| n == name);
+        Ok(found.unwrap_or_else(|| {
+            self.noises.push(name.to_owned());
+            self.noises.len() - 1
+        }) as u32)
+    }
+
+    fn other(&self, pop: hir::PopId, name: &str) -> Option<Result<(VarId, Type, Span), Vec<String>>> {
+        let (heads, _) = self.others?;
+        let (model, _) = (*heads.pops.get(pop.index())?)?;
+        let vars = &heads.neurons.get(model.index())?.vars;
+        Some(match vars.iter().position(|v| v.name == name) {
+            Some(k) => Ok((VarId(k as u32), vars[k].ty, vars[k].span)),
+            None => Err(vars.iter().map(|v| v.name.clone()).collect()),
+        })
+    }
+
+    fn unfit(&self, pop: hir::PopId) -> Option<(u64, u64)> {
+        let (heads, own) = self.others?;
+        let (_, theirs) = (*heads.pops.get(pop.index())?)?;
+        (theirs != own && theirs != 1).then_some((theirs, own))
+    }
 }
 
 impl<'a> ModelCx<'a> {
@@ -152,6 +221,10 @@ impl<'a> ModelCx<'a> {
             ends: None,
             given: BTreeMap::new(),
             draws: false,
+            drawing: false,
+            noise_ok: false,
+            noises: Vec::new(),
+            others: None,
             initial: false,
             busy: Vec::new(),
         };
@@ -176,7 +249,9 @@ impl<'a> ModelCx<'a> {
                     continue;
                 }
                 K::Event { name, .. } => {
-                    cx.names.insert(name.node.clone(), Slot::Faulty);
+                    if new_name(name, &mut places, typer) {
+                        cx.names.insert(name.node.clone(), Slot::Event);
+                    }
                     continue;
                 }
                 _ => continue,
@@ -258,10 +333,14 @@ impl<'a> ModelCx<'a> {
         self.vars[k].state = Progress::Busy;
         self.busy.push(self.vars[k].name.node.clone());
         let saved = (self.draws, self.initial, typer.sites, std::mem::take(&mut self.locals));
-        (self.draws, self.initial) = (true, true);
+        let noise = std::mem::replace(&mut self.noise_ok, false);
+        // A neuron's parameters and inputs may follow the time.
+        let follows = !self.synapse && matches!(self.vars[k].role, Role::Param | Role::Input);
+        (self.draws, self.initial) = (true, !follows);
         typer.new_value();
         self.type_var(k, typer);
         (self.draws, self.initial, typer.sites, self.locals) = saved;
+        self.noise_ok = noise;
         self.busy.pop();
         self.vars[k].state = Progress::Done;
         let var = &self.vars[k];
@@ -406,6 +485,7 @@ impl<'a> ModelCx<'a> {
         self.busy.push(decl.name.node.clone());
         let saved = (self.draws, self.initial, std::mem::take(&mut self.locals));
         (self.draws, self.initial) = (false, false);
+        let noise = std::mem::replace(&mut self.noise_ok, true);
         if let Some(filter) = &decl.filter {
             typer.error(Diagnostic::new(
                 Code::E0302,
@@ -423,6 +503,7 @@ impl<'a> ModelCx<'a> {
             (None, _) => None,
         };
         (self.draws, self.initial, self.locals) = saved;
+        self.noise_ok = noise;
         self.busy.pop();
         if let Some(e) = expr {
             let id = LetId(self.done_lets.len() as u32);
@@ -437,8 +518,24 @@ impl<'a> ModelCx<'a> {
 
     /// A typed expression of an equation or condition.
     pub(crate) fn equation(&mut self, e: &ast::Expr, typer: &mut Typer<'_>) -> Option<Typed> {
-        (self.draws, self.initial) = (false, false);
+        (self.draws, self.initial) = (self.drawing, false);
         typer.expr(e, self)
+    }
+
+    /// A typed argument that may follow the time and other populations.
+    pub(crate) fn live_argument(&mut self, e: &ast::Expr, typer: &mut Typer<'_>) -> Option<Typed> {
+        (self.draws, self.initial) = (true, false);
+        typer.new_value();
+        typer.expr(e, self)
+    }
+
+    /// The statements of a block that may draw random numbers.
+    pub(crate) fn drawing_handler(&mut self, block: &ast::Block, typer: &mut Typer<'_>) -> Vec<hir::Stmt> {
+        self.drawing = true;
+        typer.new_value();
+        let out = self.handler(block, false, typer);
+        self.drawing = false;
+        out
     }
 
     /// A typed argument: draws allowed, no time.
@@ -455,7 +552,9 @@ impl<'a> ModelCx<'a> {
         for item in &model.items {
             let ast::ModelItemKind::Ode { coef, var, rhs } = &item.kind else { continue };
             let coef_typed = coef.as_ref().map(|c| self.equation(c, typer));
+            self.noise_ok = true;
             let rhs_typed = self.equation(rhs, typer);
+            self.noise_ok = false;
             let k = match self.names.get(&var.node) {
                 Some(Slot::Faulty) => {
                     self.hole(item.span, typer);
@@ -492,6 +591,18 @@ impl<'a> ModelCx<'a> {
                 typer.error(
                     Diagnostic::new(Code::E0301, item.span, format!("`{}` has two equations", var.node))
                         .also(first.span, "the first one"),
+                );
+                continue;
+            }
+            if self.vars[k].ty == Some(Type::Int) {
+                typer.error(
+                    Diagnostic::new(
+                        Code::E0301,
+                        var.span,
+                        format!("`{}` is a whole number: it has no derivative", var.node),
+                    )
+                    .also(self.vars[k].name.span, "declared as `int` here")
+                    .help("leave out `: int`, or change it in `on spike` and `every`"),
                 );
                 continue;
             }
@@ -640,6 +751,7 @@ impl<'a> ModelCx<'a> {
                     Slot::Var(k) if self.vars[*k].role == Role::Input => ("an input", self.vars[*k].name.span),
                     Slot::Var(k) => ("a parameter", self.vars[*k].name.span),
                     Slot::Let(k) => ("a `let`, a name for an expression", self.lets[*k].decl.name.span),
+                    Slot::Event => ("an event", a.target.span),
                     Slot::Faulty => return None,
                 };
                 typer.error(
@@ -672,7 +784,19 @@ impl<'a> ModelCx<'a> {
             ast::AssignOp::Div => AssignOp::Div,
         };
         let scales = matches!(op, AssignOp::Mul | AssignOp::Div);
-        let (want, what) = if scales {
+        if ty == Type::Int && op == AssignOp::Div {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0205,
+                    a.target.span,
+                    format!("`{name}` is a whole number, and `/` gives a real one"),
+                )
+                .also(self.vars[k].name.span, "declared as `int` here")
+                .help("declare it without `: int`"),
+            );
+            return None;
+        }
+        let (want, what) = if scales && ty != Type::Int {
             (Type::Real(Dim::NONE), format!("the factor of `{name}`"))
         } else {
             (ty, format!("the value assigned to `{name}`"))
@@ -722,6 +846,18 @@ impl<'a> ModelCx<'a> {
         };
         let decl = &ends.post[target.index()];
         let value = value?;
+        if decl.ty == Type::Int && value.expr.ty != Type::Int {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0204,
+                    value.expr.span,
+                    format!("this delivers a real number, but the target `{}` is a whole one", decl.name),
+                )
+                .also(decl.span, "declared as `int` here")
+                .help("declare the target without `: int`, or deliver a whole number"),
+            );
+            return None;
+        }
         if value.dim() != decl.ty.dim() && !value.any {
             let d = Diagnostic::new(
                 Code::E0204,

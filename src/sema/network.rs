@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::consts::{constant, constant_in, value, whole, whole_in};
 use super::infer::{Count, Globals, Typer, list, strip};
-use super::model::{Ends, ModelCx};
+use super::model::{Ends, Heads, ModelCx};
 use super::views::{self, EndNames, IndexNames, len};
-use super::{circles, mismatch, neuron, poison, synapse};
+use super::{circles, mismatch, neuron, play, poison, synapse};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
     self, DataDecl, DataSource, Model, NeuronId, PopId, Population, Projection, Readout, ReadoutKind, Role, Rule,
@@ -35,7 +35,7 @@ pub(super) fn build(
             _ => None,
         })
         .collect();
-    let mut neurons: BTreeMap<&str, (&ast::Model, Option<NeuronId>)> = BTreeMap::new();
+    let mut neurons: Models<'_> = BTreeMap::new();
     let mut synapses: BTreeMap<&str, &ast::Model> = BTreeMap::new();
     for item in prelude.items.iter().chain(&file.items) {
         match &item.kind {
@@ -62,6 +62,17 @@ pub(super) fn build(
             _ => {}
         }
     }
+    // Populations may follow each other's variables, whatever their order.
+    let heads: Vec<Option<Head>> = file
+        .items
+        .iter()
+        .filter_map(|i| match &i.kind {
+            ast::ItemKind::Population { index, model, .. } => {
+                Some(head(index.as_ref(), model, &neurons, &mut Typer::new(scope, globals, &mut Sink::default())))
+            }
+            _ => None,
+        })
+        .collect();
     for item in &file.items {
         match &item.kind {
             ast::ItemKind::Data { name, value } => {
@@ -76,7 +87,14 @@ pub(super) fn build(
                 }));
             }
             ast::ItemKind::Population { name, index, model: m } => {
-                let p = population(name, index.as_ref(), m, &neurons, model, &mut Typer::new(scope, globals, sink));
+                let p = population(
+                    name,
+                    index.as_ref(),
+                    m,
+                    (&neurons, &heads),
+                    model,
+                    &mut Typer::new(scope, globals, sink),
+                );
                 if p.is_none() {
                     poison(scope, name, sink);
                 }
@@ -87,6 +105,7 @@ pub(super) fn build(
                     shape: vec![0],
                     indexed: true,
                     args: Vec::new(),
+                    play: None,
                     span: name.span,
                 }));
             }
@@ -183,6 +202,7 @@ fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
         name: c.name.as_ref().map_or_else(String::new, |n| n.node.clone()),
         named: c.name.is_some(),
         pre: nothing.clone(),
+        event: None,
         post: nothing,
         target: None,
         rule: Rule::AllToAll,
@@ -251,31 +271,8 @@ fn data(name: &ast::Ident, value: &ast::Expr, typer: &mut Typer<'_>) -> Option<D
     Some(DataDecl { name: name.node.clone(), source, span: name.span })
 }
 
-/// Prelude models that the language names and this version lacks.
-const LATER: &[&str] = &[
-    "spike_source",
-    "regular",
-    "lif_cond_exp",
-    "lif_curr_exp",
-    "lif_curr_alpha",
-    "adex",
-    "izhikevich",
-    "hodgkin_huxley",
-    "stdp",
-    "triplet",
-    "vogels",
-    "tsodyks_markram",
-];
-
 fn no_model(what: &str, name: &ast::Ident, known: &[String], typer: &mut Typer<'_>) {
     if matches!(typer.scope.names.get(&name.node), Some((Symbol::Poisoned, _))) {
-        return;
-    }
-    if LATER.contains(&name.node.as_str()) {
-        typer.error(
-            Diagnostic::new(Code::E0901, name.span, format!("the prelude's `{}` is not supported yet", name.node))
-                .help(format!("declare a {what} model of that kind in the file")),
-        );
         return;
     }
     if let Some((symbol, declared)) = typer.scope.names.get(&name.node) {
@@ -295,11 +292,26 @@ fn no_model(what: &str, name: &ast::Ident, known: &[String], typer: &mut Typer<'
     });
 }
 
+/// Neuron models by name: the tree, and the checked model where it is sound.
+type Models<'a> = BTreeMap<&'a str, (&'a ast::Model, Option<NeuronId>)>;
+
+/// Model and size of a population.
+type Head = (NeuronId, u64);
+
+/// Model and size of a population, faults being reported elsewhere.
+fn head(index: Option<&ast::Index>, m: &ast::ModelRef, neurons: &Models<'_>, typer: &mut Typer<'_>) -> Option<Head> {
+    let mut size = 1_u64;
+    for item in index.iter().flat_map(|i| &i.items) {
+        size = size.checked_mul(u64::try_from(whole(item, "the size of a population", typer)?).ok()?)?;
+    }
+    neurons.get(m.name.node.as_str())?.1.map(|id| (id, size))
+}
+
 fn population(
     name: &ast::Ident,
     index: Option<&ast::Index>,
     m: &ast::ModelRef,
-    neurons: &BTreeMap<&str, (&ast::Model, Option<NeuronId>)>,
+    (neurons, heads): (&Models<'_>, &[Option<Head>]),
     model: &Model,
     typer: &mut Typer<'_>,
 ) -> Option<Population> {
@@ -346,8 +358,17 @@ fn population(
         cx.declarations(quiet);
         cx
     };
+    let known = Heads { neurons: &model.neurons, pops: heads.to_vec() };
+    cx.others = Some((&known, shape.iter().product()));
     let mut args: Vec<(VarId, hir::Expr)> = Vec::new();
-    for (k, a) in m.args.iter().flatten().enumerate() {
+    let mut play = None;
+    let given = if decl.name == "spike_source" && tree.name.span.file != name.span.file {
+        play = Some(play::played(m, shape.iter().product(), typer)?);
+        &[]
+    } else {
+        m.args.as_deref().unwrap_or(&[])
+    };
+    for (k, a) in given.iter().enumerate() {
         let position = match &a.name {
             Some(n) => decl.vars.iter().position(|v| v.name == n.node),
             None => (k < decl.vars.len()).then_some(k),
@@ -371,7 +392,9 @@ fn population(
             ok = false;
             continue;
         }
-        let Some(t) = cx.argument(&a.value, typer) else {
+        let follows = matches!(var.role, Role::Param | Role::Input);
+        let t = if follows { cx.live_argument(&a.value, typer) } else { cx.argument(&a.value, typer) };
+        let Some(t) = t else {
             ok = false;
             continue;
         };
@@ -423,6 +446,7 @@ fn population(
         shape,
         indexed: index.is_some(),
         args,
+        play,
         span: name.span,
     })
 }
@@ -509,23 +533,10 @@ fn projection(
             return None;
         }
     };
-    let pre = views::path(source, model, typer).and_then(|(view, member)| match member {
-        Some(m) if m.node != "spike" => {
-            typer.error(
-                Diagnostic::new(
-                    Code::E0901,
-                    m.span,
-                    format!("the event `{}` as a source is not supported yet", m.node),
-                )
-                .note("projections carry spikes so far"),
-            );
-            None
-        }
-        _ => Some(view),
-    });
+    let pre = views::path(source, model, typer);
     let post = views::path(&c.target, model, typer);
     let size = |v: &View| model.populations[v.pop.index()].size();
-    let sizes = pre.as_ref().zip(post.as_ref()).map(|(pre, (post, _))| (size(pre), size(post)));
+    let sizes = pre.as_ref().zip(post.as_ref()).map(|((pre, _), (post, _))| (size(pre), size(post)));
     let rule = rule(c, sizes, typer);
     let filter = match &c.filter {
         None => Some(None),
@@ -551,10 +562,29 @@ fn projection(
             }
         },
     };
-    let (pre, (post, member)) = (pre?, post?);
+    let ((pre, emits), (post, member)) = (pre?, post?);
     let pre_model = &model.neurons[model.populations[pre.pop.index()].model.index()];
     let post_model = &model.neurons[model.populations[post.pop.index()].model.index()];
-    if pre_model.spike.is_none() {
+    let event = match emits.filter(|m| m.node != "spike") {
+        None => None,
+        Some(m) => match pre_model.events.iter().position(|e| e.name == m.node) {
+            Some(k) => Some(k as u32),
+            None => {
+                let d = Diagnostic::new(Code::E0104, m.span, format!("`{}` has no event `{}`", pre_model.name, m.node))
+                    .also(pre_model.span, "the model of the source");
+                let spike = pre_model.spike.as_ref().map(|_| "spike");
+                let events = || pre_model.events.iter().map(|e| e.name.as_str()).chain(spike);
+                typer.error(match nearest(&m.node, events()) {
+                    Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
+                    None => {
+                        d.note(format!("its events are {}", list(&events().map(str::to_owned).collect::<Vec<_>>())))
+                    }
+                });
+                return None;
+            }
+        },
+    };
+    if pre_model.spike.is_none() && event.is_none() {
         typer.error(
             Diagnostic::new(
                 Code::E0401,
@@ -615,7 +645,8 @@ fn projection(
         Some(n) => n.node.clone(),
         None => {
             let member = member.map_or_else(String::new, |m| format!(".{}", m.node));
-            format!("{}->{}{member}", source.root.node, c.target.root.node)
+            let event = emits.filter(|_| event.is_some()).map_or_else(String::new, |m| format!(".{}", m.node));
+            format!("{}{event}->{}{member}", source.root.node, c.target.root.node)
         }
     };
     let count = names.entry(base.clone()).or_insert(0);
@@ -625,6 +656,7 @@ fn projection(
         name,
         named: c.name.is_some(),
         pre,
+        event,
         post,
         target,
         rule,

@@ -16,6 +16,10 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
     let odes = cx.odes(typer);
     let mut spike: Option<SpikeClause> = None;
     let mut on_spike = None;
+    let mut on_release: Option<(Vec<hir::Stmt>, crate::source::Span)> = None;
+    let mut events: Vec<hir::Event> = Vec::new();
+    let mut reactions: Vec<(&ast::Ident, Vec<hir::Stmt>, crate::source::Span)> = Vec::new();
+    let mut every = Vec::new();
     let mut refractory = None;
     let mut method = None;
     for item in &model.items {
@@ -57,34 +61,49 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
                 }
                 on_spike = Some((stmts, item.span));
             }
-            K::On { event, .. } => {
-                let d = match event.node.as_str() {
-                    "pre" | "post" => Diagnostic::new(
+            K::On { event, body } if event.node == "release" => {
+                let stmts = cx.handler(body, false, typer);
+                if on_release.is_some() {
+                    typer.error(
+                        Diagnostic::new(Code::E0308, item.span, "there are two `on release` blocks")
+                            .help("put all statements into one"),
+                    );
+                }
+                on_release = Some((stmts, item.span));
+            }
+            K::On { event, body } => {
+                if let "pre" | "post" = event.node.as_str() {
+                    typer.error(Diagnostic::new(
                         Code::E0303,
                         event.span,
                         format!("`on {}` belongs into a synapse, not into a neuron", event.node),
-                    ),
-                    "release" => Diagnostic::new(Code::E0901, event.span, "`on release` is not supported yet"),
-                    other => Diagnostic::new(
-                        Code::E0901,
-                        event.span,
-                        format!("events other than `spike` are not supported yet: `{other}`"),
-                    ),
-                };
-                typer.error(d);
+                    ));
+                    continue;
+                }
+                let stmts = cx.handler(body, false, typer);
+                reactions.push((event, stmts, item.span));
             }
-            K::Event { name, .. } => typer.error(
-                Diagnostic::new(
-                    Code::E0901,
-                    item.span,
-                    format!("the custom event `{}` is not supported yet", name.node),
-                )
-                .note("neurons only have the event `spike` so far"),
-            ),
-            K::Every { .. } => typer.error(
-                Diagnostic::new(Code::E0901, item.span, "periodic code (`every`) is not supported yet")
-                    .note("assign inputs in the experiment between two `run`s instead"),
-            ),
+            K::Event { name, cond } => {
+                if let Some(cond) = level_or_crossing(&mut cx, cond, typer) {
+                    events.push(hir::Event { name: name.node.clone(), cond, on: Vec::new(), span: item.span });
+                }
+            }
+            K::Every { period, body } => {
+                let period = cx.equation(period, typer);
+                let period = period.and_then(|t| typer.expect(t, Type::Real(Dim::TIME), "the period of `every`", None));
+                let body = cx.drawing_handler(body, typer);
+                if let Some(period) = period {
+                    if let ExprKind::Const(x) = period.kind
+                        && !(x > 0.0 && x.is_finite())
+                    {
+                        typer.error(
+                            Diagnostic::new(Code::E0205, period.span, "the period of `every` must be a positive time")
+                                .help("write `every 1 ms { … }`"),
+                        );
+                    }
+                    every.push(hir::Every { period, body, span: item.span });
+                }
+            }
             K::Inject(_) => typer.error(
                 Diagnostic::new(Code::E0303, item.span, "`inject` belongs into a synapse")
                     .help("a neuron's own currents are terms of its equations"),
@@ -117,6 +136,20 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
             );
         }
     }
+    react(&mut events, reactions, model, typer);
+    if let (Some((_, span)), None) = (&on_release, &refractory) {
+        let declared = model.items.iter().any(|i| matches!(i.kind, ast::ModelItemKind::Refractory { .. }));
+        if !declared {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0307,
+                    *span,
+                    format!("`{}` is never refractory, so nothing releases it", model.name.node),
+                )
+                .help("add a clause such as `refractory 2 ms hold v`"),
+            );
+        }
+    }
     let vars = cx.finished_vars()?;
     if typer.sink.items[before..].iter().any(|d| d.severity == crate::diag::Severity::Error) {
         return None;
@@ -126,8 +159,12 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
         vars,
         lets: cx.done_lets,
         odes,
+        noises: cx.noises,
         spike,
         on_spike: on_spike.map(|(s, _)| s).unwrap_or_default(),
+        events,
+        on_release: on_release.map(|(s, _)| s).unwrap_or_default(),
+        every,
         refractory,
         method,
         span: model.name.span,
@@ -136,73 +173,75 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
 
 fn condition(cx: &mut ModelCx<'_>, cond: &ast::SpikeCond, typer: &mut Typer<'_>) -> Option<SpikeCond> {
     match cond {
-        ast::SpikeCond::When(c) => {
-            let left = cx.equation(&c.expr, typer);
-            match &c.crosses {
-                None => Some(SpikeCond::Level(left.and_then(|t| typer.truth(t))?)),
-                Some(r) => {
-                    let right = cx.equation(r, typer);
-                    let (a, b, _) = typer.same(left?, right?, c.expr.span.to(r.span), "the sides of `crosses`")?;
-                    Some(SpikeCond::Crosses(real(a.expr), real(b.expr)))
-                }
-            }
-        }
+        ast::SpikeCond::When(c) => level_or_crossing(cx, c, typer),
         ast::SpikeCond::Rate(e) => {
             let rate = cx.equation(e, typer)?;
-            let rate = typer.expect(rate, Type::Real(Dim::frequency()), "a spike rate", None)?;
-            if let Some(why) = varies(&rate, cx) {
-                typer.error(
-                    Diagnostic::new(
-                        Code::E0901,
-                        e.span,
-                        "a spike rate that changes during a `run` is not supported yet",
-                    )
-                    .label(why)
-                    .help("make it depend on inputs and parameters only"),
-                );
-                return None;
-            }
-            Some(SpikeCond::Rate(rate))
+            Some(SpikeCond::Rate(typer.expect(rate, Type::Real(Dim::frequency()), "a spike rate", None)?))
         }
     }
 }
 
-/// What makes an expression change during a run.
-fn varies(e: &hir::Expr, cx: &ModelCx<'_>) -> Option<String> {
-    let mut found = None;
-    walk(e, &mut |x| match &x.kind {
-        ExprKind::Time => found = Some("it depends on the time".to_owned()),
-        ExprKind::Var(_, v) if !matches!(cx.vars[v.index()].role, Role::Param | Role::Input) => {
-            found = Some(format!("it depends on the state `{}`", cx.vars[v.index()].name.node));
+fn level_or_crossing(cx: &mut ModelCx<'_>, c: &ast::Condition, typer: &mut Typer<'_>) -> Option<SpikeCond> {
+    let left = cx.equation(&c.expr, typer);
+    match &c.crosses {
+        None => Some(SpikeCond::Level(left.and_then(|t| typer.truth(t))?)),
+        Some(r) => {
+            let right = cx.equation(r, typer);
+            let (a, b, _) = typer.same(left?, right?, c.expr.span.to(r.span), "the sides of `crosses`")?;
+            Some(SpikeCond::Crosses(real(a.expr), real(b.expr)))
         }
-        ExprKind::Let(id) => {
-            if let Some(l) = cx.done_lets.get(id.index())
-                && let Some(why) = varies(&l.value, cx)
-            {
-                found = Some(why);
-            }
-        }
-        _ => {}
-    });
-    found
+    }
 }
 
-/// Calls `f` for an expression and all its parts.
-pub(crate) fn walk(e: &hir::Expr, f: &mut dyn FnMut(&hir::Expr)) {
-    f(e);
-    match &e.kind {
-        ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => walk(a, f),
-        ExprKind::Binary(_, a, b) => {
-            walk(a, f);
-            walk(b, f);
+/// Gives each event its block.
+fn react(
+    events: &mut [hir::Event],
+    reactions: Vec<(&ast::Ident, Vec<hir::Stmt>, crate::source::Span)>,
+    model: &ast::Model,
+    typer: &mut Typer<'_>,
+) {
+    let mut first: Vec<(&str, crate::source::Span)> = Vec::new();
+    for (name, stmts, span) in reactions {
+        if let Some((_, at)) = first.iter().find(|(n, _)| *n == name.node) {
+            typer.error(
+                Diagnostic::new(Code::E0308, span, format!("there are two `on {}` blocks", name.node))
+                    .also(*at, "the first one")
+                    .help("put all statements into one"),
+            );
+            continue;
         }
-        ExprKind::If(a, b, c) => {
-            walk(a, f);
-            walk(b, f);
-            walk(c, f);
+        first.push((&name.node, span));
+        match events.iter_mut().find(|e| e.name == name.node) {
+            Some(event) => event.on = stmts,
+            None => {
+                let declared: Vec<&str> = model
+                    .items
+                    .iter()
+                    .filter_map(|i| match &i.kind {
+                        ast::ModelItemKind::Event { name, .. } => Some(name.node.as_str()),
+                        _ => None,
+                    })
+                    .collect();
+                // A faulty event has been reported.
+                if declared.contains(&name.node.as_str()) {
+                    continue;
+                }
+                let d = Diagnostic::new(
+                    Code::E0104,
+                    name.span,
+                    format!("`{}` has no event `{}`", model.name.node, name.node),
+                );
+                typer.error(
+                    match crate::units::nearest::nearest(
+                        &name.node,
+                        declared.iter().copied().chain(["spike", "release"]),
+                    ) {
+                        Some(n) => d.help(format!("did you mean `on {n}`?")).fix(name.span, n),
+                        None => d.help(format!("declare it: `event {} when …`", name.node)),
+                    },
+                );
+            }
         }
-        ExprKind::Call(_, args) | ExprKind::Draw { args, .. } => args.iter().for_each(|a| walk(a, f)),
-        _ => {}
     }
 }
 
@@ -271,7 +310,7 @@ pub(crate) fn method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodR
 fn known_method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodRef> {
     let known: Vec<&str> = crate::methods::METHODS.iter().map(|m| m.name).collect();
     if !known.contains(&m.name.node.as_str()) {
-        let later = ["heun", "milstein", "euler_maruyama", "rk2", "exp_midpoint"];
+        let later = ["exp_midpoint"];
         let d = if later.contains(&m.name.node.as_str()) {
             Diagnostic::new(Code::E0901, m.name.span, format!("the method `{}` is not supported yet", m.name.node))
         } else {
