@@ -160,10 +160,11 @@ impl Session {
 
     /// Plans without building, so that faults of methods and placement are found by `check` too.
     pub fn plan_only(&mut self) {
-        if let Some(model) = self.model.clone()
-            && let Err(errors) = sched::build(&model, &Self::uses(&model), &std::collections::BTreeSet::new())
-        {
-            self.sink.items.extend(errors);
+        if let Some(model) = self.model.clone() {
+            match sched::build(&model, &Self::uses(&model), &std::collections::BTreeSet::new()) {
+                Ok(plan) => sched::clocked::warn(&model, &plan, &mut self.sink),
+                Err(errors) => self.sink.items.extend(errors),
+            }
         }
         if self.sink.has_errors() {
             self.model = None;

@@ -251,7 +251,16 @@ pub(super) fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, node: &Node, i: 
     let bufs = &s.layout.pops[p];
     match node {
         Node::Var(_, v, _) => match bufs.vars[v.index()] {
-            Some(buf) => b.load(buf, i),
+            Some(buf) => {
+                let x = b.load(buf, i);
+                match bufs.fed[v.index()] {
+                    None => x,
+                    Some(fed) => {
+                        let more = b.load(fed, i);
+                        b.add(x, more)
+                    }
+                }
+            }
             None => match s.plan.populations[p].storage[v.index()] {
                 crate::sched::Storage::Constant(x) => b.float(s.float, x),
                 crate::sched::Storage::Array => b.float(s.float, f64::NAN),

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod eval;
+pub mod groups;
 pub mod init;
 pub mod network;
 pub mod wiring;

@@ -4,12 +4,15 @@
 //! # A step
 //!
 //! Step n takes the network from t_n to t_{n+1} = t_n + dt:
-//! 1. *Stimulate*: slow states are advanced when due; inputs are constant during a `run`.
-//! 2. *Integrate* all equations from t_n to t_{n+1}, all states of a model together, from old values.
+//! 1. *Stimulate*: slow states are advanced when due; what synapses inject is summed from the states of t_n, projection by projection,
+//!    by ascending pre index, then synapse.
+//! 2. *Integrate* all equations from t_n to t_{n+1}, all states of a model together, from old values: clocked states of synapses first,
+//!    which read the neurons of t_n, then the neurons.
 //! 3. *Detect* spikes at t_{n+1} on the new states.
 //! 4. *React*: `on spike` of the neurons that fired, in index order; then their refractory timers are set.
 //! 5. *Deliver*: events that arrive at t_{n+1}. By projection in order of the file all `on pre` (ascending pre index, then
-//!    synapse); when all projections have done so, all `on post` likewise.
+//!    synapse; events of one neuron that arrive together by different delays in the order in which they were sent), then what
+//!    reaches the soma from its dendrites; when all projections have done so, all `on post` likewise.
 //!
 //! # Storage
 //!
@@ -20,7 +23,9 @@
 //! * *event-driven*: a linear state of a synapse, with the step of its last update, brought up to date where it is read; one per
 //!   synapse, or one per pre or post neuron where its value is provably the same for all their synapses.
 
+pub mod clocked;
 pub mod describe;
+mod fed;
 pub mod lower;
 pub mod population;
 pub mod projection;
@@ -29,7 +34,7 @@ mod warn;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use population::{PopPlan, Spiking};
-pub use projection::{Place, ProjPlan, Wiring};
+pub use projection::{Delay, MAX_DELAY, Place, ProjPlan, Wiring};
 pub use warn::warn;
 
 use crate::diag::Diagnostic;
@@ -78,14 +83,16 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
     let mut errors = Vec::new();
     let storage: Vec<Vec<Storage>> =
         (0..model.populations.len()).map(|p| population::storage(model, uses, p)).collect();
-    // The longest delay of the projections that leave a population, in steps.
+    // The longest delay of the projections that leave a population, or of its spikes on their way back into dendrites, in steps.
     let mut delays = vec![0_u32; model.populations.len()];
     let mut projections = Vec::new();
     for p in 0..model.projections.len() {
         match projection::plan(model, uses, frozen, &storage, p) {
             Ok(plan) => {
                 let pre = model.projections[p].pre.pop.index();
-                delays[pre] = delays[pre].max(plan.delay);
+                let post = model.projections[p].post.pop.index();
+                delays[pre] = delays[pre].max(plan.delay.uniform());
+                delays[post] = delays[post].max(plan.dendritic.uniform());
                 projections.push(plan);
             }
             Err(d) => errors.push(d),
@@ -127,7 +134,7 @@ fn may_rest(model: &Model, plan: &PopPlan, p: usize) -> bool {
         None => true,
         Some(Spiking::Crosses(..) | Spiking::Rate(_)) => false,
     };
-    driven_singly && steady && condition
+    driven_singly && steady && condition && plan.fed.is_empty()
 }
 
 /// A time in steps, to the nearest.

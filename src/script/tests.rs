@@ -45,6 +45,7 @@ fn population(name: &str, model: u32, shape: &[u64], indexed: bool) -> hir::Popu
         model: hir::NeuronId(model),
         shape: shape.to_vec(),
         indexed,
+        pooled: false,
         args: vec![],
         span: Span::default(),
     }
@@ -70,12 +71,14 @@ fn projection(name: &str, pre: View, post: View, rule: hir::Rule) -> hir::Projec
             odes: vec![],
             on_pre: vec![],
             on_post: None,
+            injects: Vec::new(),
             method: None,
             span: Span::default(),
         },
         args: vec![],
         delay: None,
         dendritic_delay: None,
+        kernel: None,
         span: Span::default(),
         pre_span: Span::default(),
         post_span: Span::default(),
@@ -115,7 +118,7 @@ fn network() -> (Model, Scope) {
         ],
         projections: vec![
             projection("XE", all(0, 784), all(1, 400), hir::Rule::AllToAll),
-            projection("S", all(1, 400), all(1, 400), hir::Rule::Random { p: 0.1 }),
+            projection("S", all(1, 400), all(1, 400), hir::Rule::Random { p: 0.1, symmetric: false }),
         ],
         readouts: vec![hir::Readout {
             name: "vote".into(),

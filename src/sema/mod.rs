@@ -3,6 +3,7 @@
 
 pub(crate) mod consts;
 pub(crate) mod infer;
+mod kernel;
 pub(crate) mod mismatch;
 pub(crate) mod model;
 mod network;
@@ -10,6 +11,7 @@ mod neuron;
 pub mod scope;
 
 mod synapse;
+mod unroll;
 mod views;
 
 use std::collections::BTreeMap;
@@ -144,7 +146,7 @@ fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, s
                 enter(name, Symbol::Procedure { params: params.clone(), body: body.clone() });
             }
             K::Experiment { name, .. } => enter(name, Symbol::Experiment),
-            K::Kernel { name, .. } => enter(name, Symbol::Poisoned),
+            K::Kernel { name, .. } => enter(name, Symbol::Kernel),
             K::Error { defines: Some(name) } => {
                 scope.names.insert(name.node.clone(), (Symbol::Poisoned, name.span));
             }
@@ -209,8 +211,9 @@ fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, 
         let name = &bindings[k].binding.name;
         match &result {
             Some(Worth::One(v)) => globals.values[k] = Some(v.clone()),
-            Some(Worth::List(values, ty)) => {
+            Some(Worth::List(values, ty, width)) => {
                 globals.tables.push((values.clone().into(), *ty));
+                globals.widths.push(*width);
                 scope.names.insert(name.node.clone(), (Symbol::Table(globals.tables.len() - 1), name.span));
             }
             None => poison(scope, name),
@@ -225,7 +228,7 @@ fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, 
         .map(|(k, b)| {
             let (ty, value) = match worth.get(&k) {
                 Some(Worth::One(v)) => (v.ty, v.value),
-                Some(Worth::List(v, ty)) => (*ty, v.first().copied().unwrap_or(f64::NAN)),
+                Some(Worth::List(v, ty, _)) => (*ty, v.first().copied().unwrap_or(f64::NAN)),
                 None => {
                     poison(scope, &b.binding.name);
                     (hir::Type::Int, f64::NAN)
@@ -252,8 +255,6 @@ fn unsupported(file: &ast::File, sink: &mut Sink) {
     for item in &file.items {
         let (span, what): (Span, &str) = match &item.kind {
             ast::ItemKind::Import { .. } => (item.span, "`import` is"),
-            ast::ItemKind::Kernel { .. } => (item.span, "kernels are"),
-            ast::ItemKind::Unroll { .. } => (item.span, "`for` around declarations is"),
             _ => continue,
         };
         sink.push(Diagnostic::new(Code::E0901, span, format!("{what} not supported yet")));
