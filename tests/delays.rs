@@ -4,7 +4,7 @@
 
 mod net;
 
-use net::{bits_agree, both, build, proj, pop, read, run, spikes};
+use net::{bits_agree, both, build, pop, proj, read, run, spikes, states_agree};
 use snnc::driver::BackendKind;
 use snnc::hir::PopId;
 use snnc::script::machine::{Machine, ResetTarget};

@@ -4,7 +4,7 @@
 
 mod net;
 
-use net::{attempt, bits_agree, both, build, pop, proj, read, run, spikes};
+use net::{attempt, bits_agree, both, build, pop, proj, read, run, spikes, states_agree};
 use snnc::driver::BackendKind;
 use snnc::hir::PopId;
 use snnc::script::machine::{Machine, ResetTarget, RunKey};
@@ -39,7 +39,7 @@ fn poisson_input_has_the_moments_of_its_process() {
     for steps in [1, 99, 900] {
         pieces.advance(steps).unwrap();
     }
-    bits_agree(&jit, &pieces);
+    states_agree(&jit, &pieces);
 }
 
 /// A part of a population is driven; the rest is not.
