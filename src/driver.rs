@@ -165,7 +165,10 @@ impl Session {
     pub fn plan_only(&mut self) {
         if let Some(model) = self.model.clone() {
             match sched::build(&model, &Self::uses(&model), &std::collections::BTreeSet::new()) {
-                Ok(plan) => sched::size::warn(&model, &plan, &mut self.sink),
+                Ok(plan) => {
+                    sched::size::warn(&model, &plan, &mut self.sink);
+                    sched::clocked::warn(&model, &plan, &mut self.sink);
+                }
                 Err(errors) => self.sink.items.extend(errors),
             }
         }

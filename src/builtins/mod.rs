@@ -170,6 +170,7 @@ pub enum Dist {
     Gamma,
     Randint,
     Bernoulli,
+    PoissonCount,
 }
 
 /// A line of the table of distributions.
@@ -185,8 +186,8 @@ pub struct DistRow {
     pub about: &'static str,
 }
 
-/// All distributions. Parameters have the dimension of the result, but for the shape of `gamma`, the log-scale of `lognormal` and the
-/// probability of `bernoulli`, which are bare numbers.
+/// All distributions. Parameters have the dimension of the result, but for the shape of `gamma`, the log-scale of `lognormal` the
+/// probability of `bernoulli` and the mean of `poisson_count`, which are bare numbers.
 pub const DISTS: &[DistRow] = &[
     DistRow { dist: Dist::Uniform, name: "uniform", params: &["lo", "hi"], about: "uniform between two values" },
     DistRow { dist: Dist::Normal, name: "normal", params: &["mean", "std"], about: "Gaussian" },
@@ -195,6 +196,12 @@ pub const DISTS: &[DistRow] = &[
     DistRow { dist: Dist::Gamma, name: "gamma", params: &["shape", "scale"], about: "gamma" },
     DistRow { dist: Dist::Randint, name: "randint", params: &["lo", "hi"], about: "a whole number, hi excluded" },
     DistRow { dist: Dist::Bernoulli, name: "bernoulli", params: &["p"], about: "1 with probability p, else 0" },
+    DistRow {
+        dist: Dist::PoissonCount,
+        name: "poisson_count",
+        params: &["mean"],
+        about: "a whole number with a Poisson distribution of this mean",
+    },
 ];
 
 impl Dist {

@@ -27,6 +27,8 @@ pub struct PopBufs {
     pub first: BufId,
     /// The spikes of the last steps, for delays.
     pub history: Option<History>,
+    /// By variable: what synapses add to an input in this step.
+    pub fed: Vec<Option<BufId>>,
     /// 1 while spikes are logged.
     pub logging: BufId,
     /// The number of logged spikes, their steps (counted from the network's start, end of step n is n + 1) and their neurons.
@@ -82,6 +84,93 @@ pub struct History {
     pub depth: u32,
 }
 
+/// How many synapses a projection has, and how those with delays of their own fall into groups.
+#[derive(Debug, Clone, Default)]
+pub struct ProjSize {
+    /// Synapses of sparse wiring; 0 for dense.
+    pub synapses: u64,
+    /// Axonal delays that differ between synapses.
+    pub axonal: Option<SegmentSize>,
+    /// Dendritic delays that differ between synapses.
+    pub dendritic: Option<SegmentSize>,
+}
+
+/// The groups of synapses of one neuron and one delay.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SegmentSize {
+    /// How many groups.
+    pub segments: u64,
+    /// How many different delays.
+    pub distinct: u32,
+    /// The longest delay in steps.
+    pub longest: u32,
+    /// Most groups of one neuron.
+    pub most: u32,
+}
+
+/// Synapses grouped by the neuron whose spikes reach them (pre, or post for `on post`) and their delay.
+#[derive(Debug, Clone, Copy)]
+pub struct Segments {
+    /// The different delays in steps, from long to short.
+    pub delays: BufId,
+    /// How many.
+    pub distinct: u32,
+    /// The first group of each neuron, and one more.
+    pub start: BufId,
+    /// The delay of each group; of one neuron from long to short.
+    pub delay: BufId,
+    /// The first entry of each group, and one more.
+    pub first: BufId,
+    /// The neuron of each group.
+    pub owner: BufId,
+    /// The synapses, group by group, ascending.
+    pub synapses: BufId,
+    /// The neuron at the other end of each.
+    pub other: BufId,
+    /// Groups that an event reaches in this step, in the order found.
+    pub found: BufId,
+    /// The same by neuron.
+    pub sorted: BufId,
+    /// By neuron: how many of its groups are reached, then where they go; zero between steps.
+    pub places: BufId,
+    /// Halvings that find a group among those of its neuron.
+    pub search: u32,
+}
+
+/// What has been delivered and is on its way to the soma.
+#[derive(Debug, Clone)]
+pub struct Dendrite {
+    /// The slot of the current step.
+    pub position: BufId,
+    /// By slot: whether something is in it.
+    pub pending: BufId,
+    /// By target: the sums, slot by slot, one per post neuron.
+    pub sums: Vec<(VarId, BufId)>,
+    /// Slots: the longest delay and one.
+    pub depth: u32,
+    /// The delay of each synapse, where they differ.
+    pub delay: Option<BufId>,
+}
+
+/// Deliveries through a kernel: what they will add to the target input.
+#[derive(Debug, Clone, Copy)]
+pub struct Response {
+    /// The input.
+    pub target: VarId,
+    /// The kernel's values at the steps after a delivery.
+    pub table: BufId,
+    /// How many.
+    pub steps: u32,
+    /// The slot of the next step.
+    pub position: BufId,
+    /// Whether something was delivered in this step, and how much to each post neuron.
+    pub pending: BufId,
+    /// Those amounts.
+    pub amounts: BufId,
+    /// What the steps to come add, one slot for each, one value per post neuron.
+    pub sums: BufId,
+}
+
 /// The buffers of a projection.
 #[derive(Debug, Clone)]
 pub struct ProjBufs {
@@ -97,6 +186,14 @@ pub struct ProjBufs {
     pub columns: Option<[BufId; 3]>,
     /// Events emitted before this step are void (`reset`).
     pub since: Option<BufId>,
+    /// Groups of equal axonal delay, where synapses differ in it.
+    pub axonal: Option<Segments>,
+    /// Groups of equal dendritic delay of synapses with `on post`, where they differ in it.
+    pub dendritic: Option<Segments>,
+    /// Deliveries on their way to the soma.
+    pub dendrite: Option<Dendrite>,
+    /// Deliveries through a kernel.
+    pub response: Option<Response>,
     /// Distance between rows of a dense matrix.
     pub stride: u64,
     /// Index of the pre population.
@@ -130,9 +227,9 @@ pub fn padded(n: u64) -> u64 {
     n.max(1).div_ceil(PAD) * PAD
 }
 
-/// Lays out the buffers for a plan without frozen variables. Sparse projections have `synapses[p]` synapses.
+/// Lays out the buffers for a plan without frozen variables, for projections of these sizes.
 #[must_use]
-pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
+pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
     let (float, int) = match plan.precision {
         Precision::F32 => (Scalar::F32, Scalar::I32),
         Precision::F64 => (Scalar::F64, Scalar::I64),
@@ -171,18 +268,26 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
         let derived = (0..slots).map(|k| new(format!("{name}@slot{k}"), float, n)).collect();
         let crosses = matches!(p.spiking, Some(Spiking::Crosses(..)));
         let source = matches!(p.spiking, Some(Spiking::Rate(_) | Spiking::Listed));
-        let mut ring = |name: &str, delay: u32| {
+        let mut ring = |name: &str, delay: u32, differ: bool| {
             let depth = delay + 1;
-            (delay > 0).then(|| History {
+            (delay > 0 || differ).then(|| History {
                 position: new(format!("{name}@ring.position"), Scalar::I32, 1),
                 counts: new(format!("{name}@ring.counts"), Scalar::I32, u64::from(depth)),
                 neurons: new(format!("{name}@ring.neurons"), Scalar::I32, u64::from(depth) * p.size),
                 depth,
             })
         };
-        let history = ring(name, p.max_delay);
-        let rings: Vec<Option<History>> =
-            p.events.iter().enumerate().map(|(k, e)| ring(&format!("{name}@event{k}"), e.max_delay)).collect();
+        let (longest, differ) = own_delays(model, sizes, p.pop.index(), None);
+        let history = ring(name, p.max_delay.max(longest), differ);
+        let rings: Vec<Option<History>> = p
+            .events
+            .iter()
+            .enumerate()
+            .map(|(k, e)| {
+                let (longest, differ) = own_delays(model, sizes, p.pop.index(), Some(k as u32));
+                ring(&format!("{name}@event{k}"), e.max_delay.max(longest), differ)
+            })
+            .collect();
         let signals = p
             .events
             .iter()
@@ -195,8 +300,14 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
                 history,
             })
             .collect();
+        let fed =
+            neuron.vars.iter().enumerate().map(|(k, v)| {
+                p.fed.contains(&VarId(k as u32)).then(|| new(format!("{name}.{}@fed", v.name), float, n))
+            });
+        let fed = fed.collect();
         pops.push(PopBufs {
             vars,
+            fed,
             slow,
             derived,
             refractory: p.refractory.map(|_| new(format!("{name}@refractory"), int, n)),
@@ -269,7 +380,7 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
         let stride = padded(post);
         let count = match p.wiring {
             Wiring::Dense => pre * stride,
-            Wiring::Sparse => padded(synapses[p.proj.index()]),
+            Wiring::Sparse => padded(sizes[p.proj.index()].synapses),
             Wiring::Uniform(_) => 0,
         };
         let len = |place: Place| match place {
@@ -298,6 +409,36 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
         });
         let lists = lists.collect();
         let sparse = p.wiring == Wiring::Sparse;
+        let size = &sizes[p.proj.index()];
+        let axonal = size.axonal.map(|s| segments(&mut new, &format!("{name}@axonal"), s, pre, count));
+        let dendritic = size
+            .dendritic
+            .filter(|_| projection.synapse.on_post.is_some())
+            .map(|s| segments(&mut new, &format!("{name}@dendritic"), s, post, count));
+        let longest = size.dendritic.map_or(p.dendritic.uniform(), |s| s.longest);
+        let dendrite = (p.dendritic.waits() && !p.targets.is_empty()).then(|| Dendrite {
+            position: new(format!("{name}@soma.position"), Scalar::I32, 1),
+            pending: new(format!("{name}@soma.pending"), Scalar::I32, u64::from(longest) + 1),
+            sums: p
+                .targets
+                .iter()
+                .map(|v| (*v, new(format!("{name}@soma{}", v.0), float, (u64::from(longest) + 1) * stride)))
+                .collect(),
+            depth: longest + 1,
+            delay: size.dendritic.map(|_| new(format!("{name}@soma.delay"), Scalar::I32, count)),
+        });
+        let response = p.kernel.as_ref().zip(projection.target).map(|(kernel, target)| {
+            let steps = kernel.len() as u64;
+            Response {
+                target,
+                table: new(format!("{name}@kernel"), float, steps),
+                steps: steps as u32,
+                position: new(format!("{name}@kernel.position"), Scalar::I32, 1),
+                pending: new(format!("{name}@kernel.pending"), Scalar::I32, 1),
+                amounts: new(format!("{name}@kernel.amounts"), float, stride),
+                sums: new(format!("{name}@kernel.sums"), float, steps * stride),
+            }
+        });
         projs.push(ProjBufs {
             vars,
             last,
@@ -312,7 +453,11 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
                     new(format!("{name}@column.pre"), Scalar::I32, count),
                 ]
             }),
-            since: (p.delay > 0).then(|| new(format!("{name}@since"), Scalar::I32, 1)),
+            since: (p.delay.waits() || p.dendritic.waits()).then(|| new(format!("{name}@since"), Scalar::I32, 1)),
+            axonal,
+            dendritic,
+            dendrite,
+            response,
             stride,
             pre_pop: projection.pre.pop.index(),
             post_pop: projection.post.pop.index(),
@@ -321,6 +466,45 @@ pub fn layout(model: &Model, plan: &Plan, synapses: &[u64]) -> Layout {
         });
     }
     Layout { buffers, pops, projs, clock, float }
+}
+
+/// The longest delay among those that differ between synapses, of the spikes of population `p` (or of its other events of a number); and
+/// whether there are such.
+fn own_delays(model: &Model, sizes: &[ProjSize], p: usize, event: Option<u32>) -> (u32, bool) {
+    let mut longest = None;
+    for (projection, size) in model.projections.iter().zip(sizes) {
+        let axonal = size.axonal.filter(|_| projection.pre.pop.index() == p && projection.event == event);
+        let dendritic = size.dendritic.filter(|_| projection.post.pop.index() == p && event.is_none());
+        for s in axonal.into_iter().chain(dendritic) {
+            longest = longest.max(Some(s.longest));
+        }
+    }
+    (longest.unwrap_or(0), longest.is_some())
+}
+
+fn segments(
+    new: &mut dyn FnMut(String, Scalar, u64) -> BufId,
+    name: &str,
+    size: SegmentSize,
+    neurons: u64,
+    synapses: u64,
+) -> Segments {
+    let mut int = |part: &str, len: u64| new(format!("{name}.{part}"), Scalar::I32, len);
+    Segments {
+        delays: int("delays", u64::from(size.distinct.max(1))),
+        distinct: size.distinct,
+        start: int("start", neurons + 1),
+        // One more, so that a search may look at the end.
+        delay: int("delay", size.segments + 1),
+        first: int("first", size.segments + 1),
+        owner: int("owner", size.segments.max(1)),
+        synapses: int("synapse", synapses),
+        other: int("other", synapses),
+        found: int("found", size.segments.max(1)),
+        sorted: int("sorted", size.segments.max(1)),
+        places: int("places", neurons),
+        search: 32 - size.most.leading_zeros(),
+    }
 }
 
 impl Layout {

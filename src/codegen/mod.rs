@@ -1,10 +1,13 @@
 //! Plan → loop IR: one function `run(step, steps, run_step)` that advances the whole network by `steps` time steps, specialised to
 //! the network and to what is frozen.
 
+mod arrivals;
+mod clocked;
 mod expr;
 pub mod layout;
 mod population;
 mod projection;
+mod response;
 mod stimulate;
 
 pub use layout::Layout;
@@ -53,6 +56,12 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
         for p in 0..plan.populations.len() {
             population::advance_slow(b, &s, p);
         }
+        for p in 0..plan.projections.len() {
+            clocked::inject(b, &s, p);
+        }
+        for p in 0..plan.projections.len() {
+            clocked::advance(b, &s, p);
+        }
         for p in 0..plan.populations.len() {
             stimulate::follow(b, &s, p);
         }
@@ -64,6 +73,9 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
         }
         for p in 0..plan.populations.len() {
             population::react(b, &s, p);
+        }
+        for p in 0..plan.populations.len() {
+            clocked::forget(b, &s, p);
         }
         for p in 0..plan.projections.len() {
             projection::on_pre(b, &s, p);
@@ -101,6 +113,36 @@ fn time(b: &mut FuncBuilder, plan: &Plan, layout: &Layout, step: Val) -> Val {
     b.cast(t, layout.float)
 }
 
+/// The spikes that a population emitted `d` steps ago, as a range of its history; none of those that `reset` made void.
+fn emitted(
+    b: &mut FuncBuilder,
+    s: &Step<'_>,
+    pop: usize,
+    h: layout::History,
+    d: Val,
+    since: Option<BufId>,
+) -> (BufId, Val, Val) {
+    let zero = b.int(0);
+    let position = b.load(h.position, zero);
+    let slot = b.sub(position, d);
+    let depth = b.int(h.depth as i32);
+    let slot = b.bin(BinOp::Mod, slot, depth);
+    let n = b.load(h.counts, slot);
+    let n = match since {
+        None => n,
+        Some(since) => {
+            let since = b.load(since, zero);
+            let emitted = b.sub(s.step, d);
+            let valid = b.cmp(crate::lir::CmpOp::Ge, emitted, since);
+            b.select(valid, n, zero)
+        }
+    };
+    let size = b.int(s.plan.populations[pop].size as i32);
+    let lo = b.bin(BinOp::Mul, slot, size);
+    let hi = b.add(lo, n);
+    (h.neurons, lo, hi)
+}
+
 /// The spikes of a population (or its other events of a number) that arrive after `delay` steps: a list and a range of it.
 fn arriving(
     b: &mut FuncBuilder,
@@ -114,25 +156,8 @@ fn arriving(
     let zero = b.int(0);
     let history = if event.is_some() { signal.and_then(|e| e.history) } else { bufs.history };
     if let (Some(h), true) = (history, delay > 0) {
-        let position = b.load(h.position, zero);
         let d = b.int(delay as i32);
-        let slot = b.sub(position, d);
-        let depth = b.int(h.depth as i32);
-        let slot = b.bin(BinOp::Mod, slot, depth);
-        let n = b.load(h.counts, slot);
-        let n = match since {
-            None => n,
-            Some(since) => {
-                let since = b.load(since, zero);
-                let emitted = b.sub(s.step, d);
-                let valid = b.cmp(crate::lir::CmpOp::Ge, emitted, since);
-                b.select(valid, n, zero)
-            }
-        };
-        let size = b.int(s.plan.populations[pop].size as i32);
-        let lo = b.bin(BinOp::Mul, slot, size);
-        let hi = b.add(lo, n);
-        return (h.neurons, lo, hi);
+        return emitted(b, s, pop, h, d, since);
     }
     if let Some(signal) = signal {
         let n = b.load(signal.count, zero);

@@ -466,6 +466,10 @@ fn variable(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, i: Val) -> Va
         };
     };
     let x = b.load(buf, i);
+    if let Some(fed) = bufs.fed[v.index()] {
+        let more = b.load(fed, i);
+        return b.add(x, more);
+    }
     match bufs.shared[v.index()] {
         None => x,
         Some(shared) => {

@@ -1,7 +1,7 @@
 //! One projection in one step: `on pre` of the arriving events, `on post` of the post neurons' spikes.
 
 use super::expr::{Emit, on_side};
-use super::{Step, arriving, population};
+use super::{Step, arrivals, arriving, population, response};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{AddRows, BinOp, BufId, CmpOp, Scalar, UnOp, Val};
@@ -10,13 +10,18 @@ use crate::sched::projection::Handler;
 use crate::sched::{Place, ProjPlan, Uniform, Wiring};
 
 /// Where a synapse is: its pre and post neuron and its own number, as far as they are known.
-#[derive(Clone, Copy)]
-struct At {
-    pre: Option<Val>,
-    post: Option<Val>,
-    synapse: Option<Val>,
+#[derive(Clone, Copy, Default)]
+pub(super) struct At {
+    pub(super) pre: Option<Val>,
+    pub(super) post: Option<Val>,
+    pub(super) synapse: Option<Val>,
     /// The trace that has just been brought up to date.
-    fresh: Option<VarId>,
+    pub(super) fresh: Option<VarId>,
+    /// The synapses that the event reaches, where it is not all of its neuron: lists of synapses and of the neurons at their other
+    /// ends, and a range of these.
+    pub(super) group: Option<(BufId, BufId, Val, Val)>,
+    /// Whether values of the step's start are meant.
+    pub(super) start: bool,
 }
 
 /// `on pre` for the events that arrive in this step.
@@ -28,7 +33,17 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         return;
     }
     let pre = pre_pop(s, p);
-    let (list, lo, hi) = arriving(b, s, (pre, plan.event), plan.delay, bufs.since);
+    if let Some(segments) = bufs.axonal {
+        arrivals::each(b, s, (pre, plan.event), segments, bufs.since, &|b, i, group| {
+            let at = At { pre: Some(i), group: Some(group), ..At::default() };
+            arrivals::announce(b, s, p);
+            row(b, s, p, h, Side::Pre, at, None);
+        });
+        arrivals::reach_soma(b, s, p);
+        response::act(b, s, p);
+        return;
+    }
+    let (list, lo, hi) = arriving(b, s, (pre, plan.event), plan.delay.uniform(), bufs.since);
     if let Wiring::Uniform(u) = plan.wiring {
         uniform(b, s, p, u, list, lo, hi);
         return;
@@ -51,10 +66,13 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         }
         b.for_loop(lo, hi, |b, k| {
             let i = b.load(list, k);
-            let at = At { pre: Some(i), post: None, synapse: None, fresh: None };
+            let at = At { pre: Some(i), ..At::default() };
+            arrivals::announce(b, s, p);
             row(b, s, p, h, Side::Pre, at, skip);
         });
     });
+    arrivals::reach_soma(b, s, p);
+    response::act(b, s, p);
 }
 
 /// Events that bring the same to all neurons: one addition to the shared value, and one less where the own partner is left out.
@@ -91,7 +109,8 @@ fn whole_rows(s: &Step<'_>, p: usize, rows: BufId, first: Val, end: Val) -> Opti
     let post = post_pop(s, p);
     let pops = &s.layout.pops[post];
     let held = pops.refractory.is_some() && s.plan.populations[post].hold.contains(&target);
-    if held || pops.rest.is_some() {
+    let elsewhere = bufs.dendrite.is_some() || bufs.response.is_some() || pops.fed[target.index()].is_some();
+    if held || elsewhere || pops.rest.is_some() {
         return None;
     }
     let (to, from) = (pops.vars[target.index()]?, bufs.vars[matrix.index()]?);
@@ -107,7 +126,16 @@ pub(super) fn on_post(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     if s.plan.populations[post].spiking.is_none() {
         return;
     }
-    let (list, lo, hi) = arriving(b, s, (post, None), 0, None);
+    let bufs = &s.layout.projs[p];
+    if let Some(segments) = bufs.dendritic {
+        arrivals::each(b, s, (post, None), segments, bufs.since, &|b, j, group| {
+            let at = At { post: Some(j), group: Some(group), ..At::default() };
+            row(b, s, p, h, Side::Post, at, None);
+        });
+        return;
+    }
+    let late = plan.dendritic.uniform();
+    let (list, lo, hi) = arriving(b, s, (post, None), late, bufs.since.filter(|_| late > 0));
     let some = b.cmp(CmpOp::Lt, lo, hi);
     b.if_then(some, |b| {
         let skip = h.synapse.iter().find_map(|(.., z)| *z);
@@ -116,17 +144,17 @@ pub(super) fn on_post(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         }
         b.for_loop(lo, hi, |b, k| {
             let j = b.load(list, k);
-            let at = At { pre: None, post: Some(j), synapse: None, fresh: None };
+            let at = At { post: Some(j), ..At::default() };
             row(b, s, p, h, Side::Post, at, skip);
         });
     });
 }
 
-fn pre_pop(s: &Step<'_>, p: usize) -> usize {
+pub(super) fn pre_pop(s: &Step<'_>, p: usize) -> usize {
     s.layout.projs[p].pre_pop
 }
 
-fn post_pop(s: &Step<'_>, p: usize) -> usize {
+pub(super) fn post_pop(s: &Step<'_>, p: usize) -> usize {
     s.layout.projs[p].post_pop
 }
 
@@ -172,7 +200,7 @@ fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at:
             };
             let base = b.mul(pre, stride);
             let synapse = b.add(base, post);
-            let at = At { pre: Some(pre), post: Some(post), synapse: Some(synapse), fresh: Some(z) };
+            let at = At { pre: Some(pre), post: Some(post), synapse: Some(synapse), fresh: Some(z), ..at };
             one(b, s, p, &outer, &skipped, &[], at);
         });
     }
@@ -190,6 +218,15 @@ fn over_row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, side: Side, at: At, bod
     let plan = &s.plan.projections[p];
     let bufs = &s.layout.projs[p];
     let zero = b.int(0);
+    if let Some((synapses, others, lo, hi)) = at.group {
+        b.for_loop(lo, hi, |b, k| {
+            let synapse = b.load(synapses, k);
+            let other = b.load(others, k);
+            let (pre, post) = if side == Side::Pre { (at.pre, Some(other)) } else { (Some(other), at.post) };
+            body(b, At { pre, post, synapse: Some(synapse), ..at });
+        });
+        return;
+    }
     match (plan.wiring, side, at.pre, at.post) {
         (Wiring::Dense, Side::Pre, Some(i), _) => {
             let stride = b.int(bufs.stride as i32);
@@ -263,7 +300,12 @@ fn one(
     let new: Vec<(VarId, Val)> = assigns.iter().map(|(v, value)| (*v, emit.value(b, *value, &mut load))).collect();
     if let Some(j) = at.post {
         for (target, amount) in amounts {
-            deliver(b, s, p, target, j, amount);
+            let bufs = &s.layout.projs[p];
+            match (&bufs.dendrite, bufs.response) {
+                (_, Some(r)) if r.target == target => response::receive(b, r, j, amount),
+                (Some(d), _) => arrivals::into_dendrite(b, s, p, d, target, j, at.synapse, amount),
+                (None, _) => deliver(b, s, p, target, j, amount),
+            }
         }
     }
     if let Some(synapse) = at.synapse {
@@ -274,9 +316,15 @@ fn one(
 }
 
 /// Adds to a variable of the post neuron, unless it is held.
-fn deliver(b: &mut FuncBuilder, s: &Step<'_>, p: usize, target: VarId, j: Val, amount: Val) {
+pub(super) fn deliver(b: &mut FuncBuilder, s: &Step<'_>, p: usize, target: VarId, j: Val, amount: Val) {
     let post = post_pop(s, p);
     let pops = &s.layout.pops[post];
+    if let Some(fed) = pops.fed[target.index()] {
+        let x = b.load(fed, j);
+        let sum = b.add(x, amount);
+        b.store(fed, j, sum);
+        return;
+    }
     let Some(buf) = pops.vars[target.index()] else { return };
     let x = b.load(buf, j);
     let mut sum = b.add(x, amount);
@@ -304,8 +352,9 @@ fn store(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, element: Val, x:
 }
 
 /// The value of a leaf at a synapse.
-fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, n: &Node, at: At) -> Val {
+pub(super) fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, n: &Node, at: At) -> Val {
     let plan = &s.plan.projections[p];
+    let now = if at.start { s.times.0 } else { s.times.1 };
     let missing = |b: &mut FuncBuilder| b.float(s.float, f64::NAN);
     match n {
         Node::Var(Side::Own, v, _) => {
@@ -321,16 +370,16 @@ fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, n: &Node, at: At) -> Val {
             }
         }
         Node::Var(Side::Pre, ..) => match at.pre {
-            Some(i) => population::leaf(b, s, pre_pop(s, p), n, i, s.times.1),
+            Some(i) => population::leaf(b, s, pre_pop(s, p), n, i, now),
             None => missing(b),
         },
         Node::Var(Side::Post, ..) => match at.post {
-            Some(j) => population::leaf(b, s, post_pop(s, p), n, j, s.times.1),
+            Some(j) => population::leaf(b, s, post_pop(s, p), n, j, now),
             None => missing(b),
         },
         Node::Index(Side::Post) => at.post.unwrap_or_else(|| b.int(0)),
         Node::Index(_) => at.pre.unwrap_or_else(|| b.int(0)),
-        _ => s.times.1,
+        _ => now,
     }
 }
 

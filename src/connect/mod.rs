@@ -14,6 +14,7 @@ mod edges;
 mod fixed;
 mod random;
 mod regular;
+mod space;
 
 pub use adjacency::{Adjacency, PostIndex};
 pub use edges::EdgeList;
@@ -170,6 +171,8 @@ pub enum ParamKind {
     Probability,
     /// A non-negative integer.
     Count,
+    /// A dimensionless number above 0.
+    Positive,
     /// A truth value.
     Bool,
     /// The name of an `.npz` file with the integer arrays `pre` and `post`.
@@ -204,6 +207,8 @@ pub struct Arguments<'a> {
     values: Vec<(String, Value)>,
     /// The contents of the edge file, which the caller reads (rules do no input or output).
     pub edges: Option<&'a EdgeList>,
+    /// The grids of source and target, for rules of space.
+    pub grids: Option<(Vec<u64>, Vec<u64>)>,
 }
 
 impl<'a> Arguments<'a> {
@@ -228,6 +233,13 @@ impl<'a> Arguments<'a> {
         self
     }
 
+    /// Sets the grids of the whole populations.
+    #[must_use]
+    pub fn with_grids(mut self, pre: Vec<u64>, post: Vec<u64>) -> Self {
+        self.grids = Some((pre, post));
+        self
+    }
+
     /// Every name given must be known, every parameter without a default given.
     fn check(&self, pattern: &dyn Pattern) -> Result<(), ConnectError> {
         for (name, _) in &self.values {
@@ -242,6 +254,7 @@ impl<'a> Arguments<'a> {
                 }
                 ParamKind::Probability => drop(self.probability(pattern, param.name)?),
                 ParamKind::Count => drop(self.count(pattern, param.name)?),
+                ParamKind::Positive => drop(self.positive(pattern, param.name)?),
                 ParamKind::Bool => drop(self.bool(pattern, param.name)?),
                 ParamKind::EdgeFile => {}
             }
@@ -267,6 +280,14 @@ impl<'a> Arguments<'a> {
             Ok(p)
         } else {
             Err(ConnectError::Argument(format!("`{name}` of {} must be a probability from 0 to 1", pattern.name())))
+        }
+    }
+
+    fn positive(&self, pattern: &dyn Pattern, name: &str) -> Result<f64, ConnectError> {
+        match self.get(pattern, name)? {
+            Value::Real(x) if x > 0.0 && x.is_finite() => Ok(x),
+            Value::Int(x) if x > 0 => Ok(x as f64),
+            _ => Err(ConnectError::Argument(format!("`{name}` of {} must be a number above 0", pattern.name()))),
         }
     }
 
@@ -326,6 +347,8 @@ pub static PATTERNS: &[&dyn Pattern] = &[
     &fixed::FixedOutdegree,
     &fixed::FixedTotal,
     &edges::Edges,
+    &space::Distance,
+    &space::Pool,
 ];
 
 /// The rule of a name.

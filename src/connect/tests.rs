@@ -20,6 +20,8 @@ fn arguments(name: &str) -> Arguments<'static> {
         "random" => Arguments::new().with("p", Value::Real(0.4)),
         "fixed_indegree" | "fixed_outdegree" => Arguments::new().with("k", Value::Int(3)),
         "fixed_total" => Arguments::new().with("n", Value::Int(20)),
+        "distance" => Arguments::new().with("p", Value::Real(0.8)).with("lambda", Value::Real(4.0)),
+        "pool" => Arguments::new().with("size", Value::Int(2)),
         _ => Arguments::new(),
     }
 }
@@ -71,6 +73,9 @@ proptest! {
                     }
                 }
                 Err(ConnectError::TooFew { wanted, found, .. }) => prop_assert!(found < wanted),
+                Err(ConnectError::Argument(_)) => {
+                    prop_assert!(pattern.name() == "pool" && pre_size / 2 != post_size);
+                }
                 Err(ConnectError::SizesDiffer { .. }) => prop_assert!(pre.len() != post.len()),
                 Err(other) => prop_assert!(false, "{}: {other}", pattern.name()),
             }

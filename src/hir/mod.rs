@@ -329,6 +329,8 @@ pub struct SynapseModel {
     pub on_pre: Vec<Stmt>,
     /// `on post { … }`; `None` when there is no such handler.
     pub on_post: Option<Vec<Stmt>>,
+    /// `inject e`: amounts added to the projection's target input at every step.
+    pub injects: Vec<Expr>,
     /// `method …`
     pub method: Option<MethodRef>,
     /// Where it is declared.
@@ -520,6 +522,8 @@ pub struct Population {
     pub shape: Vec<u64>,
     /// Whether an index was written (without one its variables are scalars in protocols).
     pub indexed: bool,
+    /// Whether each element stands for many sources (`poisson_input`): several events of one element may fall into one step.
+    pub pooled: bool,
     /// Values given for the model's variables.
     pub args: Vec<(VarId, Expr)>,
     /// The spikes of a `spike_source`.
@@ -607,9 +611,11 @@ pub struct Projection {
     pub synapse: SynapseModel,
     /// Values given for its variables.
     pub args: Vec<(VarId, Expr)>,
-    /// Axonal delay in ms.
+    /// Axonal delay in ms: from the spike to `on pre`. One constant, or an expression drawn once per synapse.
     pub delay: Option<Expr>,
-    /// Dendritic delay in ms.
+    /// `through K`: the kernel's values at dt, 2 dt, …, by which each delivered amount reaches the target input.
+    pub kernel: Option<Arc<[f64]>>,
+    /// Dendritic delay in ms: from `deliver` to the soma, and from the post spike to `on post`.
     pub dendritic_delay: Option<Expr>,
     /// The whole declaration.
     pub span: Span,
@@ -632,6 +638,20 @@ pub enum Rule {
     Random {
         /// The probability, in 0..1.
         p: f64,
+        /// Both directions of a pair or none, never a neuron with itself.
+        symmetric: bool,
+    },
+    /// Each pair with a probability that falls with distance on the grids: p*exp(-(d/lambda)^2).
+    Distance {
+        /// The probability at distance 0.
+        p: f64,
+        /// The width, in spacings of the source's grid.
+        lambda: f64,
+    },
+    /// Each target hears a block of the source's grid.
+    Pool {
+        /// The block's edge.
+        size: u64,
     },
     /// A fixed number of pre neurons per post neuron.
     FixedIndegree {
@@ -651,6 +671,8 @@ pub enum Rule {
     FixedTotal {
         /// How many.
         n: u64,
+        /// Whether a pair may repeat.
+        multapses: bool,
     },
     /// Read from a file with integer arrays `pre` and `post`.
     Edges {

@@ -53,20 +53,20 @@ impl EventList {
     }
 
     /// Empties the list for a run of `steps`.
-    fn begin(&mut self, steps: u32) {
+    pub(super) fn begin(&mut self, steps: u32) {
         self.drawn.clear();
         self.offsets.clear();
         self.offsets.resize(steps as usize + 1, 0);
     }
 
     #[inline]
-    fn push(&mut self, step: u32, element: u32) {
+    pub(super) fn push(&mut self, step: u32, element: u32) {
         self.offsets[step as usize] += 1;
         self.drawn.push((step, element));
     }
 
     /// Counting sort: the events came by (element, step) and leave by (step, element).
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         let mut end = 0;
         for count in &mut self.offsets {
             end += *count;

@@ -13,6 +13,7 @@
 //! - changing anything here changes every published result: the known-answer tests pin it.
 
 pub mod dist;
+pub mod events;
 pub mod gaps;
 pub mod math;
 

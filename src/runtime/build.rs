@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::groups::Groups;
 use super::init::{Initial, initial};
 use super::network::{Compiled, Network, Shared};
 use super::wiring::{Files, Wires, expected, wire};
 use crate::backend::{Backend, Buf, Buffers};
+use crate::codegen::layout::ProjSize;
 use crate::codegen::{self, Layout, layout};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, Role, VarId};
 use crate::lir::Scalar;
-use crate::sched::{self, Place, Plan, ProjPlan, Uses, Wiring};
+use crate::sched::{self, Delay, Place, Plan, ProjPlan, Uses, Wiring};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::walk;
 
@@ -55,12 +57,21 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
     for population in &model.populations {
         played.push(super::play::spikes(&model, population, &options.files).map_err(|d| vec![d])?);
     }
-    let counts: Vec<u64> = wires.iter().map(|w| w.as_ref().map_or(0, |w| w.rows.len() as u64)).collect();
-    let layout = layout::layout(&model, &plan, &counts);
+    let groups = group(&model, &wires, &initial);
+    let sizes: Vec<ProjSize> = wires
+        .iter()
+        .zip(&groups)
+        .map(|(w, [axonal, dendritic])| ProjSize {
+            synapses: w.as_ref().map_or(0, |w| w.rows.len() as u64),
+            axonal: axonal.as_ref().map(Groups::size),
+            dendritic: dendritic.as_ref().map(Groups::size),
+        })
+        .collect();
+    let layout = layout::layout(&model, &plan, &sizes);
     if layout.bytes() > options.memory_limit {
         return Err(vec![too_large(layout.bytes(), options.memory_limit)]);
     }
-    let buffers = fill(&plan, &layout, &wires, &initial);
+    let buffers = fill(&plan, &layout, &wires, &groups, &initial);
     let built = start.elapsed();
 
     let start = Instant::now();
@@ -125,7 +136,8 @@ fn check_size(model: &Model, plan: &Plan, limit: f64) -> Result<(), BuildError> 
         let projection = &model.projections[p.proj.index()];
         let n = expected(model, projection);
         let per_synapse = p.place.iter().filter(|p| **p == Place::Synapse).count() as f64;
-        let index = if p.wiring == Wiring::Sparse { 8.0 + if p.needs_columns { 8.0 } else { 0.0 } } else { 0.0 };
+        let index = if p.wiring == Wiring::Sparse { 8.0 + if p.needs_columns { 8.0 } else { 0.0 } } else { 0.0 }
+            + [p.delay, p.dendritic].iter().filter(|d| **d == Delay::PerSynapse).count() as f64 * 24.0;
         let bytes = n * (per_synapse * float + index);
         let stored = !matches!(p.wiring, Wiring::Uniform(_));
         total += bytes;
@@ -168,8 +180,32 @@ fn show(bytes: f64) -> String {
     format!("{x:.1} {}", UNITS[k])
 }
 
+/// By projection: the synapses in groups of equal delay, axonal and dendritic, where delays differ.
+fn group(model: &Model, wires: &[Option<Wires>], initial: &Initial) -> Vec<[Option<Groups>; 2]> {
+    model
+        .projections
+        .iter()
+        .zip(wires)
+        .zip(&initial.delays)
+        .map(|((projection, wires), [axonal, dendritic])| {
+            let size = |pop: crate::hir::PopId| model.populations[pop.index()].size();
+            let of = |steps: &Option<Vec<u32>>, neurons: u64, by_post: bool| match (wires, steps) {
+                (Some(w), Some(steps)) => Some(Groups::new(w, steps, neurons, by_post)),
+                _ => None,
+            };
+            [of(axonal, size(projection.pre.pop), false), of(dendritic, size(projection.post.pop), true)]
+        })
+        .collect()
+}
+
 /// Allocates the buffers and writes connectivity and initial values into them.
-fn fill(plan: &Plan, layout: &Layout, wires: &[Option<Wires>], initial: &Initial) -> Buffers {
+fn fill(
+    plan: &Plan,
+    layout: &Layout,
+    wires: &[Option<Wires>],
+    groups: &[[Option<Groups>; 2]],
+    initial: &Initial,
+) -> Buffers {
     let mut buffers: Buffers = layout.buffers.iter().map(|b| Buf::zeros(b.scalar, b.len as usize)).collect();
     for (p, bufs) in layout.pops.iter().enumerate() {
         for (v, buf) in bufs.vars.iter().enumerate() {
@@ -193,6 +229,26 @@ fn fill(plan: &Plan, layout: &Layout, wires: &[Option<Wires>], initial: &Initial
         for (v, buf) in bufs.vars.iter().enumerate() {
             let (Some(buf), Some(values)) = (buf, &initial.projs[p][v]) else { continue };
             write_synapses(&mut buffers[buf.0 as usize], &plan.projections[p], v, bufs, values);
+        }
+        if let (Some(r), Some(kernel)) = (bufs.response, &plan.projections[p].kernel) {
+            write(&mut buffers[r.table.0 as usize], kernel);
+        }
+        for (groups, segments) in groups[p].iter().zip([bufs.axonal, bufs.dendritic]) {
+            let (Some(g), Some(s)) = (groups, segments) else { continue };
+            for (id, values) in [
+                (s.delays, &g.delays),
+                (s.start, &g.start),
+                (s.delay, &g.delay),
+                (s.first, &g.first),
+                (s.owner, &g.owner),
+                (s.synapses, &g.synapses),
+                (s.other, &g.other),
+            ] {
+                put(&mut buffers[id.0 as usize], values);
+            }
+        }
+        if let (Some(own), Some(id)) = (&initial.delays[p][1], bufs.dendrite.as_ref().and_then(|d| d.delay)) {
+            put(&mut buffers[id.0 as usize], own);
         }
         if let (Some(w), Some([row, post])) = (&wires[p], bufs.rows) {
             put(&mut buffers[row.0 as usize], &w.rows.row_start);

@@ -118,6 +118,10 @@ fn draw(dist: Dist, args: &[f64; 4], site: u32, d: Draws) -> f64 {
         }
         Dist::Randint => stream.randint(d.element, d.attempt, a as i64, b as i64) as f64,
         Dist::Bernoulli => f64::from(stream.bernoulli(d.element, d.attempt, a)),
+        Dist::PoissonCount => {
+            let stream = if d.attempt == 0 { stream } else { stream.sub(d.attempt << 32) };
+            stream.poisson(d.element, a) as f64
+        }
     }
 }
 

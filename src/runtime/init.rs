@@ -8,7 +8,7 @@ use super::wiring::{Files, Wires};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, LetDecl, Model, PopId, Role, Side, VarDecl, VarId};
 use crate::rng::Stream;
-use crate::sched::{Place, Plan, Storage};
+use crate::sched::{Delay, MAX_DELAY, Place, Plan, Storage};
 
 /// How often a draw outside of its bounds is repeated.
 const ATTEMPTS: u64 = 1000;
@@ -23,6 +23,8 @@ pub struct Initial {
     pub pops: Vec<Values>,
     /// By projection: one value per synapse (dense: pre × post, row by row), or a single one where the variable lives with a neuron.
     pub projs: Vec<Values>,
+    /// By projection: axonal and dendritic delays in steps, one per synapse, where they differ.
+    pub delays: Vec<[Option<Vec<u32>>; 2]>,
     /// Bounds of the projections' variables.
     pub proj_bounds: Vec<Vec<Option<(f64, f64)>>>,
     /// Bounds of the populations' variables.
@@ -124,11 +126,27 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
         };
         match set.some(&ends, &column, &single) {
             Ok((values, bounds)) => {
+                let own = [
+                    (plan.projections[p].delay, &projection.delay, "delay"),
+                    (plan.projections[p].dendritic, &projection.dendritic_delay, "dendritic_delay"),
+                ]
+                .map(|(delay, e, name)| match (delay, e) {
+                    (Delay::PerSynapse, Some(e)) => match set.delays(&ends, &column, &values, e, name) {
+                        Ok(steps) => Some(steps),
+                        Err(d) => {
+                            errors.push(d);
+                            None
+                        }
+                    },
+                    _ => None,
+                });
+                out.delays.push(own);
                 out.projs.push(values);
                 out.proj_bounds.push(bounds);
             }
             Err(d) => {
                 errors.push(d);
+                out.delays.push([None, None]);
                 out.projs.push(vec![None; place.len()]);
                 out.proj_bounds.push(vec![None; place.len()]);
             }
@@ -283,15 +301,92 @@ impl Set<'_> {
                 out.push(x);
             }
             if let Some(name) = missing.into_inner() {
-                return Err(Diagnostic::new(
-                    Code::E0802,
-                    e.span,
-                    format!("the edges file has no column `{name}` with one value per synapse"),
-                ));
+                return Err(no_column(e, &name));
             }
             values[v.index()] = Some(out);
         }
         Ok((values, bounds))
+    }
+
+    /// The delays of all synapses in steps, drawn from the stream of that name.
+    fn delays(
+        &self,
+        ends: &Ends<'_>,
+        column: &dyn Fn(&str, u64) -> Option<f64>,
+        values: &Values,
+        e: &Expr,
+        name: &str,
+    ) -> Result<Vec<u32>, Diagnostic> {
+        let mut arrays = BTreeMap::new();
+        self.read_arrays(e, &mut arrays)?;
+        let stream = Stream::new(self.model.settings.seed, &format!("{}/{name}", self.name));
+        let missing: RefCell<Option<String>> = RefCell::new(None);
+        let mut steps = Vec::with_capacity(self.count as usize);
+        let mut wrong = 0_u64;
+        let mut worst = 0.0_f64;
+        for k in 0..self.count {
+            let lookup = |side: Side, w: VarId| match side {
+                Side::Own => self.constants[w.index()].unwrap_or_else(|| {
+                    let known = values[w.index()].as_ref();
+                    known.and_then(|a| a.get(k as usize).or_else(|| a.first())).copied().unwrap_or(f64::NAN)
+                }),
+                Side::Pre => (ends.side)(side, w, (ends.pre)(k)),
+                Side::Post => (ends.side)(side, w, (ends.post)(k)),
+            };
+            let env = Env {
+                var: &lookup,
+                lets: self.lets,
+                i: (ends.pre)(k),
+                j: (ends.post)(k),
+                size: ends.size,
+                dt: self.model.settings.dt,
+                draws: Some(Draws { stream, element: k, attempt: 0 }),
+                array: &|path, key| {
+                    let a = arrays.get(&(path.to_owned(), key.to_owned()));
+                    a.and_then(|a| if a.len() == 1 { a.first() } else { a.get(k as usize) })
+                        .copied()
+                        .unwrap_or(f64::NAN)
+                },
+                edge: &|name| {
+                    column(name, k).unwrap_or_else(|| {
+                        *missing.borrow_mut() = Some(name.to_owned());
+                        f64::NAN
+                    })
+                },
+                other: ends.other,
+            };
+            let time = eval(e, &env);
+            let n = crate::sched::steps(time, self.model.settings.dt);
+            // What rounds to no delay counts as none, unless it was meant to be negative.
+            if time >= 0.0 && n <= MAX_DELAY {
+                steps.push(n as u32);
+                continue;
+            }
+            if wrong == 0 || time.is_nan() || time < worst {
+                worst = time;
+            }
+            wrong += 1;
+        }
+        if let Some(name) = missing.into_inner() {
+            return Err(no_column(e, &name));
+        }
+        if wrong == 0 {
+            return Ok(steps);
+        }
+        let of = self.count;
+        Err(if worst < 0.0 {
+            Diagnostic::new(
+                Code::E0403,
+                e.span,
+                format!("{wrong} of the {of} values of `{name}` are negative or cannot be kept"),
+            )
+            .label(format!("the lowest is {worst:.6} ms"))
+            .help("keep them above zero, for example `clip(normal(1.5 ms, 0.5 ms), 0.1 ms, 5 ms)`")
+        } else {
+            Diagnostic::new(Code::E0403, e.span, format!("{wrong} of the {of} values of `{name}` cannot be kept"))
+                .label(format!("such as {worst} ms"))
+                .help("delays must be numbers between 0 and a million time steps")
+        })
     }
 
     /// The variables, each after those its value refers to.
@@ -372,4 +467,8 @@ impl Set<'_> {
         });
         result
     }
+}
+
+fn no_column(e: &Expr, name: &str) -> Diagnostic {
+    Diagnostic::new(Code::E0802, e.span, format!("the edges file has no column `{name}` with one value per synapse"))
 }

@@ -3,6 +3,7 @@
 pub mod build;
 mod draws;
 pub mod eval;
+pub mod groups;
 pub mod init;
 pub mod network;
 mod play;

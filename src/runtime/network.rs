@@ -15,6 +15,7 @@ use crate::lir::BufId;
 use crate::methods::expm::{noise_factor, propagator};
 use crate::methods::sym::Node;
 use crate::rng::Stream;
+use crate::rng::events::CountSource;
 use crate::rng::gaps::{EventList, GapSource, chunk_steps, draw_gaps};
 use crate::sched::{self, Place, Plan, Spiking, Storage, Uses, Wiring};
 use crate::script::machine::{
@@ -91,12 +92,39 @@ pub struct Network {
 #[derive(Clone)]
 struct Source {
     /// The rest of the run; `None` when all of it is drawn.
-    gaps: Option<GapSource>,
+    gaps: Option<Train>,
     /// Spikes of a list, in order.
     listed: Option<Arc<[(u64, u32)]>>,
     /// Run step one past the drawn ones.
     drawn: u64,
     events: EventList,
+}
+
+/// What draws the events.
+#[derive(Clone)]
+enum Train {
+    /// At most one a step.
+    Gaps(GapSource),
+    /// Any number a step.
+    Counts(CountSource),
+}
+
+impl Train {
+    fn advance(&mut self, steps: u32, out: &mut EventList) {
+        match self {
+            Self::Gaps(g) => g.advance(steps, out),
+            Self::Counts(c) => c.advance(steps, out),
+        }
+    }
+
+    /// How many steps to ask for at once, for `n` elements.
+    fn chunk(&self, n: usize) -> u64 {
+        let most = match self {
+            Self::Gaps(_) => 1.0,
+            Self::Counts(c) => c.most().max(1.0),
+        };
+        u64::from(chunk_steps((n as f64 * most).min(1e9) as usize))
+    }
 }
 
 impl Network {
@@ -219,6 +247,15 @@ impl Network {
         Some((id, self.buffers[id.0 as usize].get_f64(0).unwrap_or(f64::NAN)))
     }
 
+    /// All elements of a buffer of floats become zero.
+    fn clear(&mut self, id: BufId) {
+        match self.buf(id) {
+            Buf::F32(v) => v.fill(0.0),
+            Buf::F64(v) => v.fill(0.0),
+            Buf::I32(_) | Buf::I64(_) => {}
+        }
+    }
+
     fn fill_ints(&mut self, id: BufId, x: i32) {
         if let Buf::I32(v) = self.buf(id) {
             v.fill(x);
@@ -284,14 +321,17 @@ impl Network {
             let name = &self.shared.model.populations[p].name;
             let stream = Stream::new(self.shared.model.settings.seed, &format!("{name}/spike")).sub(key.0);
             let mut events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
-            if steps <= u64::from(chunk_steps(rates.len())) {
+            if self.shared.model.populations[p].pooled {
+                let train = Train::Counts(CountSource::new(stream, &rates));
+                self.sources[p] = Some(Source { gaps: Some(train), listed: None, drawn: 0, events });
+            } else if steps <= u64::from(chunk_steps(rates.len())) {
                 // The whole run at once: the same spikes as chunk by chunk.
                 draw_gaps(stream, &rates, steps as u32, &mut events);
                 self.sources[p] = Some(Source { gaps: None, listed: None, drawn: steps, events });
                 self.publish(p);
             } else {
-                self.sources[p] =
-                    Some(Source { gaps: Some(GapSource::new(stream, &rates)), listed: None, drawn: 0, events });
+                let train = Train::Gaps(GapSource::new(stream, &rates));
+                self.sources[p] = Some(Source { gaps: Some(train), listed: None, drawn: 0, events });
             }
             self.scratch = rates;
         }
@@ -320,7 +360,7 @@ impl Network {
             if source.drawn <= self.run_step
                 && let Some(gaps) = &mut source.gaps
             {
-                let steps = wanted.min(u64::from(chunk_steps(n)));
+                let steps = wanted.min(gaps.chunk(n));
                 gaps.advance(steps as u32, &mut source.events);
                 source.drawn = self.run_step + steps;
                 self.publish(p);
@@ -634,6 +674,17 @@ impl Network {
             let step = self.step;
             self.set_int(since, 0, step);
         }
+        if let Some(r) = self.shared.layout.projs[p].response {
+            self.fill_ints(r.pending, 0);
+            self.clear(r.amounts);
+            self.clear(r.sums);
+        }
+        if let Some(d) = self.shared.layout.projs[p].dendrite.clone() {
+            self.fill_ints(d.pending, 0);
+            for (_, sums) in d.sums {
+                self.clear(sums);
+            }
+        }
     }
 
     /// Switches to the compiled step of the frozen variables.
@@ -930,6 +981,9 @@ impl Machine for Network {
                         self.restore(key);
                     }
                     let bufs = self.shared.layout.pops[pop.index()].clone();
+                    for fed in bufs.fed.iter().flatten() {
+                        self.clear(*fed);
+                    }
                     let below = bufs.signals.iter().map(|e| e.below);
                     for id in [bufs.refractory, bufs.below].into_iter().chain(below).flatten() {
                         match self.buf(id) {
@@ -977,6 +1031,8 @@ impl Machine for Network {
     }
 
     fn record_spikes(&mut self, pop: PopId, on: bool) {
+        // Trains of many sources have no neuron that could be recorded.
+        let on = on && !self.shared.model.populations[pop.index()].pooled;
         self.logging[pop.index()] = on;
         let id = self.shared.layout.pops[pop.index()].logging;
         self.set_int(id, 0, i32::from(on));

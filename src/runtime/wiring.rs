@@ -69,7 +69,13 @@ pub fn expected(model: &Model, projection: &Projection) -> f64 {
     let pre = count(model, &projection.pre) as usize;
     let post = count(model, &projection.post) as usize;
     let (name, arguments) = arguments(&projection.rule);
+    let arguments = arguments.with_grids(grid(model, &projection.pre), grid(model, &projection.post));
     connect::lookup(name).and_then(|p| p.expected_synapses(&arguments, pre, post).ok()).unwrap_or(0.0)
+}
+
+/// The grid of a view's population.
+fn grid(model: &Model, view: &View) -> Vec<u64> {
+    model.populations[view.pop.index()].shape.clone()
 }
 
 /// Number of neurons of a view.
@@ -97,14 +103,20 @@ fn arguments(rule: &Rule) -> (&'static str, Arguments<'static>) {
     match rule {
         Rule::AllToAll => ("all_to_all", a),
         Rule::OneToOne => ("one_to_one", a),
-        Rule::Random { p } => ("random", a.with("p", Value::Real(*p))),
+        Rule::Random { p, symmetric } => {
+            ("random", a.with("p", Value::Real(*p)).with("symmetric", Value::Bool(*symmetric)))
+        }
+        Rule::Distance { p, lambda } => ("distance", a.with("p", Value::Real(*p)).with("lambda", Value::Real(*lambda))),
+        Rule::Pool { size } => ("pool", a.with("size", Value::Int(*size as i64))),
         Rule::FixedIndegree { k, multapses } => {
             ("fixed_indegree", a.with("k", Value::Int(*k as i64)).with("multapses", Value::Bool(*multapses)))
         }
         Rule::FixedOutdegree { k, multapses } => {
             ("fixed_outdegree", a.with("k", Value::Int(*k as i64)).with("multapses", Value::Bool(*multapses)))
         }
-        Rule::FixedTotal { n } => ("fixed_total", a.with("n", Value::Int(*n as i64))),
+        Rule::FixedTotal { n, multapses } => {
+            ("fixed_total", a.with("n", Value::Int(*n as i64)).with("multapses", Value::Bool(*multapses)))
+        }
         Rule::Edges { .. } => ("edges", a),
     }
 }
@@ -130,7 +142,8 @@ pub fn wire(model: &Model, plan: &Plan, files: &Files) -> Result<Vec<Option<Wire
 }
 
 fn one(model: &Model, projection: &Projection, columns: bool, files: &Files) -> Result<Wires, Diagnostic> {
-    let (name, mut arguments) = arguments(&projection.rule);
+    let (name, arguments) = arguments(&projection.rule);
+    let mut arguments = arguments.with_grids(grid(model, &projection.pre), grid(model, &projection.post));
     let mut table = BTreeMap::new();
     let list;
     if let Rule::Edges { path } = &projection.rule {

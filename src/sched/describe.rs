@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Place, Plan, Spiking, Storage, Wiring};
+use super::{Delay, Place, Plan, Spiking, Storage, Wiring};
 use crate::hir::{Model, Role, VarId};
 
 /// A page for people: methods, storage, wiring, placement, order of a step. `synapses` and `bytes` are those of the built network.
@@ -130,8 +130,27 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             }
         };
         let _ = writeln!(out, "\nprojection {}: {}, {wiring}", projection.name, synapse.name);
-        if p.delay > 0 {
-            let _ = writeln!(out, "  axonal delay: {} steps", p.delay);
+        for (what, delay) in [("axonal", p.delay), ("dendritic", p.dendritic)] {
+            let _ = match delay {
+                Delay::Uniform(0) => Ok(()),
+                Delay::Uniform(n) => writeln!(out, "  {what} delay: {n} steps"),
+                Delay::PerSynapse => {
+                    writeln!(out, "  {what} delay: each synapse its own; those of equal delay are visited together")
+                }
+            };
+        }
+        if let Some(kernel) = &p.kernel {
+            let _ = writeln!(out, "  a kernel of {} steps spreads what is delivered", kernel.len());
+        }
+        if let Some(update) = &p.clocked.update {
+            let list: Vec<&str> = p.clocked.vars.iter().map(|v| synapse.vars[v.index()].name.as_str()).collect();
+            let _ = writeln!(out, "  advanced at every step by {}: {}", update.method, list.join(", "));
+        }
+        for (_, why, _) in &p.clocked.why {
+            let _ = writeln!(out, "    {why}");
+        }
+        if !p.clocked.injects.is_empty() {
+            let _ = writeln!(out, "  injects at every step, from the states at its start");
         }
         for (k, var) in synapse.vars.iter().enumerate() {
             let place = match p.place[k] {
@@ -154,7 +173,7 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
     }
     let _ = writeln!(
         out,
-        "\nstep: slow states → integrate and detect ({}) → react → on pre ({}) → on post",
+        "\nstep: slow states → inject and clocked synapses → integrate and detect ({}) → react → on pre ({}) → on post",
         plan.populations.iter().map(|p| model.populations[p.pop.index()].name.as_str()).collect::<Vec<_>>().join(", "),
         plan.projections.iter().map(|p| model.projections[p.proj.index()].name.as_str()).collect::<Vec<_>>().join(", "),
     );

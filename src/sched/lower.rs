@@ -168,6 +168,8 @@ impl<'a, 'g> Lowering<'a, 'g> {
             Dist::Normal | Dist::Lognormal => DrawKind::Normal,
             Dist::Exponential => DrawKind::Exponential,
             Dist::Gamma => DrawKind::Gamma(arg(0)?),
+            // Its number of underlying draws is not fixed: refused in `every` by the front end.
+            Dist::PoissonCount => return None,
         };
         let (first, draws) = self.draws.as_mut()?;
         let draw = SiteDraw { site, kind };
@@ -201,6 +203,7 @@ impl<'a, 'g> Lowering<'a, 'g> {
             }
             Dist::Exponential => g.mul(arg(0)?, z),
             Dist::Gamma => g.mul(arg(1)?, z),
+            Dist::PoissonCount => return None,
             Dist::Bernoulli => {
                 let hit = g.bin(Bin::Lt, z, arg(0)?);
                 let (one, zero) = (g.real(1.0), g.real(0.0));

@@ -5,13 +5,16 @@
 //!
 //! Step n takes the network from t_n to t_{n+1} = t_n + dt:
 //! 1. *Stimulate*: slow states are advanced when due; then parameters and inputs that follow the time, states or other populations
-//!    take their values at t_n, and `every` blocks that are due run. Other inputs are constant during a `run`.
-//! 2. *Integrate* all equations from t_n to t_{n+1}, all states of a model together, from old values.
+//!    take their values at t_n, and `every` blocks that are due run; what synapses inject is summed from the states of t_n, projection by
+//!    projection, by ascending pre index, then synapse. Other inputs are constant during a `run`.
+//! 2. *Integrate* all equations from t_n to t_{n+1}, all states of a model together, from old values: clocked states of synapses first,
+//!    which read the neurons of t_n, then the neurons.
 //! 3. *Detect* spikes and other events at t_{n+1} on the new states.
 //! 4. *React*: `on spike` of the neurons that fired, in index order; then their refractory timers are set; then the blocks of other
 //!    events in order of the file, then `on release`.
 //! 5. *Deliver*: events that arrive at t_{n+1}. By projection in order of the file all `on pre` (ascending pre index, then
-//!    synapse); when all projections have done so, all `on post` likewise.
+//!    synapse; events of one neuron that arrive together by different delays in the order in which they were sent), then what
+//!    reaches the soma from its dendrites; when all projections have done so, all `on post` likewise.
 //!
 //! # Storage
 //!
@@ -22,7 +25,9 @@
 //! * *event-driven*: a linear state of a synapse, with the step of its last update, brought up to date where it is read; one per
 //!   synapse, or one per pre or post neuron where its value is provably the same for all their synapses.
 
+pub mod clocked;
 pub mod describe;
+mod fed;
 pub mod lower;
 pub mod population;
 pub mod projection;
@@ -36,7 +41,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use lower::DrawKind;
 pub use population::{Draw, PopPlan, Spiking};
-pub use projection::{Place, ProjPlan, Uniform, Wiring};
+pub use projection::{Delay, MAX_DELAY, Place, ProjPlan, Uniform, Wiring};
 pub use warn::warn;
 
 use crate::diag::Diagnostic;
@@ -114,7 +119,7 @@ fn parts(
     let mut errors = Vec::new();
     let storage: Vec<Vec<Storage>> =
         (0..model.populations.len()).map(|p| population::storage(model, uses, p)).collect();
-    // The longest delay of the projections that leave a population, in steps.
+    // The longest delay of the projections that leave a population, or of its spikes on their way back into dendrites, in steps.
     let mut delays = vec![population::Delays::default(); model.populations.len()];
     let mut projections = Vec::new();
     for p in 0..model.projections.len() {
@@ -122,12 +127,14 @@ fn parts(
             Ok(plan) => {
                 let from = &mut delays[model.projections[p].pre.pop.index()];
                 match plan.event.map(|e| e as usize) {
-                    None => from.spikes = from.spikes.max(plan.delay),
+                    None => from.spikes = from.spikes.max(plan.delay.uniform()),
                     Some(e) => {
                         from.events.resize(from.events.len().max(e + 1), 0);
-                        from.events[e] = from.events[e].max(plan.delay);
+                        from.events[e] = from.events[e].max(plan.delay.uniform());
                     }
                 }
+                let post = &mut delays[model.projections[p].post.pop.index()];
+                post.spikes = post.spikes.max(plan.dendritic.uniform());
                 projections.push(plan);
             }
             Err(d) => errors.push(d),
@@ -177,7 +184,7 @@ fn may_rest(model: &Model, plan: &PopPlan, p: usize) -> bool {
         None => true,
         Some(Spiking::Crosses(..) | Spiking::Rate(_) | Spiking::Hazard(_) | Spiking::Listed) => false,
     };
-    driven_singly && steady && condition
+    driven_singly && steady && condition && plan.fed.is_empty()
 }
 
 /// A time in steps, to the nearest.

@@ -51,8 +51,11 @@ pub struct PopPlan {
     pub refractory: Option<Sym>,
     /// The states that deliveries do not reach while refractory.
     pub hold: Vec<VarId>,
-    /// The longest delay of the projections that leave it, in steps.
+    /// The longest delay of its spikes that is the same for all synapses of a projection, in steps: axonal of the projections that
+    /// leave it, dendritic of those that reach it.
     pub max_delay: u32,
+    /// Inputs that synapses feed: their values are what protocols gave, with the sum of what arrives in this step.
+    pub fed: Vec<VarId>,
     /// Blocks of neurons whose states no longer change are left out until something reaches them. Exact: an update without time and
     /// inputs that change gives the same values again. Worth it where few neurons are driven at a time: all input comes one to one.
     pub rests: bool,
@@ -146,13 +149,14 @@ pub(super) fn storage(model: &Model, uses: &Uses, p: usize) -> Vec<Storage> {
     let population = &model.populations[p];
     let neuron = &model.neurons[population.model.index()];
     let mut known: Vec<Option<f64>> = vec![None; neuron.vars.len()];
+    let fed = super::fed::fed(model, p);
     // A default may refer to any other parameter: repeat until nothing new becomes known.
     loop {
         let mut changed = false;
         for (k, var) in neuron.vars.iter().enumerate() {
             let id = VarId(k as u32);
             let assigned = uses.assigned.contains(&VarKey { entity: Entity::Pop(PopId(p as u32)), var: id });
-            if known[k].is_some() || assigned || !matches!(var.role, Role::Param | Role::Input) {
+            if known[k].is_some() || assigned || fed.contains(&id) || !matches!(var.role, Role::Param | Role::Input) {
                 continue;
             }
             let given = population.args.iter().find(|(v, _)| *v == id).map(|(_, e)| e).or(var.init.as_ref());
@@ -294,6 +298,19 @@ pub(super) fn plan(
             })
         }
     };
+    let fed = super::fed::fed(model, p);
+    if let (Some(Spiking::Rate(rate)), Some(clause)) = (&spiking, &neuron.spike)
+        && let Some(v) = fed.iter().find(|v| graph.any(*rate, &|n| matches!(n, Node::Var(_, u, _) if u == *v)))
+    {
+        let name = &neuron.vars[v.index()].name;
+        return Err(Diagnostic::new(
+            Code::E0901,
+            clause.span,
+            format!("a spike rate that depends on what synapses add to `{name}` is not supported yet"),
+        )
+        .also(neuron.vars[v.index()].span, "synapses feed this input")
+        .help("use a threshold on a state, or drive the rate by parameters and inputs that no synapse feeds"));
+    }
     let on_spike =
         Lowering::new(&mut graph, &context).block(&neuron.on_spike, frozen).ok_or_else(|| unexpected(neuron.span))?;
     let refractory = match &neuron.refractory {
@@ -408,6 +425,7 @@ pub(super) fn plan(
         refractory,
         hold,
         max_delay: delays.spikes,
+        fed,
         rests: false,
         shared: Vec::new(),
         calms: false,

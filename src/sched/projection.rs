@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::clocked::{self, Clocked, Stepped};
 use super::lower::{Context, Effects, Lowering};
 use super::population::constant_init;
 use super::{Storage, Uses, steps};
@@ -11,6 +12,32 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, ProjId, Projection, Role, Rule, Select, Side, Stmt, StmtKind, VarId};
 use crate::methods::sym::{Bin, Graph, Node, Sym};
 use crate::script::machine::{Entity, VarKey};
+
+/// How long events take, in steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delay {
+    /// The same for all synapses.
+    Uniform(u32),
+    /// Each synapse has its own, drawn when the network is built.
+    PerSynapse,
+}
+
+impl Delay {
+    /// Whether some event may arrive later than it is sent.
+    #[must_use]
+    pub fn waits(self) -> bool {
+        self != Self::Uniform(0)
+    }
+
+    /// The delay of all synapses; 0 where each has its own.
+    #[must_use]
+    pub fn uniform(self) -> u32 {
+        match self {
+            Self::Uniform(n) => n,
+            Self::PerSynapse => 0,
+        }
+    }
+}
 
 /// How pairs are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +130,18 @@ pub struct ProjPlan {
     pub on_post: Option<Handler>,
     /// Whether some variant of the plan has an `on post` (an index by post neuron is built then).
     pub needs_columns: bool,
-    /// Axonal delay in steps.
-    pub delay: u32,
+    /// Axonal delay: from the spike to `on pre`.
+    pub delay: Delay,
+    /// Dendritic delay: from `deliver` to the soma and from the post spike to `on post`.
+    pub dendritic: Delay,
+    /// The response to one delivered amount, at the steps after it.
+    pub kernel: Option<std::sync::Arc<[f64]>>,
+    /// The variables of the post neurons that some variant of the plan delivers to.
+    pub targets: Vec<VarId>,
+    /// The states that are advanced at every step, and what is injected.
+    pub clocked: Clocked,
+    /// The input that `inject` adds to.
+    pub injected: Option<VarId>,
     /// The event of the pre neurons that drives it; `None`: their spikes.
     pub event: Option<u32>,
     /// States that nothing reads while the frozen variables are frozen.
@@ -125,8 +162,13 @@ pub(super) fn plan(
     let synapse = &projection.synapse;
     let dt = model.settings.dt;
     let key = |v: VarId| VarKey { entity: Entity::Proj(ProjId(p as u32)), var: v };
-    let delay = delay_steps(model, projection)?;
-    let wiring = wiring(projection);
+    let delay = delay_steps(model, projection.delay.as_ref())?;
+    let dendritic = delay_steps(model, projection.dendritic_delay.as_ref())?;
+    let wiring = match (delay, dendritic) {
+        (Delay::Uniform(_), Delay::Uniform(_)) => wiring(projection),
+        // Synapses with delays of their own are visited in groups of equal delay.
+        _ => Wiring::Sparse,
+    };
     let constants = constants(model, uses, projection, p);
     let constant = |side: Side, v: VarId| match side {
         Side::Own => constants[v.index()],
@@ -148,18 +190,20 @@ pub(super) fn plan(
     };
     let mut graph = Graph::default();
 
-    let mut lazy = vec![None; synapse.vars.len()];
-    for ode in &synapse.odes {
-        let rhs = Lowering::new(&mut graph, &context).expr(&ode.rhs).ok_or_else(unexpected)?;
-        lazy[ode.var.index()] = Some(event_driven(&mut graph, synapse, ode.var, rhs, ode.span)?);
-    }
+    let (lazy, stepped, injects) = clocked::classify(&mut graph, &context, projection).ok_or_else(unexpected)?;
 
     // Storage follows from what the handlers do when nothing is frozen.
     let never = |_: VarId| false;
     let full_pre = Lowering::new(&mut graph, &context).block(&synapse.on_pre, &never).ok_or_else(unexpected)?;
     let post_stmts = synapse.on_post.as_deref().unwrap_or(&[]);
     let full_post = Lowering::new(&mut graph, &context).block(post_stmts, &never).ok_or_else(unexpected)?;
-    let place = places(model, uses, projection, p, &constants, &mut graph, &lazy, &full_pre, &full_post);
+    // A trace that is the same for all synapses of a neuron needs events that reach them together.
+    let together = [matches!(delay, Delay::Uniform(_)), matches!(dendritic, Delay::Uniform(_))];
+    let place =
+        places(model, uses, projection, p, &constants, &mut graph, &lazy, &stepped, &full_pre, &full_post, together);
+    let mut targets: Vec<VarId> = full_pre.delivers.iter().map(|(v, _)| *v).collect();
+    targets.sort_unstable();
+    targets.dedup();
 
     let is_frozen = |v: VarId| frozen.contains(&key(v));
     let mut dead = Vec::new();
@@ -176,6 +220,7 @@ pub(super) fn plan(
                     && synapse.vars[v.index()].role == Role::State
                     && !uses.read.contains(&key(*v))
                     && !is_read(&mut graph, &[&pre, &post], *v)
+                    && !clocked::is_read(&mut graph, &stepped, &injects, *v, &ignore)
             })
         };
         match found {
@@ -184,6 +229,8 @@ pub(super) fn plan(
         }
     };
 
+    let ignore = |v: VarId| is_frozen(v) || dead.contains(&v);
+    let clocked = clocked::plan(&mut graph, &context, synapse, stepped, injects, &ignore)?;
     let all_dense = wiring == Wiring::Dense;
     let on_pre = handler(&mut graph, synapse, &place, &lazy, &pre, Place::Pre, Place::Post, all_dense);
     let on_post = handler(&mut graph, synapse, &place, &lazy, &post, Place::Post, Place::Pre, all_dense);
@@ -209,9 +256,14 @@ pub(super) fn plan(
         listed,
         on_pre,
         on_post: does_something.then_some(on_post),
-        needs_columns: synapse.on_post.is_some() && wiring == Wiring::Sparse,
+        needs_columns: synapse.on_post.is_some() && wiring == Wiring::Sparse && matches!(dendritic, Delay::Uniform(_)),
         delay,
         event: projection.event,
+        dendritic,
+        targets,
+        kernel: projection.kernel.clone(),
+        injected: projection.target.filter(|_| !clocked.injects.is_empty()),
+        clocked,
         dead,
         frozen: (0..synapse.vars.len() as u32).map(VarId).filter(|v| is_frozen(*v)).collect(),
     })
@@ -224,36 +276,22 @@ fn stored(pops: &[Vec<Storage>], pop: usize, v: VarId) -> Option<f64> {
     }
 }
 
-fn delay_steps(model: &Model, projection: &Projection) -> Result<u32, Diagnostic> {
-    let dt = model.settings.dt;
-    let known = |_: Side, _: VarId| None;
-    let value = |e: &Option<crate::hir::Expr>| -> Result<f64, Diagnostic> {
-        let Some(e) = e else { return Ok(0.0) };
-        constant_init(model, Some(e), &[], &[], &known).ok_or_else(|| {
-            Diagnostic::new(
-                Code::E0901,
-                e.span,
-                "delays that differ between the synapses of a projection are not supported yet",
-            )
-            .label("this is not one constant time")
-            .help("give all synapses of this `connect` the same delay, or split it into several with one delay each")
-        })
+/// A delay in steps, if all synapses have the same.
+fn delay_steps(model: &Model, delay: Option<&crate::hir::Expr>) -> Result<Delay, Diagnostic> {
+    let Some(e) = delay else { return Ok(Delay::Uniform(0)) };
+    let Some(time) = constant_init(model, Some(e), &[], &[], &|_: Side, _: VarId| None) else {
+        return Ok(Delay::PerSynapse);
     };
-    let axonal = value(&projection.delay)?;
-    let dendritic = value(&projection.dendritic_delay)?;
-    if dendritic != 0.0 {
-        let span = projection.dendritic_delay.as_ref().map_or(projection.span, |e| e.span);
-        return Err(Diagnostic::new(Code::E0901, span, "dendritic delays are not supported yet")
-            .help("use `delay = …` (axonal: from the spike to `on pre`) if the synapse has no `on post`"));
-    }
-    let n = steps(axonal, dt);
-    if !(0.0..=1e6).contains(&n) {
-        let span = projection.delay.as_ref().map_or(projection.span, |e| e.span);
-        return Err(Diagnostic::new(Code::E0403, span, format!("a delay of {n} time steps cannot be kept"))
+    let n = steps(time, model.settings.dt);
+    if !(0.0..=MAX_DELAY).contains(&n) {
+        return Err(Diagnostic::new(Code::E0403, e.span, format!("a delay of {n} time steps cannot be kept"))
             .help("delays must lie between 0 and a million time steps"));
     }
-    Ok(n as u32)
+    Ok(Delay::Uniform(n as u32))
 }
+
+/// The longest delay in steps.
+pub const MAX_DELAY: f64 = 1e6;
 
 fn wiring(projection: &Projection) -> Wiring {
     let whole = projection.pre.select == Select::All && projection.post.select == Select::All;
@@ -315,51 +353,6 @@ fn assigned(stmts: &[Stmt], out: &mut BTreeSet<VarId>) {
     }
 }
 
-/// The closed form of a synaptic state between events, or why it has none.
-fn event_driven(
-    graph: &mut Graph,
-    synapse: &crate::hir::SynapseModel,
-    var: VarId,
-    rhs: Sym,
-    span: crate::source::Span,
-) -> Result<Lazy, Diagnostic> {
-    let x = graph.own(var);
-    let params: BTreeSet<VarId> =
-        (0..synapse.vars.len() as u32).map(VarId).filter(|v| synapse.vars[v.index()].role == Role::Param).collect();
-    let steady = |graph: &Graph, s: Sym| {
-        !graph.any(s, &|n| match n {
-            Node::Time => true,
-            Node::Var(Side::Own, v, _) => !params.contains(v),
-            Node::Var(..) => true,
-            _ => false,
-        })
-    };
-    let name = &synapse.vars[var.index()].name;
-    let why = match graph.linear(rhs, x) {
-        None => format!("the equation of `{name}` is not linear in `{name}`"),
-        Some((a, b)) if graph.as_const(a).is_some() && graph.as_const(b).is_some() => {
-            let to_zero = graph.as_const(b) == Some(0.0);
-            return Ok(Lazy { a, b, to_zero });
-        }
-        Some((a, b)) if steady(graph, a) && steady(graph, b) => {
-            format!("the time constant of `{name}` differs between synapses, or a protocol assigns it")
-        }
-        Some(_) => format!("the equation of `{name}` depends on something that changes between events"),
-    };
-    Err(Diagnostic::new(
-        Code::E0901,
-        span,
-        format!(
-            "`{name}` of synapse `{}` would have to be advanced at every step, which is not supported yet",
-            synapse.name
-        ),
-    )
-    .label(why)
-    .help(
-        "supported are states that relax by themselves between events, such as dx/dt = -x/tau or dx/dt = (1 - x)/tau",
-    ))
-}
-
 /// Where every variable lives.
 fn places(
     model: &Model,
@@ -369,13 +362,19 @@ fn places(
     constants: &[Option<f64>],
     graph: &mut Graph,
     lazy: &[Option<Lazy>],
+    stepped: &[Stepped],
     pre: &Effects,
     post: &Effects,
+    together: [bool; 2],
 ) -> Vec<Place> {
     let synapse = &projection.synapse;
     let mut place: Vec<Place> = constants.iter().map(|c| c.map_or(Place::Synapse, Place::Constant)).collect();
     let lookup = |side: Side, v: VarId| if side == Side::Own { constants[v.index()] } else { None };
-    for (here, mine, other, near) in [(Place::Pre, pre, post, Side::Pre), (Place::Post, post, pre, Side::Post)] {
+    let sides = [(Place::Pre, pre, post, Side::Pre), (Place::Post, post, pre, Side::Post)];
+    for ((here, mine, other, near), together) in sides.into_iter().zip(together) {
+        if !together {
+            continue;
+        }
         let mut candidates: BTreeMap<VarId, Sym> = BTreeMap::new();
         for (k, var) in synapse.vars.iter().enumerate() {
             let id = VarId(k as u32);
@@ -388,6 +387,7 @@ fn places(
                 && var.role == Role::State
                 && uniform
                 && constant_rate
+                && !stepped.iter().any(|s| s.var == id)
                 && !uses.assigned.contains(&key)
                 && !other.assigns.iter().any(|(v, _)| *v == id)
             {

@@ -69,7 +69,9 @@ fn uniform(model: &Model, uses: &Uses, plan: &ProjPlan) -> Option<Uniform> {
     let h = &plan.on_pre;
     let [(target, amount)] = h.delivers.as_slice() else { return None };
     // Nothing is kept for single synapses, and nobody asks for them.
-    let silent = h.synapse.is_empty() && h.own_side.is_empty();
+    let silent = h.synapse.is_empty() && h.own_side.is_empty() && plan.injected.is_none() && plan.kernel.is_none();
+    // Amounts that wait in the dendrite are kept for each neuron, and so are groups of synapses of one delay.
+    let at_once = !plan.dendritic.waits() && plan.delay != super::Delay::PerSynapse;
     let seen = |v: usize| {
         let key = VarKey { entity: Entity::Proj(plan.proj), var: VarId(v as u32) };
         uses.read.contains(&key) || uses.assigned.contains(&key)
@@ -77,7 +79,7 @@ fn uniform(model: &Model, uses: &Uses, plan: &ProjPlan) -> Option<Uniform> {
     let alike = plan.graph.as_const(*amount).is_some();
     let kept = plan.place.iter().any(|p| !matches!(p, super::Place::Constant(_)));
     let listens = projection.synapse.vars.is_empty() || !(0..projection.synapse.vars.len()).any(seen);
-    (silent && alike && !kept && listens).then_some(Uniform { target: *target, but_own })
+    (silent && at_once && alike && !kept && listens).then_some(Uniform { target: *target, but_own })
 }
 
 /// `i != j`, either way round.

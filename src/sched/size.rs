@@ -44,14 +44,17 @@ pub fn parts(model: &Model, plan: &Plan) -> Vec<Part> {
         let count = match &projection.rule {
             Rule::AllToAll => pre * post,
             Rule::OneToOne => pre.min(post),
-            Rule::Random { p } => p * pre * post,
+            Rule::Random { p, .. } => p * pre * post,
+            // At most.
+            Rule::Distance { p, .. } => p * pre * post,
+            Rule::Pool { .. } => pre,
             Rule::FixedIndegree { k, .. } => *k as f64 * post,
             Rule::FixedOutdegree { k, .. } => *k as f64 * pre,
-            Rule::FixedTotal { n } => *n as f64,
+            Rule::FixedTotal { n, .. } => *n as f64,
             Rule::Edges { .. } => 0.0,
         };
         let own = p.place.iter().filter(|p| **p == Place::Synapse).count() as f64 * float;
-        let index = match (p.wiring == Wiring::Dense, p.needs_columns) {
+        let index = match (p.wiring != Wiring::Sparse, p.needs_columns) {
             (true, _) => 0.0,
             (false, false) => 8.0,
             (false, true) => 16.0,

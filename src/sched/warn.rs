@@ -502,6 +502,7 @@ fn unused(model: &Model, sink: &mut Sink) {
         m.model(&s.lets, &s.odes);
         m.block(&s.on_pre);
         s.on_post.iter().for_each(|b| m.block(b));
+        s.injects.iter().for_each(|e| m.expr(e));
         projection.args.iter().for_each(|(_, e)| m.expr(e));
         projection.delay.iter().chain(&projection.dendritic_delay).chain(&projection.filter).for_each(|e| m.expr(e));
         projection.target.iter().for_each(|v| m.var(Side::Post, *v));

@@ -384,12 +384,16 @@ impl Lower<'_, '_> {
                 let kind = Kind::Real(kind_of(&b.value).dim());
                 (vec![to_real(a.value), to_real(b.value)], kind)
             }
-            Dist::Lognormal | Dist::Bernoulli => {
+            Dist::Lognormal | Dist::Bernoulli | Dist::PoissonCount => {
                 let all: Vec<Operand> = values.collect();
                 if let Some(v) = all.iter().find(|v| !bare(v)).cloned() {
                     return self.needs_bare(name, &v, span);
                 }
-                let kind = if dist == Dist::Bernoulli { Kind::Int } else { Kind::Real(Dim::NONE) };
+                let kind = if matches!(dist, Dist::Bernoulli | Dist::PoissonCount) {
+                    Kind::Int
+                } else {
+                    Kind::Real(Dim::NONE)
+                };
                 (all.into_iter().map(|v| to_real(v.value)).collect(), kind)
             }
             Dist::Randint => {

@@ -123,7 +123,14 @@ impl Facts {
         if let Some(on_post) = &synapse.on_post {
             written.extend(walk.handler(on_post, Some(post)));
         }
-        if proj.delay.is_some() || proj.dendritic_delay.is_some() {
+        // What is injected acts within its step, but the input it changes decides what the post neurons do.
+        for e in &synapse.injects {
+            let reads = walk.reads(e);
+            if let Some(target) = proj.target {
+                self.change(VarKey { entity: Entity::Pop(post), var: target }, reads, frozen);
+            }
+        }
+        if proj.delay.is_some() || proj.dendritic_delay.is_some() || proj.kernel.is_some() {
             let arrives = written.iter().map(|(v, _)| *v).filter(|v| !frozen.contains(v)).collect();
             self.queues.insert(id, arrives);
         }

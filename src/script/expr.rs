@@ -518,6 +518,7 @@ impl Interp<'_, '_> {
             Dist::Gamma => b * seq.gamma(a),
             Dist::Randint => seq.randint(a as i64, b as i64) as f64,
             Dist::Bernoulli => f64::from(u8::from(seq.bernoulli(a))),
+            Dist::PoissonCount => seq.poisson(a) as f64,
         };
         if x.is_nan() {
             return Err(fault(Code::E0904, span, "a draw with these parameters gives no number"));

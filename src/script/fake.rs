@@ -116,6 +116,7 @@ pub(crate) fn model() -> Model {
         model: NeuronId(model),
         shape: vec![n as u64],
         indexed: true,
+        pooled: false,
         args: vec![],
         play: None,
         span,
@@ -130,6 +131,7 @@ pub(crate) fn model() -> Model {
             set(1, AssignOp::Set, h(H::Const(1.0))),
         ],
         on_post: Some(vec![set(0, AssignOp::Add, own(1))]),
+        injects: Vec::new(),
         method: None,
         span,
     };
@@ -152,6 +154,7 @@ pub(crate) fn model() -> Model {
             args: vec![],
             delay: None,
             dendritic_delay: None,
+            kernel: None,
             span,
             pre_span: span,
             post_span: span,

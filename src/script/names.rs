@@ -196,6 +196,7 @@ impl Lower<'_, '_> {
             Symbol::Fn { .. } => Thing::Other("a function, which needs arguments in parentheses"),
             Symbol::Procedure { .. } => Thing::Other("a procedure, which needs arguments in parentheses"),
             Symbol::Experiment => Thing::Other("an experiment"),
+            Symbol::Kernel => Thing::Other("a kernel, which stands after `through`"),
             Symbol::Poisoned => Thing::Poisoned,
         }
     }

@@ -20,7 +20,7 @@ pub(crate) const ACTIONS: &[&str] =
 
 /// Functions of the language that protocols cannot use yet.
 pub(crate) const LATER: &[&str] =
-    &["cross_entropy", "mse", "timed", "array", "truncated", "poisson_count", "kaiming", "xavier", "adam", "sgd"];
+    &["cross_entropy", "mse", "timed", "array", "truncated", "kaiming", "xavier", "adam", "sgd"];
 
 /// Whether the name is a function of protocols.
 pub(crate) fn is_function(name: &str) -> bool {

@@ -54,6 +54,21 @@ pub(crate) fn value(e: &hir::Expr, i: u64, j: u64) -> Option<f64> {
     })
 }
 
+/// The value of an expression that is the same for all elements.
+pub(crate) fn fixed(e: &hir::Expr) -> Option<f64> {
+    fn same(e: &hir::Expr) -> bool {
+        match &e.kind {
+            ExprKind::Const(_) | ExprKind::Bool(_) => true,
+            ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => same(a),
+            ExprKind::Binary(_, a, b) => same(a) && same(b),
+            ExprKind::If(a, b, c) => same(a) && same(b) && same(c),
+            ExprKind::Call(_, args) => args.iter().all(same),
+            _ => false,
+        }
+    }
+    if same(e) { value(e, 0, 0) } else { None }
+}
+
 /// A constant expression outside of models.
 pub(crate) fn constant(e: &ast::Expr, typer: &mut Typer<'_>) -> Option<(Typed, f64)> {
     constant_in(e, &mut NoNames, typer)
@@ -199,8 +214,8 @@ fn mentioned(e: &ast::Expr, out: &mut Vec<String>) {
 pub(crate) enum Worth {
     /// A number or truth value.
     One(GlobalValue),
-    /// A list.
-    List(Vec<f64>, Type),
+    /// A list; of lists, row by row with the number of values in each (else 0).
+    List(Vec<f64>, Type, usize),
 }
 
 /// Evaluates a binding.
@@ -255,7 +270,35 @@ pub(crate) fn evaluate(b: &Binding<'_>, typer: &mut Typer<'_>) -> Option<Worth> 
 fn list(items: &[ast::Expr], span: Span, declared: Option<Type>, typer: &mut Typer<'_>) -> Option<Worth> {
     let mut values = Vec::new();
     let mut ty = declared;
+    // `[[1, 2], [3, 4]]` is a table of rows.
+    let row = |e: &'_ ast::Expr| match &super::infer::strip(e).kind {
+        ast::ExprKind::List(row) => Some(row.len()),
+        _ => None,
+    };
+    let width = items.first().and_then(row).unwrap_or(0);
+    let mut cells: Vec<&ast::Expr> = Vec::new();
     for item in items {
+        match (&super::infer::strip(item).kind, width) {
+            (ast::ExprKind::List(row), w) if w > 0 && row.len() == w => cells.extend(row),
+            (ast::ExprKind::List(row), w) if w > 0 => {
+                typer.error(
+                    Diagnostic::new(
+                        Code::E0205,
+                        item.span,
+                        format!("this row has {} values, the first {w}", row.len()),
+                    )
+                    .help("all rows of a table have as many values"),
+                );
+                return None;
+            }
+            (_, 0) => cells.push(item),
+            _ => {
+                typer.error(Diagnostic::new(Code::E0205, item.span, "a row of the table is missing its brackets"));
+                return None;
+            }
+        }
+    }
+    for item in cells {
         let (t, x) = constant(item, typer)?;
         match ty {
             None => ty = Some(t.expr.ty),
@@ -274,7 +317,7 @@ fn list(items: &[ast::Expr], span: Span, declared: Option<Type>, typer: &mut Typ
         );
         return None;
     };
-    Some(Worth::List(values, ty))
+    Some(Worth::List(values, ty, width))
 }
 
 /// `simulation { … }`, with the command line's overrides.

@@ -139,11 +139,13 @@ pub(crate) struct GlobalValue {
 }
 
 /// Top-level names as expressions need them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Globals {
     pub(crate) values: Vec<Option<GlobalValue>>,
     /// Constant lists: values in internal units and their type.
     pub(crate) tables: Vec<(Arc<[f64]>, Type)>,
+    /// For each list of lists, the number of values in a row; 0 for plain lists.
+    pub(crate) widths: Vec<usize>,
     pub(crate) dt: f64,
 }
 
@@ -162,6 +164,14 @@ pub(crate) struct Typer<'a> {
 impl<'a> Typer<'a> {
     pub(crate) fn new(scope: &'a Scope, globals: &'a Globals, sink: &'a mut Sink) -> Self {
         Self { scope, globals, sink, inlining: Vec::new(), frames: Vec::new(), sites: 0 }
+    }
+
+    /// Types an expression in which one name stands for a value, beside the names of the top level.
+    pub(crate) fn with(&mut self, name: &str, value: Typed, body: &ast::Expr) -> Option<Typed> {
+        self.frames.push(BTreeMap::from([(name.to_owned(), value)]));
+        let result = self.expr(body, &mut NoNames);
+        self.frames.pop();
+        result
     }
 
     /// Starts the numbering of draws anew: one initial value.
@@ -741,7 +751,7 @@ impl<'a> Typer<'a> {
                 name_span,
                 format!("`{name}` works on whole populations, in experiments, procedures and tests only"),
             )
-        } else if matches!(name, "kaiming" | "xavier" | "poisson_count") {
+        } else if matches!(name, "kaiming" | "xavier") {
             Diagnostic::new(Code::E0901, name_span, format!("`{name}` is not supported yet"))
         } else {
             match nearest(name, known.chain(fns)) {
@@ -878,7 +888,9 @@ impl<'a> Typer<'a> {
         let site = self.sites;
         self.sites += 1;
         let mut values = self.arguments(row.name, row.params, args, span, names)?;
-        let bare = |k: usize| matches!((row.dist, k), (Dist::Lognormal | Dist::Bernoulli, _) | (Dist::Gamma, 0));
+        let bare = |k: usize| {
+            matches!((row.dist, k), (Dist::Lognormal | Dist::Bernoulli | Dist::PoissonCount, _) | (Dist::Gamma, 0))
+        };
         for (k, v) in values.iter().enumerate() {
             if bare(k) && !v.dim().is_none() && !v.any {
                 self.error(mismatch::bare_argument(row.name, v));
@@ -895,9 +907,9 @@ impl<'a> Typer<'a> {
             }
             Dist::Exponential => dim = values[0].dim(),
             Dist::Gamma => dim = values[1].dim(),
-            Dist::Lognormal | Dist::Bernoulli => {}
+            Dist::Lognormal | Dist::Bernoulli | Dist::PoissonCount => {}
         }
-        let ty = if row.dist == Dist::Randint { Type::Int } else { Type::Real(dim) };
+        let ty = if matches!(row.dist, Dist::Randint | Dist::PoissonCount) { Type::Int } else { Type::Real(dim) };
         let args = values.into_iter().map(|v| real(v.expr)).collect();
         Some(plain(ExprKind::Draw { dist: row.dist, args, site, truncated: false }, ty, span))
     }
@@ -1083,9 +1095,21 @@ impl<'a> Typer<'a> {
     fn index(&mut self, base: &ast::Expr, index: &ast::Index, span: Span, names: &mut dyn Names) -> Option<Typed> {
         if let ast::ExprKind::Name(name) = &base.kind
             && let Some((Symbol::Table(k), _)) = self.scope.names.get(name)
-            && index.items.len() == 1
         {
             let (table, ty) = self.globals.tables.get(*k)?.clone();
+            let width = self.globals.widths.get(*k).copied().unwrap_or(0);
+            if index.items.len() != if width > 0 { 2 } else { 1 } {
+                let d = Diagnostic::new(Code::E0402, index.span, format!("`{name}` has another number of indices"));
+                self.error(d.help(if width > 0 {
+                    format!("it is a table: write `{name}[row, column]`")
+                } else {
+                    format!("it is a list: write `{name}[k]`")
+                }));
+                return None;
+            }
+            if width > 0 {
+                return self.cell(name, &table, width, ty, index, span, names);
+            }
             let at = self.expr(&index.items[0], names)?;
             if at.expr.ty != Type::Int {
                 self.error(Diagnostic::new(Code::E0205, at.expr.span, "an index must be a whole number"));
@@ -1116,6 +1140,42 @@ impl<'a> Typer<'a> {
                 .help("declare `const K = [1, 2, 3]` at the top level"),
         );
         None
+    }
+
+    /// `K[row, column]` of a constant table.
+    fn cell(
+        &mut self,
+        name: &str,
+        table: &[f64],
+        width: usize,
+        ty: Type,
+        index: &ast::Index,
+        span: Span,
+        names: &mut dyn Names,
+    ) -> Option<Typed> {
+        let mut at = Vec::new();
+        for (item, most) in index.items.iter().zip([table.len() / width.max(1), width]) {
+            let e = self.expr(item, names)?.expr;
+            match if e.ty == Type::Int { super::consts::fixed(&e) } else { None } {
+                Some(x) if x >= 0.0 && (x as usize) < most => at.push(x as usize),
+                Some(x) => {
+                    self.error(
+                        Diagnostic::new(Code::E0402, item.span, format!("index {x} is out of range in `{name}`"))
+                            .help(format!("this index of the table runs from 0 to {}", most.saturating_sub(1))),
+                    );
+                    return None;
+                }
+                None => {
+                    self.error(
+                        Diagnostic::new(Code::E0205, item.span, "an index of a table must be a known whole number")
+                            .help("use numbers, `const`s and the variable of a `for` around connections"),
+                    );
+                    return None;
+                }
+            }
+        }
+        let [row, column] = at.as_slice() else { return None };
+        table.get(row * width + column).map(|x| plain(ExprKind::Const(*x), ty, span))
     }
 
     /// `pre.x`, `post.x`, `pre.N`, `edge.x`.
@@ -1259,6 +1319,11 @@ pub(crate) fn list(names: &[String]) -> String {
     }
 }
 
+/// A number of a type.
+pub(crate) fn number(x: f64, ty: Type, span: Span) -> Typed {
+    plain(ExprKind::Const(x), ty, span)
+}
+
 /// What a symbol is, with an article.
 pub(crate) fn what_is(symbol: &Symbol) -> &'static str {
     match symbol {
@@ -1274,6 +1339,7 @@ pub(crate) fn what_is(symbol: &Symbol) -> &'static str {
         Symbol::Fn { .. } => "a function",
         Symbol::Procedure { .. } => "a procedure",
         Symbol::Experiment => "an experiment",
+        Symbol::Kernel => "a kernel",
         Symbol::Poisoned => "faulty",
     }
 }

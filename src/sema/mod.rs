@@ -4,6 +4,7 @@
 mod circles;
 pub(crate) mod consts;
 pub(crate) mod infer;
+mod kernel;
 pub(crate) mod mismatch;
 pub(crate) mod model;
 mod network;
@@ -12,6 +13,7 @@ mod play;
 pub mod scope;
 
 mod synapse;
+mod unroll;
 mod views;
 
 use std::collections::BTreeMap;
@@ -149,7 +151,7 @@ fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, s
                 enter(name, Symbol::Procedure { params: params.clone(), body: body.clone() });
             }
             K::Experiment { name, .. } => enter(name, Symbol::Experiment),
-            K::Kernel { name, .. } => enter(name, Symbol::Poisoned),
+            K::Kernel { name, .. } => enter(name, Symbol::Kernel),
             K::Error { defines: Some(name) } => {
                 scope.names.insert(name.node.clone(), (Symbol::Poisoned, name.span));
             }
@@ -214,8 +216,9 @@ fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, 
         let name = &bindings[k].binding.name;
         match &result {
             Some(Worth::One(v)) => globals.values[k] = Some(v.clone()),
-            Some(Worth::List(values, ty)) => {
+            Some(Worth::List(values, ty, width)) => {
                 globals.tables.push((values.clone().into(), *ty));
+                globals.widths.push(*width);
                 scope.names.insert(name.node.clone(), (Symbol::Table(globals.tables.len() - 1), name.span));
             }
             None => poison(scope, name, sink),
@@ -230,7 +233,7 @@ fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, 
         .map(|(k, b)| {
             let (ty, value) = match worth.get(&k) {
                 Some(Worth::One(v)) => (v.ty, v.value),
-                Some(Worth::List(v, ty)) => (*ty, v.first().copied().unwrap_or(f64::NAN)),
+                Some(Worth::List(v, ty, _)) => (*ty, v.first().copied().unwrap_or(f64::NAN)),
                 None => {
                     poison(scope, &b.binding.name, sink);
                     (hir::Type::Int, f64::NAN)
@@ -258,8 +261,6 @@ fn unsupported(file: &ast::File, sink: &mut Sink) {
     for item in &file.items {
         let (span, what): (Span, &str) = match &item.kind {
             ast::ItemKind::Import { .. } => (item.span, "`import` is"),
-            ast::ItemKind::Kernel { .. } => (item.span, "kernels are"),
-            ast::ItemKind::Unroll { .. } => (item.span, "`for` around declarations is"),
             _ => continue,
         };
         sink.push(Diagnostic::new(Code::E0901, span, format!("{what} not supported yet")));

@@ -19,6 +19,8 @@ pub(crate) struct Ends<'a> {
     pub(crate) target: Option<VarId>,
     /// Numbers of neurons of the two populations.
     pub(crate) sizes: (u64, u64),
+    /// The dimension of the kernel through which deliveries reach it.
+    pub(crate) through: Option<Dim>,
 }
 
 /// What is known of all populations before their arguments are checked.
@@ -828,7 +830,7 @@ impl<'a> ModelCx<'a> {
         let target = match to {
             None => ends.target?,
             Some(name) => match ends.post.iter().position(|v| v.name == name.node) {
-                Some(k) if matches!(ends.post[k].role, Role::State) => VarId(k as u32),
+                Some(k) if matches!(ends.post[k].role, Role::State | Role::Input) => VarId(k as u32),
                 _ => {
                     let states: Vec<String> =
                         ends.post.iter().filter(|v| v.role == Role::State).map(|v| v.name.clone()).collect();
@@ -844,26 +846,104 @@ impl<'a> ModelCx<'a> {
                 }
             },
         };
+        let spread = ends.through.is_some() && Some(target) == ends.target;
+        if ends.post[target.index()].role == Role::Input && !spread {
+            self.delivered_to_input(target, to.map_or(span, |n| n.span), typer);
+        }
+        let value = self.amount(value?, target, "delivers", typer)?;
+        Some(hir::StmtKind::Deliver { value, target })
+    }
+
+    /// What is delivered to an input acts for one time step, so that its effect depends on the length of the step.
+    fn delivered_to_input(&self, target: VarId, at: Span, typer: &mut Typer<'_>) {
+        let Some(decl) = self.ends.and_then(|e| e.post.get(target.index())) else { return };
+        let d = Diagnostic::new(
+            Code::W0705,
+            at,
+            format!("what is delivered to the input `{}` acts for one time step only", decl.name),
+        )
+        .label("with half the time step, this has half the effect")
+        .also(decl.span, "an input has no memory")
+        .help("deliver to a state that decays, such as a current or conductance, and use it in the equation");
+        // Several `deliver`s of one model into one input are said once.
+        let said = |o: &Diagnostic| {
+            o.code == d.code && o.primary.as_ref().map(|l| l.span) == d.primary.as_ref().map(|l| l.span)
+        };
+        if !typer.sink.items.iter().any(said) {
+            typer.sink.push(d);
+        }
+    }
+
+    /// `inject e`: a continuous coupling to the projection's target, which must be an input.
+    pub(crate) fn inject(&mut self, value: &ast::Expr, span: Span, typer: &mut Typer<'_>) -> Option<hir::Expr> {
+        let value = self.equation(value, typer);
+        let ends = self.ends?;
+        let target = ends.target?;
         let decl = &ends.post[target.index()];
-        let value = value?;
+        if decl.role != Role::Input {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0401,
+                    span,
+                    format!("`inject` needs an input as its target, but `{}` is a state", decl.name),
+                )
+                .label("adds an amount at every step")
+                .also(decl.span, "declared here")
+                .help(format!(
+                    "declare `input I` in the post neuron, use it in the equation of `{}`, and connect to it",
+                    decl.name
+                )),
+            );
+            return None;
+        }
+        self.amount(value?, target, "injects", typer)
+    }
+
+    /// Checks that an amount has the unit of its target.
+    fn amount(&self, value: Typed, target: VarId, does: &str, typer: &mut Typer<'_>) -> Option<hir::Expr> {
+        let ends = self.ends?;
+        let decl = ends.post.get(target.index())?;
         if decl.ty == Type::Int && value.expr.ty != Type::Int {
             typer.error(
                 Diagnostic::new(
                     Code::E0204,
                     value.expr.span,
-                    format!("this delivers a real number, but the target `{}` is a whole one", decl.name),
+                    format!("this {does} a real number, but the target `{}` is a whole one", decl.name),
                 )
                 .also(decl.span, "declared as `int` here")
                 .help("declare the target without `: int`, or deliver a whole number"),
             );
             return None;
         }
-        if value.dim() != decl.ty.dim() && !value.any {
+        let kernel = ends.through.filter(|_| Some(target) == ends.target && does == "delivers");
+        if let Some(k) = kernel
+            && value.dim().mul(k) != decl.ty.dim()
+            && !value.any
+        {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0204,
+                    value.expr.span,
+                    format!(
+                        "this delivers {} through a kernel in {}, but the target `{}` is {}",
+                        mismatch::dim_words(value.dim()),
+                        mismatch::dim_words(k),
+                        decl.name,
+                        mismatch::dim_words(decl.ty.dim())
+                    ),
+                )
+                .label(mismatch::dim_words(value.dim()))
+                .also(decl.span, format!("`{}` is {}", decl.name, mismatch::dim_words(decl.ty.dim())))
+                .help(format!("deliver {}", mismatch::dim_words(decl.ty.dim().div(k)))),
+            );
+            return None;
+        }
+        if kernel.is_none() && value.dim() != decl.ty.dim() && !value.any {
             let d = Diagnostic::new(
                 Code::E0204,
                 value.expr.span,
                 format!(
-                    "this delivers {}, but the target `{}` is {}",
+                    "this {does} {}, but the target `{}` is {}",
                     mismatch::dim_words(value.dim()),
                     decl.name,
                     mismatch::dim_words(decl.ty.dim())
@@ -877,7 +957,7 @@ impl<'a> ModelCx<'a> {
             )));
             return None;
         }
-        Some(hir::StmtKind::Deliver { value: real(value.expr), target })
+        Some(real(value.expr))
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::consts::{constant, constant_in, value, whole, whole_in};
 use super::infer::{Count, Globals, Typer, list, strip};
+use super::kernel::{self, Kernel};
 use super::model::{Ends, Heads, ModelCx};
 use super::views::{self, EndNames, IndexNames, len};
-use super::{circles, mismatch, neuron, play, poison, synapse};
+use super::{circles, mismatch, neuron, play, poison, synapse, unroll};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
-    self, DataDecl, DataSource, Model, NeuronId, PopId, Population, Projection, Readout, ReadoutKind, Role, Rule,
-    Select, SynapseModel, Type, VarId, View,
+    self, DataDecl, DataSource, Model, NeuronId, PopId, Population, ProjId, Projection, Readout, ReadoutKind, Role,
+    Rule, Select, SynapseModel, Type, VarId, View,
 };
 use crate::sema::scope::{Scope, Symbol};
 use crate::source::Span;
@@ -34,6 +35,7 @@ pub(super) fn build(
             ast::ItemKind::Population { model, .. } => Some(model.name.node.as_str()),
             _ => None,
         })
+        .chain(has_drive(&file.items).then_some("poisson_input"))
         .collect();
     let mut neurons: Models<'_> = BTreeMap::new();
     let mut synapses: BTreeMap<&str, &ast::Model> = BTreeMap::new();
@@ -104,6 +106,7 @@ pub(super) fn build(
                     model: NeuronId(0),
                     shape: vec![0],
                     indexed: true,
+                    pooled: false,
                     args: Vec::new(),
                     play: None,
                     span: name.span,
@@ -124,22 +127,44 @@ pub(super) fn build(
         }
     }
     name_views(file, scope, globals, model, sink);
+    let kernels = kernel::all(file, Typer::new(scope, globals, sink));
     let mut instantiated: Vec<&str> = Vec::new();
     let mut names: BTreeMap<String, u32> = BTreeMap::new();
-    for item in &file.items {
-        if let ast::ItemKind::Connect(c) = &item.kind {
-            if let Some(w) = &c.with {
-                instantiated.push(&w.name.node);
-            }
-            let p = projection(c, item.span, &synapses, &mut names, model, &mut Typer::new(scope, globals, sink));
-            if p.is_none() {
-                sink.hole(item.span);
-                if let Some(name) = &c.name {
-                    poison(scope, name, sink);
-                }
-            }
-            model.projections.push(p.unwrap_or_else(|| empty_projection(c, item.span)));
+    // What is wrong with a connection in a loop is said once, not in every round.
+    let mut faulty: Vec<Span> = Vec::new();
+    for round in unroll::connections(file, scope, globals, sink) {
+        let c = round.connect;
+        if faulty.contains(&round.span) {
+            continue;
         }
+        if let Some(w) = &c.with {
+            instantiated.push(&w.name.node);
+        }
+        let own = round.names(scope, globals);
+        let (names_here, globals_here) = own.as_ref().map_or((&*scope, globals), |(s, g)| (s, g));
+        let typer = &mut Typer::new(names_here, globals_here, sink);
+        let p = match &c.source {
+            ast::ConnectSource::Path(_) => {
+                projection(c, round.span, None, &synapses, &kernels, &mut names, model, typer)
+            }
+            ast::ConnectSource::Call(m) => drive(c, m, (&neurons, &heads), &names, model, typer).and_then(|source| {
+                let pop = PopId(model.populations.len() as u32);
+                let view = View { pop, select: Select::All, shape: source.shape.clone() };
+                model.populations.push(source);
+                projection(c, round.span, Some(view), &synapses, &kernels, &mut names, model, typer)
+            }),
+        };
+        if p.is_none() {
+            faulty.push(round.span);
+            sink.hole(round.span);
+        }
+        if let Some(name) = &c.name {
+            // Connections that loops make move the numbers of those behind them.
+            let id = ProjId(model.projections.len() as u32);
+            let symbol = if p.is_some() { Symbol::Proj(id) } else { Symbol::Poisoned };
+            scope.names.insert(name.node.clone(), (symbol, name.span));
+        }
+        model.projections.push(p.unwrap_or_else(|| empty_projection(c, round.span)));
     }
     for (name, m) in synapses {
         if m.name.span.file != prelude.id && !instantiated.contains(&name) {
@@ -214,12 +239,14 @@ fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
             odes: Vec::new(),
             on_pre: Vec::new(),
             on_post: None,
+            injects: Vec::new(),
             method: None,
             span,
         },
         args: Vec::new(),
         delay: None,
         dendritic_delay: None,
+        kernel: None,
         span,
         pre_span: span,
         post_span: span,
@@ -349,6 +376,14 @@ fn population(
         return None;
     };
     let id = (*id)?;
+    if m.name.node == "poisson_input" && m.name.span != name.span && tree.name.span.file != m.name.span.file {
+        typer.error(
+            Diagnostic::new(Code::E0401, m.name.span, "`poisson_input` is a source, not a population").help(
+                "write `connect poisson_input(n = 1000, rate = 8 Hz) -> E.v with …`, or use `poisson(rate)` here",
+            ),
+        );
+        return None;
+    }
     let decl = &model.neurons[id.index()];
     // The model's names are seen first: its checking context serves again.
     let silent = &mut Sink::default();
@@ -445,6 +480,7 @@ fn population(
         model: id,
         shape,
         indexed: index.is_some(),
+        pooled: false,
         args,
         play,
         span: name.span,
@@ -515,29 +551,22 @@ fn readout(name: &ast::Ident, m: &ast::ModelRef, typer: &mut Typer<'_>) -> Optio
 fn projection(
     c: &ast::Connect,
     span: Span,
+    source: Option<View>,
     synapses: &BTreeMap<&str, &ast::Model>,
+    kernels: &BTreeMap<&str, Option<Kernel>>,
     names: &mut BTreeMap<String, u32>,
     model: &Model,
     typer: &mut Typer<'_>,
 ) -> Option<Projection> {
-    if let Some(k) = &c.through {
-        typer.error(Diagnostic::new(Code::E0901, k.span, "kernels (`through`) are not supported yet"));
-    }
-    let source = match &c.source {
-        ast::ConnectSource::Path(p) => p,
-        ast::ConnectSource::Call(m) => {
-            typer.error(
-                Diagnostic::new(Code::E0901, m.span, format!("`{}` as a source is not supported yet", m.name.node))
-                    .help("use a population of `poisson` neurons"),
-            );
-            return None;
-        }
+    let driven = source.is_some();
+    let (pre, source_span) = match &c.source {
+        ast::ConnectSource::Call(m) => (source.map(|v| (v, None)), m.span),
+        ast::ConnectSource::Path(p) => (views::path(p, model, typer), p.span),
     };
-    let pre = views::path(source, model, typer);
     let post = views::path(&c.target, model, typer);
     let size = |v: &View| model.populations[v.pop.index()].size();
     let sizes = pre.as_ref().zip(post.as_ref()).map(|((pre, _), (post, _))| (size(pre), size(post)));
-    let rule = rule(c, sizes, typer);
+    let rule = if driven { Some((Rule::OneToOne, source_span)) } else { rule(c, sizes, typer) };
     let filter = match &c.filter {
         None => Some(None),
         Some(f) => {
@@ -584,29 +613,39 @@ fn projection(
             }
         },
     };
-    if pre_model.spike.is_none() && event.is_none() {
+    let (tree, reference) = tree?;
+    let hears = tree.items.iter().any(|i| {
+        use ast::ModelItemKind as K;
+        matches!(&i.kind, K::On { event, .. } if event.node == "pre")
+    });
+    let injects = tree.items.iter().any(|i| matches!(i.kind, ast::ModelItemKind::Inject(_)));
+    if pre_model.spike.is_none() && event.is_none() && (hears || !injects) {
         typer.error(
             Diagnostic::new(
                 Code::E0401,
-                source.span,
+                source_span,
                 format!("`{}` never spikes, so it cannot be a source", pre_model.name),
             )
             .also(pre_model.span, "this model has no `spike` clause"),
         );
         return None;
     }
-    let (tree, reference) = tree?;
     let delivers =
         tree.items.iter().any(|i| matches!(&i.kind, ast::ModelItemKind::On { body, .. } if delivers(&body.stmts)));
     let target = match member {
-        None if delivers => {
+        None if delivers || injects => {
             typer.error(
                 Diagnostic::new(Code::E0401, c.target.span, "this connection needs a target variable")
-                    .label("which state receives what the synapse delivers?")
+                    .label("which variable receives what the synapse gives?")
                     .help(format!(
                         "write `{}.{}`",
                         c.target.root.node,
-                        candidates(post_model).first().map_or("g_e", String::as_str)
+                        if delivers {
+                            candidates(post_model).first().cloned().unwrap_or_else(|| "g_e".to_owned())
+                        } else {
+                            let input = post_model.vars.iter().find(|v| v.role == Role::Input);
+                            input.map_or_else(|| "I".to_owned(), |v| v.name.clone())
+                        }
                     )),
             );
             return None;
@@ -614,7 +653,40 @@ fn projection(
         None => None,
         Some(m) => Some(target(m, post_model, typer)?),
     };
-    let ends = Ends { pre: &pre_model.vars, post: &post_model.vars, target, sizes: (size(&pre), size(&post)) };
+    let kernel = match &c.through {
+        None => None,
+        Some(k) => Some(kernel::named(k, kernels, typer)?),
+    };
+    if let (Some(k), Some(v)) = (&c.through, target)
+        && post_model.vars[v.index()].role != Role::Input
+    {
+        typer.error(
+            Diagnostic::new(Code::E0401, c.target.span, "a kernel needs an input as its target")
+                .label(format!(
+                    "`{}` is {}",
+                    post_model.vars[v.index()].name,
+                    role_words(post_model.vars[v.index()].role)
+                ))
+                .also(k.span, "the response over time is given here")
+                .help("declare an `input` in the post neuron, use it in an equation, and connect to it"),
+        );
+        return None;
+    }
+    if let (Some(k), true) = (&c.through, injects || !delivers) {
+        typer.error(
+            Diagnostic::new(Code::E0401, k.span, "a kernel spreads what is delivered")
+                .also(tree.name.span, if injects { "this synapse injects" } else { "this synapse delivers nothing" })
+                .help("leave out `through`, or use a synapse with `deliver` in `on pre`"),
+        );
+        return None;
+    }
+    let ends = Ends {
+        pre: &pre_model.vars,
+        post: &post_model.vars,
+        target,
+        sizes: (size(&pre), size(&post)),
+        through: kernel.map(|k| k.dim),
+    };
     let before = typer.sink.items.len();
     let instance = synapse::instantiate(tree, reference, ends, typer);
     // A model of the prelude is sound in itself: what is wrong is the use of it here.
@@ -627,6 +699,23 @@ fn projection(
     let (rule, rule_span) = rule?;
     let filter = filter?;
     let instance = instance?;
+    if let (true, Some(delay)) = (driven, &instance.delay) {
+        typer.error(
+            Diagnostic::new(Code::E0901, delay.span, "a delay of `poisson_input` is not supported yet")
+                .note("its trains are independent: a delay would only move their beginning")
+                .help("leave out the delay"),
+        );
+        return None;
+    }
+    grids_fit(&rule, rule_span, c, &pre, &post, source_span, model, typer)?;
+    if let (Some(k), Some(delay)) = (&c.through, &instance.dendritic_delay) {
+        typer.error(
+            Diagnostic::new(Code::E0901, delay.span, "a dendritic delay together with a kernel is not supported yet")
+                .also(k.span, "the kernel")
+                .help("let the kernel begin later, or use `delay`"),
+        );
+        return None;
+    }
     let (n_pre, n_post) = (len(model, &pre), len(model, &post));
     if rule == Rule::OneToOne && n_pre != n_post {
         typer.error(
@@ -635,20 +724,13 @@ fn projection(
                 rule_span,
                 format!("`one_to_one` pairs neurons by position, but the source has {n_pre} and the target {n_post}"),
             )
-            .also(source.span, format!("{n_pre} neurons"))
+            .also(source_span, format!("{n_pre} neurons"))
             .also(c.target.span, format!("{n_post} neurons"))
             .help("take parts of equal size, such as `E[..100]`, or another rule"),
         );
         return None;
     }
-    let base = match &c.name {
-        Some(n) => n.node.clone(),
-        None => {
-            let member = member.map_or_else(String::new, |m| format!(".{}", m.node));
-            let event = emits.filter(|_| event.is_some()).map_or_else(String::new, |m| format!(".{}", m.node));
-            format!("{}{event}->{}{member}", source.root.node, c.target.root.node)
-        }
-    };
+    let base = base_name(c, emits.filter(|_| event.is_some()));
     let count = names.entry(base.clone()).or_insert(0);
     *count += 1;
     let name = if *count > 1 { format!("{base}#{count}") } else { base };
@@ -665,8 +747,9 @@ fn projection(
         args: instance.args,
         delay: instance.delay,
         dendritic_delay: instance.dendritic_delay,
+        kernel: kernel.map(|k| k.values.clone()),
         span,
-        pre_span: source.span,
+        pre_span: source_span,
         post_span: c.target.span,
         rule_span,
     })
@@ -694,23 +777,13 @@ fn candidates(post: &hir::NeuronModel) -> Vec<String> {
 fn target(m: &ast::Ident, post: &hir::NeuronModel, typer: &mut Typer<'_>) -> Option<VarId> {
     match post.vars.iter().position(|v| v.name == m.node) {
         Some(k) if post.vars[k].role == Role::State => Some(VarId(k as u32)),
-        Some(k) if post.vars[k].role == Role::Input => {
-            typer.error(
-                Diagnostic::new(
-                    Code::E0901,
-                    m.span,
-                    format!("delivering to the input `{}` is not supported yet", m.node),
-                )
-                .help("deliver to a state, such as a conductance or a current that decays"),
-            );
-            None
-        }
+        Some(k) if post.vars[k].role == Role::Input => Some(VarId(k as u32)),
         found => {
             let d = match found {
                 Some(k) => Diagnostic::new(
                     Code::E0401,
                     m.span,
-                    format!("`{}` is {}: synapses deliver to states", m.node, role_words(post.vars[k].role)),
+                    format!("`{}` is {}: synapses deliver to states and inputs", m.node, role_words(post.vars[k].role)),
                 )
                 .also(post.vars[k].span, "declared here"),
                 None => Diagnostic::new(
@@ -741,14 +814,16 @@ fn role_words(role: Role) -> &'static str {
 
 /// The rule of a connection, with its place.
 fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
-    const KNOWN: [(&str, &[&str]); 7] = [
+    const KNOWN: [(&str, &[&str]); 9] = [
         ("all_to_all", &[]),
         ("one_to_one", &[]),
-        ("random", &["p"]),
+        ("random", &["p", "symmetric"]),
         ("fixed_indegree", &["k", "multapses"]),
         ("fixed_outdegree", &["k", "multapses"]),
-        ("fixed_total", &["n"]),
+        ("fixed_total", &["n", "multapses"]),
         ("edges", &["file"]),
+        ("distance", &["p", "lambda"]),
+        ("pool", &["size"]),
     ];
     let Some(via) = &c.via else {
         typer.error(
@@ -759,13 +834,15 @@ fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> O
     };
     let name = via.name.node.as_str();
     let Some((_, params)) = KNOWN.iter().find(|(n, _)| *n == name) else {
-        let d = if matches!(name, "distance" | "conv" | "pool") {
-            Diagnostic::new(Code::E0901, via.name.span, format!("the rule `{name}` is not supported yet"))
+        let d = if name == "conv" {
+            Diagnostic::new(Code::E0901, via.name.span, "convolutions are not supported yet")
+                .note("their weights are shared between places, which no other rule needs")
+                .help("list the pairs in a file and use `edges(\"file.npz\")`; each then has a weight of its own")
         } else {
             let d = Diagnostic::new(Code::E0101, via.name.span, format!("unknown connection rule `{name}`"));
             match nearest(name, KNOWN.iter().map(|(n, _)| *n)) {
                 Some(n) => d.help(format!("did you mean `{n}`?")).fix(via.name.span, n),
-                None => d.note("the rules are all_to_all, one_to_one, random(p), fixed_indegree(k), fixed_outdegree(k), fixed_total(n) and edges(\"file\")"),
+                None => d.note("the rules are all_to_all, one_to_one, random(p), fixed_indegree(k), fixed_outdegree(k), fixed_total(n), distance(p, lambda), pool(size) and edges(\"file\")"),
             }
         };
         typer.error(d);
@@ -782,19 +859,11 @@ fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> O
                 given.insert(p, &a.value);
             }
             None => {
-                if a.name.as_ref().is_some_and(|n| n.node == "symmetric") {
-                    typer.error(Diagnostic::new(
-                        Code::E0901,
-                        a.span,
-                        "symmetric random connections are not supported yet",
-                    ));
-                } else {
-                    let takes = if params.is_empty() { "no arguments".to_owned() } else { params.join(", ") };
-                    typer.error(
-                        Diagnostic::new(Code::E0105, a.span, format!("`{name}` does not take this argument"))
-                            .note(format!("it takes {takes}")),
-                    );
-                }
+                let takes = if params.is_empty() { "no arguments".to_owned() } else { params.join(", ") };
+                typer.error(
+                    Diagnostic::new(Code::E0105, a.span, format!("`{name}` does not take this argument"))
+                        .note(format!("it takes {takes}")),
+                );
                 return None;
             }
         }
@@ -823,19 +892,28 @@ fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> O
         "all_to_all" => Rule::AllToAll,
         "one_to_one" => Rule::OneToOne,
         "random" => {
-            let e = need("p", typer)?;
-            let (t, p) = constant_in(e, &mut EndNames { sizes }, typer)?;
-            typer.expect(t, Type::Real(Dim::NONE), "a probability", None)?;
-            if !(0.0..=1.0).contains(&p) {
+            let symmetric = flag(given.get("symmetric").copied(), "symmetric", false, typer)?;
+            Rule::Random { p: probability(need("p", typer)?, sizes, typer)?, symmetric }
+        }
+        "fixed_total" => {
+            let multapses = flag(given.get("multapses").copied(), "multapses", true, typer)?;
+            Rule::FixedTotal { n: count("n", typer)?, multapses }
+        }
+        "distance" => {
+            let p = probability(need("p", typer)?, sizes, typer)?;
+            let e = need("lambda", typer)?;
+            let (t, lambda) = constant(e, typer)?;
+            typer.expect(t, Type::Real(Dim::NONE), "`lambda`", None)?;
+            if !(lambda > 0.0 && lambda.is_finite()) {
                 typer.error(
-                    Diagnostic::new(Code::E0205, e.span, format!("{p} is no probability"))
-                        .help("probabilities lie between 0 and 1: 2 % is 0.02"),
+                    Diagnostic::new(Code::E0205, e.span, "`lambda` must be positive")
+                        .help("it is a distance in spacings of the source's grid, such as 2"),
                 );
                 return None;
             }
-            Rule::Random { p }
+            Rule::Distance { p, lambda }
         }
-        "fixed_total" => Rule::FixedTotal { n: count("n", typer)? },
+        "pool" => Rule::Pool { size: count("size", typer)? },
         "edges" => match need("file", typer).map(|e| (&strip(e).kind, e.span))? {
             (ast::ExprKind::Str(path), _) => Rule::Edges { path: path.clone() },
             (_, span) => {
@@ -845,14 +923,7 @@ fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> O
         },
         _ => {
             let k = count("k", typer)?;
-            let multapses = match given.get("multapses").map(|e| (&strip(e).kind, e.span)) {
-                None => false,
-                Some((ast::ExprKind::Bool(b), _)) => *b,
-                Some((_, span)) => {
-                    typer.error(Diagnostic::new(Code::E0205, span, "`multapses` is `true` or `false`"));
-                    return None;
-                }
-            };
+            let multapses = flag(given.get("multapses").copied(), "multapses", false, typer)?;
             if name == "fixed_indegree" {
                 Rule::FixedIndegree { k, multapses }
             } else {
@@ -861,4 +932,131 @@ fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> O
         }
     };
     Some((rule, via.span))
+}
+
+/// Whether some connection has a call as its source.
+fn has_drive(items: &[ast::Item]) -> bool {
+    items.iter().any(|i| match &i.kind {
+        ast::ItemKind::Connect(c) => matches!(c.source, ast::ConnectSource::Call(_)),
+        ast::ItemKind::Unroll { items, .. } => has_drive(items),
+        _ => false,
+    })
+}
+
+/// Rules of space need grids that fit each other.
+fn grids_fit(
+    rule: &Rule,
+    rule_span: Span,
+    c: &ast::Connect,
+    pre: &View,
+    post: &View,
+    source: Span,
+    model: &Model,
+    typer: &mut Typer<'_>,
+) -> Option<()> {
+    let (a, b) = (&model.populations[pre.pop.index()].shape, &model.populations[post.pop.index()].shape);
+    let words = |s: &[u64]| s.iter().map(u64::to_string).collect::<Vec<_>>().join(" × ");
+    let fault = match rule {
+        Rule::Distance { .. } if a.len() != b.len() => "`distance` needs grids with as many axes".to_owned(),
+        Rule::Pool { size } => {
+            let kept = a.len().saturating_sub(2);
+            let wanted: Vec<u64> =
+                a.iter().enumerate().map(|(axis, n)| if axis < kept { *n } else { n / size }).collect();
+            if wanted == *b {
+                return Some(());
+            }
+            format!("blocks of {size} make a grid of {} of this source", words(&wanted))
+        }
+        _ => return Some(()),
+    };
+    typer.error(
+        Diagnostic::new(Code::E0402, rule_span, fault)
+            .also(source, format!("a grid of {}", words(a)))
+            .also(c.target.span, format!("a grid of {}", words(b)))
+            .help("give the populations grids that fit, such as `population P[14, 14]: …`"),
+    );
+    None
+}
+
+/// A constant probability.
+fn probability(e: &ast::Expr, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> Option<f64> {
+    let (t, p) = constant_in(e, &mut EndNames { sizes }, typer)?;
+    typer.expect(t, Type::Real(Dim::NONE), "a probability", None)?;
+    if !(0.0..=1.0).contains(&p) {
+        typer.error(
+            Diagnostic::new(Code::E0205, e.span, format!("{p} is no probability"))
+                .help("probabilities lie between 0 and 1: 2 % is 0.02"),
+        );
+        return None;
+    }
+    Some(p)
+}
+
+/// An argument that is `true` or `false`.
+fn flag(e: Option<&ast::Expr>, name: &str, default: bool, typer: &mut Typer<'_>) -> Option<bool> {
+    match e.map(|e| (&strip(e).kind, e.span)) {
+        None => Some(default),
+        Some((ast::ExprKind::Bool(b), _)) => Some(*b),
+        Some((_, span)) => {
+            typer.error(Diagnostic::new(Code::E0205, span, format!("`{name}` is `true` or `false`")));
+            None
+        }
+    }
+}
+
+/// The source that `poisson_input(n, rate)` stands for: one element for each target.
+fn drive(
+    c: &ast::Connect,
+    m: &ast::ModelRef,
+    (neurons, heads): (&Models<'_>, &[Option<Head>]),
+    names: &BTreeMap<String, u32>,
+    model: &Model,
+    typer: &mut Typer<'_>,
+) -> Option<Population> {
+    if m.name.node != "poisson_input" {
+        let d = Diagnostic::new(Code::E0401, m.name.span, format!("`{}` cannot be a source", m.name.node));
+        let d = match typer.scope.names.get(&m.name.node) {
+            Some((Symbol::Poisoned, _)) => return None,
+            Some((Symbol::Neuron, _)) => {
+                d.help(format!("declare a population `population X[100]: {}(…)` and connect that", m.name.node))
+            }
+            _ => d.help("a source is a population, a view, or `poisson_input(n = 1000, rate = 8 Hz)`"),
+        };
+        typer.error(d);
+        return None;
+    }
+    if let Some(at) = c.via.as_ref().map(|v| v.span).or(c.filter.as_ref().map(|f| f.span)) {
+        typer.error(
+            Diagnostic::new(Code::E0105, at, "`poisson_input` gives every target a train of its own")
+                .label("there is nothing to choose")
+                .help("leave this out; a part of the population is driven by naming it: `E[..100].v`"),
+        );
+        return None;
+    }
+    let (view, _) = views::path(&c.target, model, typer)?;
+    let mut p = population(&m.name, None, m, (neurons, heads), model, typer)?;
+    let base = base_name(c, None);
+    let count = names.get(&base).copied().unwrap_or(0) + 1;
+    p.name = if count > 1 { format!("{base}#{count}@source") } else { format!("{base}@source") };
+    p.shape = vec![len(model, &view)];
+    p.indexed = true;
+    p.pooled = true;
+    Some(p)
+}
+
+/// The name of a connection, but for the number of a repeat.
+fn base_name(c: &ast::Connect, event: Option<&ast::Ident>) -> String {
+    if let Some(n) = &c.name {
+        return n.node.clone();
+    }
+    let source = match &c.source {
+        ast::ConnectSource::Path(p) => &p.root.node,
+        ast::ConnectSource::Call(m) => &m.name.node,
+    };
+    let member = c.target.segments.iter().find_map(|s| match s {
+        ast::Segment::Member(m) => Some(format!(".{}", m.node)),
+        ast::Segment::Index(_) => None,
+    });
+    let event = event.map_or_else(String::new, |m| format!(".{}", m.node));
+    format!("{source}{event}->{}{}", c.target.root.node, member.unwrap_or_default())
 }

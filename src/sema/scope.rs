@@ -43,6 +43,8 @@ pub enum Symbol {
     },
     /// An experiment.
     Experiment,
+    /// A kernel.
+    Kernel,
     /// Something whose declaration is faulty; uses of it are silent.
     Poisoned,
 }

@@ -120,13 +120,26 @@ pub(crate) fn instantiate(
             }
         }
     }
-    let (odes, on_pre, on_post, method) = body(&mut cx, model, typer);
+    let Body { odes, on_pre, on_post, injects, method } = body(&mut cx, model, typer);
     let mut out = Vec::new();
     let (mut delay, mut dendritic_delay) = (None, None);
     for (name, (a, _)) in &given {
         if name == "delay" || name == "dendritic_delay" {
             let d = delay_argument(&mut cx, a, name, typer);
             ok &= d.is_some();
+            if let (Some(e), Some(i)) = (&d, injects.first()) {
+                typer.error(
+                    Diagnostic::new(
+                        Code::E0901,
+                        e.span,
+                        format!("`{name}` of a synapse with `inject` is not supported yet"),
+                    )
+                    .also(i.span, "a continuous coupling would have to read the neurons of an earlier time")
+                    .help("use a synapse that only delivers, or leave the delay out"),
+                );
+                ok = false;
+                continue;
+            }
             if name == "delay" {
                 if let (Some(e), true) = (&d, on_pre.is_none()) {
                     typer.error(Diagnostic::new(
@@ -186,6 +199,7 @@ pub(crate) fn instantiate(
             odes,
             on_pre: on_pre.unwrap_or_default(),
             on_post,
+            injects,
             method,
             span: model.name.span,
         },
@@ -219,35 +233,26 @@ fn delay_argument(cx: &mut ModelCx<'_>, a: &ast::Arg, name: &str, typer: &mut Ty
             typer.error(Diagnostic::new(Code::E0403, e.span, format!("`{name}` must be finite")));
             None
         }
-        hir::ExprKind::Const(x) if name == "dendritic_delay" && x != 0.0 => {
-            typer.error(
-                Diagnostic::new(Code::E0901, e.span, "dendritic delays are not supported yet")
-                    .help("`delay = …` (axonal: from the spike to `on pre`) is"),
-            );
-            None
-        }
-        hir::ExprKind::Const(_) => Some(e),
-        _ => {
-            typer.error(
-                Diagnostic::new(
-                    Code::E0901,
-                    e.span,
-                    "delays that differ between the synapses of a projection are not supported yet",
-                )
-                .help("give one constant time, or split the `connect` into several with one delay each"),
-            );
-            None
-        }
+        // Anything else is one value per synapse: its range is checked when the values are known.
+        _ => Some(e),
     }
 }
 
-type Body = (Vec<hir::Ode>, Option<Vec<hir::Stmt>>, Option<Vec<hir::Stmt>>, Option<hir::MethodRef>);
+/// Equations, handlers and continuous couplings.
+struct Body {
+    odes: Vec<hir::Ode>,
+    on_pre: Option<Vec<hir::Stmt>>,
+    on_post: Option<Vec<hir::Stmt>>,
+    injects: Vec<hir::Expr>,
+    method: Option<hir::MethodRef>,
+}
 
 /// Equations and handlers.
 fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body {
     cx.declarations(typer);
     let odes = cx.odes(typer);
     let (mut on_pre, mut on_post, mut method) = (None, None, None);
+    let mut injects = Vec::new();
     for item in &model.items {
         use ast::ModelItemKind as K;
         match &item.kind {
@@ -287,14 +292,11 @@ fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body
             K::Every { .. } => {
                 typer.error(Diagnostic::new(Code::E0901, item.span, "periodic code (`every`) is not supported yet"));
             }
-            K::Inject(_) => typer.error(
-                Diagnostic::new(Code::E0901, item.span, "continuous coupling (`inject`) is not supported yet")
-                    .help("`deliver` in `on pre` adds to the target when a spike arrives"),
-            ),
+            K::Inject(value) => injects.extend(cx.inject(value, item.span, typer)),
             _ => {}
         }
     }
-    (odes, on_pre, on_post, method)
+    Body { odes, on_pre, on_post, injects, method }
 }
 
 fn unknown_event(name: &str, span: Span) -> Diagnostic {

@@ -1,0 +1,108 @@
+//! What happens to synapses at every step: injections, which read the states of t_n, and clocked states.
+
+use super::Step;
+use super::expr::Emit;
+use super::projection::{At, leaf, post_pop};
+use crate::hir::{Side, VarId};
+use crate::lir::build::FuncBuilder;
+use crate::lir::{UnOp, Val};
+use crate::methods::sym::{Node, Sym};
+use crate::sched::Wiring;
+
+/// Adds what the synapses of projection `p` inject to their target inputs.
+pub(super) fn inject(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
+    let plan = &s.plan.projections[p];
+    let injects = &plan.clocked.injects;
+    if injects.is_empty() {
+        return;
+    }
+    let pops = &s.layout.pops[post_pop(s, p)];
+    let Some(fed) = plan.injected.and_then(|v| pops.fed[v.index()]) else { return };
+    synapses(b, s, p, injects, &|b, at, outer| {
+        let Some(j) = at.post else { return };
+        let mut emit = outer.inner();
+        let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
+        for e in injects {
+            let e = emit.value(b, *e, &mut load);
+            let x = b.load(fed, j);
+            let sum = b.add(x, e);
+            b.store(fed, j, sum);
+        }
+    });
+}
+
+/// Advances the clocked states of projection `p` from t_n to t_{n+1}.
+pub(super) fn advance(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
+    let plan = &s.plan.projections[p];
+    let bufs = &s.layout.projs[p];
+    let Some(update) = &plan.clocked.update else { return };
+    synapses(b, s, p, &update.new, &|b, at, outer| {
+        let Some(synapse) = at.synapse else { return };
+        let mut emit = outer.inner();
+        let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
+        let new: Vec<Val> = update.new.iter().map(|e| emit.value(b, *e, &mut load)).collect();
+        for (k, v) in plan.clocked.vars.iter().enumerate() {
+            let Some(buf) = bufs.vars[v.index()] else { continue };
+            let x = if update.decaying[k] { b.un(UnOp::Flush, new[k]) } else { new[k] };
+            b.store(buf, synapse, x);
+        }
+    });
+}
+
+/// What was fed into the inputs of population `p` has acted: the next step starts from nothing.
+pub(super) fn forget(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
+    for fed in s.layout.pops[p].fed.iter().flatten() {
+        let zero = b.int(0);
+        let n = b.int(s.plan.populations[p].size as i32);
+        b.vector_loop(zero, n, |b, j| {
+            let nothing = b.float(s.float, 0.0);
+            b.store(*fed, j, nothing);
+        });
+    }
+}
+
+/// Runs `body` for every synapse, by ascending pre index, then synapse. What depends on the pre neuron alone is computed once for it.
+fn synapses(
+    b: &mut FuncBuilder,
+    s: &Step<'_>,
+    p: usize,
+    values: &[Sym],
+    body: &dyn Fn(&mut FuncBuilder, At, &Emit<'_>),
+) {
+    let plan = &s.plan.projections[p];
+    let bufs = &s.layout.projs[p];
+    let zero = b.int(0);
+    let rows = b.int(bufs.pre as i32);
+    b.for_loop(zero, rows, |b, i| {
+        let at = At { pre: Some(i), start: true, ..At::default() };
+        let mut outer = Emit::new(&plan.graph, s.float);
+        let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
+        let uniform = |n: &Node| super::expr::on_side(n, Side::Pre, &|_: VarId| false);
+        for e in values {
+            outer.hoist(b, *e, &uniform, &mut load);
+        }
+        match (plan.wiring, bufs.rows) {
+            (Wiring::Dense, _) => {
+                let stride = b.int(bufs.stride as i32);
+                let base = b.mul(i, stride);
+                let n = b.int(bufs.post as i32);
+                b.vector_loop(zero, n, |b, j| {
+                    let synapse = b.add(base, j);
+                    body(b, At { post: Some(j), synapse: Some(synapse), ..at }, &outer);
+                });
+            }
+            (Wiring::Sparse, Some([start, post])) => {
+                let one = b.int(1);
+                let lo = b.load(start, i);
+                let next = b.add(i, one);
+                let hi = b.load(start, next);
+                b.for_loop(lo, hi, |b, synapse| {
+                    let j = b.load(post, synapse);
+                    body(b, At { post: Some(j), synapse: Some(synapse), ..at }, &outer);
+                });
+            }
+            // Uniform projections have nothing that is advanced.
+            (Wiring::Sparse, None) | (Wiring::Uniform(_), _) => {}
+        }
+    });
+}

@@ -1,0 +1,151 @@
+//! `for a in 0..8 { connect … }` at top level: the connections of a file in its order, those in loops once for each value.
+
+use super::consts::whole;
+use super::infer::{GlobalValue, Globals, Typer, strip};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::hir::Type;
+use crate::sema::scope::{Scope, Symbol};
+use crate::source::Span;
+use crate::syntax::ast;
+
+/// The most connections that loops may make.
+const MOST: usize = 100_000;
+
+/// One connection, with the values of the loop variables around it.
+pub(super) struct Round<'a> {
+    pub(super) connect: &'a ast::Connect,
+    pub(super) span: Span,
+    values: Vec<(&'a ast::Ident, i64)>,
+}
+
+impl Round<'_> {
+    /// The names and constants that the connection sees, where there are loops around it.
+    pub(super) fn names(&self, scope: &Scope, globals: &Globals) -> Option<(Scope, Globals)> {
+        (!self.values.is_empty()).then(|| with(&self.values, scope, globals))
+    }
+}
+
+/// Names and constants together with loop variables.
+fn with(values: &[(&ast::Ident, i64)], scope: &Scope, globals: &Globals) -> (Scope, Globals) {
+    let (mut scope, mut globals) = (scope.clone(), globals.clone());
+    for (name, x) in values {
+        let symbol = Symbol::Global(globals.values.len());
+        scope.names.insert(name.node.clone(), (symbol, name.span));
+        globals.values.push(Some(GlobalValue { ty: Type::Int, value: *x as f64, any: false, span: name.span }));
+    }
+    (scope, globals)
+}
+
+/// All connections in order of the file.
+pub(super) fn connections<'a>(
+    file: &'a ast::File,
+    scope: &Scope,
+    globals: &Globals,
+    sink: &mut Sink,
+) -> Vec<Round<'a>> {
+    let mut out = Vec::new();
+    items(&file.items, &[], scope, globals, sink, &mut out);
+    out
+}
+
+fn items<'a>(
+    list: &'a [ast::Item],
+    values: &[(&'a ast::Ident, i64)],
+    scope: &Scope,
+    globals: &Globals,
+    sink: &mut Sink,
+    out: &mut Vec<Round<'a>>,
+) -> bool {
+    let mut fine = true;
+    for item in list {
+        match &item.kind {
+            ast::ItemKind::Connect(c) => {
+                if let (Some(name), false) = (&c.name, values.is_empty()) {
+                    sink.push(
+                        Diagnostic::new(Code::E0103, name.span, "a connection in a loop cannot have a name")
+                            .label("every round of the loop would make one of this name")
+                            .help("leave the name out, or write the connection outside of the loop"),
+                    );
+                    fine = false;
+                } else if out.len() >= MOST {
+                    sink.push(
+                        Diagnostic::new(Code::E0902, item.span, format!("loops make more than {MOST} connections"))
+                            .help("use fewer rounds"),
+                    );
+                    return false;
+                } else {
+                    out.push(Round { connect: c, span: item.span, values: values.to_vec() });
+                }
+            }
+            ast::ItemKind::Unroll { var, range, items: inner } => {
+                fine &= rounds(var, range, inner, values, scope, globals, sink, out);
+            }
+            ast::ItemKind::Error { .. } => {}
+            _ if !values.is_empty() => {
+                sink.push(
+                    Diagnostic::new(Code::E0901, item.span, "only connections can stand in a loop so far")
+                        .help("declare this outside of the loop: parts of one population can be connected by index"),
+                );
+                fine = false;
+            }
+            _ => {}
+        }
+    }
+    fine
+}
+
+/// The rounds of one loop. After a fault the loop ends, so that it is reported once.
+fn rounds<'a>(
+    var: &'a ast::Ident,
+    range: &ast::Expr,
+    inner: &'a [ast::Item],
+    values: &[(&'a ast::Ident, i64)],
+    scope: &Scope,
+    globals: &Globals,
+    sink: &mut Sink,
+    out: &mut Vec<Round<'a>>,
+) -> bool {
+    if matches!(var.node.as_str(), "i" | "j" | "t" | "dt" | "N") {
+        sink.push(
+            Diagnostic::new(Code::E0103, var.span, format!("`{}` has a meaning of its own", var.node))
+                .label("in a connection, `i` and `j` are the indices of the neurons")
+                .help("choose another name for the loop, such as `a`"),
+        );
+        return false;
+    }
+    if let Some((_, at)) = scope.names.get(&var.node) {
+        sink.push(
+            Diagnostic::new(Code::E0103, var.span, format!("`{}` is declared already", var.node))
+                .also(*at, "here")
+                .help("choose another name for the loop"),
+        );
+        return false;
+    }
+    let (s, g) = with(values, scope, globals);
+    let Some((a, b)) = ends(range, &mut Typer::new(&s, &g, sink)) else { return false };
+    for k in a..b {
+        let mut values = values.to_vec();
+        values.push((var, k));
+        let before = out.len();
+        if !items(inner, &values, scope, globals, sink, out) {
+            return false;
+        }
+        // Rounds that make nothing make nothing however often they run.
+        if out.len() == before {
+            break;
+        }
+    }
+    true
+}
+
+/// The constant ends of a loop's range.
+fn ends(range: &ast::Expr, typer: &mut Typer<'_>) -> Option<(i64, i64)> {
+    let ast::ExprKind::Range { start: Some(a), end: Some(b) } = &strip(range).kind else {
+        typer.error(
+            Diagnostic::new(Code::E0205, range.span, "a loop around declarations needs a range of whole numbers")
+                .help("write `for a in 0..8 { … }`"),
+        );
+        return None;
+    };
+    Some((whole(a, "the start of the range", typer)?, whole(b, "the end of the range", typer)?))
+}

@@ -1,0 +1,260 @@
+//! Drive and structure of networks: `poisson_input`, rules of space, several synapses per pair, columns of edge files, loops around
+//! connections, kernels.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod net;
+
+use net::{attempt, bits_agree, both, build, pop, proj, read, run, spikes, states_agree};
+use snnc::driver::BackendKind;
+use snnc::hir::PopId;
+use snnc::script::machine::{Machine, ResetTarget, RunKey};
+
+/// The sum of what arrives has the mean and the variance of a Poisson process of rate n*rate, several events a step included, and
+/// different targets are independent.
+#[test]
+fn poisson_input_has_the_moments_of_its_process() {
+    let text = "
+        simulation { dt = 0.1 ms; seed = 4 }
+        neuron Sum { state g = 0
+          dg/dt = 0 * g / 1 ms }
+        population B[400]: Sum()
+        connect poisson_input(n = 1000, rate = 20 Hz) -> B.g with static(w = 0.5)
+        experiment e { run 10 ms }";
+    let (mut jit, mut interp) = both(text);
+    for n in [&mut jit, &mut interp] {
+        run(n, 1000);
+    }
+    bits_agree(&jit, &interp);
+    // 20 kHz over 100 ms: 2000 events of 0.5.
+    let sums: Vec<f64> = (0..400).map(|j| read(&mut jit, pop(0, 0), j)).collect();
+    let mean = sums.iter().sum::<f64>() / 400.0;
+    let var = sums.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 399.0;
+    assert!((mean - 1000.0).abs() < 4.0 * (500.0_f64 / 400.0).sqrt(), "{mean}");
+    assert!((var / 500.0 - 1.0).abs() < 4.0 * (2.0_f64 / 399.0).sqrt(), "{var}");
+    let pairs: f64 = (0..399).map(|k| (sums[k] - 1000.0) * (sums[k + 1] - 1000.0)).sum::<f64>() / 399.0;
+    assert!(pairs.abs() < 4.0 * 500.0 / 399.0_f64.sqrt(), "{pairs}");
+    // In pieces it is the same.
+    let mut pieces = build(text, BackendKind::Jit);
+    pieces.begin_run(1000, RunKey(0)).unwrap();
+    for steps in [1, 99, 900] {
+        pieces.advance(steps).unwrap();
+    }
+    states_agree(&jit, &pieces);
+}
+
+/// A part of a population is driven; the rest is not.
+#[test]
+fn poisson_input_reaches_the_view_only() {
+    let text = "
+        simulation { dt = 0.1 ms; seed = 4 }
+        neuron Sum { state g = 0
+          dg/dt = 0 * g / 1 ms }
+        population B[10]: Sum()
+        connect poisson_input(n = 10, rate = 100 Hz * (1 + i)) -> B[3..6].g with static(w = 1)
+        experiment e { run 10 ms }";
+    let mut n = build(text, BackendKind::Jit);
+    run(&mut n, 10_000);
+    for j in 0..10 {
+        let g = read(&mut n, pop(0, 0), j);
+        if (3..6).contains(&j) {
+            let mean = 1000.0 * (j as f64 - 2.0);
+            assert!((g - mean).abs() < 4.5 * mean.sqrt(), "{g} against {mean}");
+        } else {
+            assert_eq!(g, 0.0);
+        }
+    }
+}
+
+/// Both directions of a pair or none, and never a neuron with itself.
+#[test]
+fn symmetric_connections_are_symmetric() {
+    let text = "
+        neuron Cell { input I: pA
+          state v = 0 mV
+          10 ms * dv/dt = -v + 100 MOhm * I }
+        synapse Gap { param g = 1 nS
+          inject g * (pre.v - post.v) }
+        population P[60]: Cell()
+        connect P -> P.I via random(p = 0.2, symmetric = true) with Gap()
+        experiment e { run 10 ms }";
+    let n = build(text, BackendKind::Jit);
+    let (pre, post) = n.synapses(snnc::hir::ProjId(0)).unwrap();
+    let pairs: std::collections::BTreeSet<(u32, u32)> = pre.iter().copied().zip(post.iter().copied()).collect();
+    assert!(pairs.iter().all(|(i, j)| i != j && pairs.contains(&(*j, *i))));
+    // 60*59/2 pairs with probability 0.2, two synapses each.
+    assert!((pairs.len() as f64 / 2.0 - 354.0).abs() < 4.0 * (1770.0_f64 * 0.2 * 0.8).sqrt(), "{}", pairs.len());
+}
+
+/// Several synapses of one pair are counted, deliver and learn each by itself, each with its own delay.
+#[test]
+fn several_synapses_of_a_pair_act_each_by_itself() {
+    let text = "
+        simulation { dt = 0.1 ms; seed = 2 }
+        neuron Clock { state x = 0
+          dx/dt = 1/ms
+          spike when x > 0.95
+          on spike { x = -1e6 } }
+        neuron Sum { state g = 0
+          dg/dt = 0 * g / 1 ms }
+        synapse Mark { weight w
+          state seen = 0
+          on pre { deliver w; seen += 1 } }
+        population A[2]: Clock()
+        population B[3]: Sum()
+        connect XE: A -> B.g via fixed_indegree(5, multapses = true) with Mark(w = uniform(0, 1), delay = uniform(0 ms, 1 ms))
+        experiment e { run 10 ms }";
+    let (mut jit, mut interp) = both(text);
+    for n in [&mut jit, &mut interp] {
+        run(n, 40);
+    }
+    bits_agree(&jit, &interp);
+    let (pre, post) = jit.synapses(snnc::hir::ProjId(0)).unwrap();
+    let post = post.to_vec();
+    assert_eq!((pre.len(), post.len()), (15, 15));
+    for j in 0..3 {
+        let of: Vec<usize> = (0..15).filter(|k| post[*k] == j).collect();
+        assert_eq!(of.len(), 5);
+        let sum: f64 = of.iter().map(|k| read(&mut jit, proj(0, 0), *k)).sum();
+        assert!((read(&mut jit, pop(1, 0), j as usize) - sum).abs() < 1e-12);
+        assert!(of.iter().all(|k| read(&mut jit, proj(0, 1), *k) == 1.0));
+    }
+}
+
+/// Two loops over a table make all connections between parts of one population.
+#[test]
+fn loops_make_connections_from_tables() {
+    let text = "
+        simulation { dt = 0.1 ms }
+        const first = [0, 3, 5, 9]
+        const K = [[1, 0.5, 0], [2, 0, 3], [0, 0, 7]]
+        neuron Clock { state x = 0, g = 0
+          dx/dt = 1/ms
+          dg/dt = 0 * g / 1 ms
+          spike when x > 0.95
+          on spike { x = -1e6 } }
+        population N[9]: Clock()
+        for a in 0..3 { for b in 0..3 {
+          connect N[first[b]..first[b + 1]] -> N[first[a]..first[a + 1]].g via all_to_all with static(w = K[a, b], delay = 0.1 ms * (a + b))
+        } }
+        connect last: N -> N.g via one_to_one with static(w = 100)
+        experiment e { run 10 ms; expect sum(last.w) == 900 }";
+    let mut n = build(text, BackendKind::Jit);
+    assert_eq!(n.synapse_counts().len(), 10);
+    run(&mut n, 20);
+    let sizes = [3.0, 2.0, 4.0];
+    let k = [[1.0, 0.5, 0.0], [2.0, 0.0, 3.0], [0.0, 0.0, 7.0]];
+    for j in 0..9 {
+        let a = if j < 3 {
+            0
+        } else if j < 5 {
+            1
+        } else {
+            2
+        };
+        let sum: f64 = (0..3).map(|b| k[a][b] * sizes[b]).sum();
+        assert_eq!(read(&mut n, pop(0, 1), j), sum + 100.0, "neuron {j}");
+    }
+}
+
+/// Each delivered amount reaches the input as the kernel says, at dt, 2 dt, … up to the horizon, overlapping ones added.
+#[test]
+fn a_kernel_spreads_each_delivery() {
+    for precision in ["f32", "f64"] {
+        let text = format!(
+            "simulation {{ dt = 0.1 ms; precision = {precision} }}
+             kernel K(s) = if s < 0.35 ms then 2 * s / 1 ms else exp(-s / 1 ms) over 2 ms
+             neuron Clock {{ param at = 1 ms, period = 0.7 ms
+               state x = 0
+               dx/dt = 1/ms
+               spike when x > at/1 ms - 0.05
+               on spike {{ x -= period/1 ms }} }}
+             neuron Sum {{ input I: pA
+               state q: pA*ms = 0
+               dq/dt = I }}
+             population A[3]: Clock(at = 1 ms + 0.1 ms * i)
+             population B[2]: Sum()
+             connect A -> B.I via all_to_all with static(w = 1 pA * (1 + i + 10 * j), delay = DELAY) through K
+             experiment e {{ run 10 ms }}"
+        );
+        for (delay, late) in [("0 ms", 0_u64), ("0.4 ms", 4), ("0.2 ms * i", 20)] {
+            let text = text.replace("DELAY", delay);
+            let (mut jit, mut interp) = both(&text);
+            let mut before = [0.0; 2];
+            for step in 0..60_u64 {
+                for n in [&mut jit, &mut interp] {
+                    run_more(n);
+                }
+                for j in 0..2_usize {
+                    let q = read(&mut jit, pop(1, 1), j);
+                    let mut expected = 0.0;
+                    for i in 0..3_u64 {
+                        let d = if late == 20 { 2 * i } else { late };
+                        // Spikes of neuron i end the steps 10 + i - 1, 17 + i - 1, …
+                        for k in 0..10 {
+                            let arrives = 10 + i + 7 * k + d;
+                            if step >= arrives && step - arrives < 20 {
+                                let s = (step - arrives + 1) as f64 * 0.1;
+                                let value = if s < 0.35 { 2.0 * s } else { (-s).exp() };
+                                expected += (1 + i + 10 * j as u64) as f64 * value * 0.1;
+                            }
+                        }
+                    }
+                    let tolerance = if precision == "f32" { 2e-3 } else { 1e-11 };
+                    assert!(
+                        (q - before[j] - expected).abs() < tolerance,
+                        "step {step}: {} against {expected}",
+                        q - before[j]
+                    );
+                    before[j] = q;
+                }
+            }
+            bits_agree(&jit, &interp);
+            jit.reset(&[ResetTarget::Pop(PopId(1))]);
+            assert!(spikes(&jit, 0, 0).len() > 5);
+        }
+    }
+}
+
+fn run_more(n: &mut snnc::runtime::Network) {
+    run(n, 1);
+}
+
+/// Columns of an edge file give weights and delays, synapse by synapse.
+#[test]
+fn edge_files_give_weights_and_delays() {
+    use snnc::data::{NpyArray, NpyData, write_npz};
+    let path = std::env::temp_dir().join(format!("snnc_edges_{}.npz", std::process::id()));
+    let ints = |v: &[i64]| NpyArray { shape: vec![v.len() as u64], data: NpyData::I64(v.to_vec()) };
+    let reals = |v: &[f64]| NpyArray { shape: vec![v.len() as u64], data: NpyData::F64(v.to_vec()) };
+    let arrays = [
+        ("pre".to_owned(), ints(&[2, 0, 1, 0])),
+        ("post".to_owned(), ints(&[0, 1, 2, 1])),
+        ("w".to_owned(), reals(&[2.0, 0.25, 1.0, 0.5])),
+        ("d".to_owned(), reals(&[0.3, 0.0, 0.7, 1.0])),
+    ];
+    write_npz(&path, &arrays).unwrap();
+    let text = format!(
+        "simulation {{ dt = 0.1 ms }}
+         neuron Clock {{ state x = 0
+           dx/dt = 1/ms
+           spike when x > 0.95
+           on spike {{ x = -1e6 }} }}
+         neuron Sum {{ state g = 0
+           dg/dt = 0 * g / 1 ms }}
+         population A[3]: Clock()
+         population B[3]: Sum()
+         connect A -> B.g via edges(\"{}\") with static(w = edge.w * 2, delay = edge.d * 1 ms)
+         experiment e {{ run 10 ms }}",
+        path.display()
+    );
+    let built = attempt(&text, BackendKind::Jit);
+    std::fs::remove_file(&path).unwrap();
+    let mut n = built.unwrap();
+    for (until, expected) in
+        [(10, [0.0, 0.5, 0.0]), (13, [4.0, 0.5, 0.0]), (17, [4.0, 0.5, 2.0]), (20, [4.0, 1.5, 2.0])]
+    {
+        let now = n.steps();
+        run(&mut n, until - now);
+        assert_eq!([0, 1, 2].map(|j| read(&mut n, pop(1, 0), j)), expected, "after {until} steps");
+    }
+}
