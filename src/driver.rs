@@ -188,8 +188,11 @@ pub fn backend_of(kind: BackendKind) -> Arc<dyn Backend + Send + Sync> {
     }
 }
 
-/// Reads a source file; anything but a readable text of sane size is a diagnostic.
-fn read(path: &Path) -> Result<String, Diagnostic> {
+/// Reads a source file.
+///
+/// # Errors
+/// Anything but a readable text of sane size: `E0801`, `E0005`, `E0006`.
+pub fn read(path: &Path) -> Result<String, Diagnostic> {
     let cannot = |e: &std::io::Error| {
         Diagnostic::without_span(Code::E0801, format!("cannot read `{}`: {e}", path.display()))
             .help("check the name and the folder of the file")

@@ -8,7 +8,13 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("backend", &["lir", "simd"]),
     ("builtins", &[]),
-    ("cli", &["backend", "codegen", "data", "diag", "driver", "hir", "lir", "sched", "script", "source", "units"]),
+    (
+        "cli",
+        &[
+            "backend", "builtins", "codegen", "connect", "data", "diag", "driver", "hir", "lir", "methods", "sched",
+            "script", "sema", "source", "syntax", "units",
+        ],
+    ),
     ("codegen", &["builtins", "hir", "lir", "methods", "sched"]),
     ("connect", &["diag", "rng"]),
     ("data", &["diag"]),

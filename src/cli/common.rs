@@ -60,6 +60,55 @@ pub(super) fn open(path: &Path, args: &ModelArgs) -> Option<Session> {
     Some(session)
 }
 
+/// The model files that paths name: a folder stands for every `.snn` file below it, in order of the paths, but for hidden
+/// folders and links to folders.
+pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Diagnostic> {
+    let mut out = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            out.push(path.clone());
+            continue;
+        }
+        let before = out.len();
+        let mut folders = vec![path.clone()];
+        while let Some(folder) = folders.pop() {
+            let fault = |e: std::io::Error| {
+                Diagnostic::without_span(Code::E0801, format!("cannot read the folder `{}`: {e}", folder.display()))
+            };
+            for entry in std::fs::read_dir(&folder).map_err(fault)? {
+                let entry = entry.map_err(fault)?;
+                let kind = entry.file_type().map_err(fault)?;
+                let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+                if kind.is_dir() && !hidden {
+                    folders.push(entry.path());
+                } else if !kind.is_dir() && entry.path().extension().is_some_and(|e| e == "snn") {
+                    out.push(entry.path());
+                }
+            }
+        }
+        if out.len() == before {
+            let d =
+                Diagnostic::without_span(Code::E0801, format!("the folder `{}` holds no .snn file", path.display()));
+            return Err(d.help("name a model file, or a folder with model files"));
+        }
+        out.get_mut(before..).unwrap_or_default().sort();
+    }
+    Ok(out)
+}
+
+/// Replaces the text of a source file as a whole, keeping its permissions; a link stays one, and its file is written.
+pub(super) fn rewrite(path: &Path, text: &str) -> Result<(), Diagnostic> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let permissions = std::fs::metadata(&target).ok().map(|m| m.permissions());
+    if permissions.as_ref().is_some_and(std::fs::Permissions::readonly) {
+        return Err(Diagnostic::without_span(Code::E0801, format!("`{}` is read-only", path.display())));
+    }
+    crate::data::write_atomically(&target, |file| {
+        file.write_all(text.as_bytes())?;
+        permissions.map_or(Ok(()), |p| file.set_permissions(p))
+    })
+}
+
 /// "2 errors, 1 warning in FILE"
 pub(super) fn tally(items: &[Diagnostic], path: &Path) -> String {
     let count = |s: Severity| items.iter().filter(|d| d.severity == s).count();
@@ -173,3 +222,41 @@ pub(super) fn peak_rss_mb() -> Option<f64> {
 
 /// Counts by name, for reports that are equal for equal runs.
 pub(super) type Counts = BTreeMap<String, u64>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_stand_for_the_models_below_them_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["b", ".hidden", "empty"] {
+            std::fs::create_dir(at(folder)).unwrap();
+        }
+        for file in ["c.snn", "a.snn", "b/x.snn", "b/y.txt", ".hidden/z.snn"] {
+            std::fs::write(at(file), "").unwrap();
+        }
+        let found = files(&[at("c.snn"), dir.path().to_owned()]).unwrap();
+        assert_eq!(found, [at("c.snn"), at("a.snn"), at("b/x.snn"), at("c.snn")]);
+        assert_eq!(files(&[at("empty")]).unwrap_err().code, Code::E0801);
+        assert_eq!(files(&[at("missing.snn")]).unwrap(), [at("missing.snn")], "reading it says what is wrong");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn rewriting_keeps_permissions_and_links() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("a.snn"), dir.path().join("link.snn"));
+        std::fs::write(&file, "x").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        rewrite(&link, "y").unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "y");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o440)).unwrap();
+        assert_eq!(rewrite(&file, "z").unwrap_err().code, Code::E0801);
+    }
+}

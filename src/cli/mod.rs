@@ -2,10 +2,14 @@
 
 mod check;
 mod common;
+mod explain;
+mod fmt;
+mod new;
 mod plan;
 mod progress;
 mod report;
 mod run;
+mod shell;
 mod summary;
 mod test;
 
@@ -37,6 +41,16 @@ enum Command {
     Test(TestArgs),
     /// Show what the compiler decided and why
     Plan(PlanArgs),
+    /// Lay out model files in one style
+    Fmt(FmtArgs),
+    /// Explain a diagnostic, a model of the prelude, a function, method, rule or unit
+    Explain(ExplainArgs),
+    /// Write a new model file to start from
+    New(NewArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
 }
 
 /// What changes a model.
@@ -145,10 +159,10 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  snnc check models/*.snn\n  snnc check model.snn --message-format json\n  snnc check model.snn -D warnings --allow W0702"
+    after_help = "Examples:\n  snnc check models/*.snn\n  snnc check model.snn --message-format json\n  snnc check model.snn -D warnings --allow W0702\n  snnc check model.snn --fix"
 )]
 struct CheckArgs {
-    /// The model files
+    /// The model files; a folder stands for all .snn files below it
     #[arg(required = true)]
     models: Vec<PathBuf>,
     #[command(flatten)]
@@ -162,6 +176,9 @@ struct CheckArgs {
     /// Silence a warning
     #[arg(long, value_name = "CODE")]
     allow: Vec<String>,
+    /// Make the edits that are certain in the files, and check again
+    #[arg(long)]
+    fix: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -215,6 +232,69 @@ enum Emit {
     Asm,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  snnc fmt model.snn\n  snnc fmt models --check\n  snnc fmt - < model.snn > formatted.snn"
+)]
+struct FmtArgs {
+    /// The model files; a folder stands for all .snn files below it, `-` for standard input to standard output
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// Change nothing; name the files that would change, and exit with 1 if there are any
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  snnc explain E0202\n  snnc explain lif\n  snnc explain exprel\n  snnc explain backward_euler random mV"
+)]
+struct ExplainArgs {
+    /// Codes such as E0202, or names of models, functions, methods, rules and units
+    #[arg(required = true, value_name = "CODE|NAME")]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  snnc new cortex\n  snnc new cortex --template network\n  snnc new digits --template mnist"
+)]
+struct NewArgs {
+    /// The name of the file; .snn is added
+    name: PathBuf,
+    /// What the file begins with
+    #[arg(long, value_enum, default_value = "simulation")]
+    template: Template,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Template {
+    /// One neuron driven by a current
+    Simulation,
+    /// A recurrent network
+    Network,
+    /// Digits and a readout
+    Mnist,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  snnc completions bash > ~/.local/share/bash-completion/completions/snnc\n  snnc completions fish > ~/.config/fish/completions/snnc.fish"
+)]
+struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  snnc man --out ~/.local/share/man/man1")]
+struct ManArgs {
+    /// Where the pages are written
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
 /// Runs the command line of this process; gives the exit status.
 #[must_use]
 pub fn main() -> u8 {
@@ -223,5 +303,10 @@ pub fn main() -> u8 {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::New(args) => new::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }

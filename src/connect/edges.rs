@@ -27,6 +27,10 @@ impl Pattern for Edges {
         "edges"
     }
 
+    fn about(&self) -> &'static str {
+        "The synapses are listed in a `.npz` file with the integer arrays `pre` and `post`; its other columns are `edge.NAME` in the arguments of the synapse."
+    }
+
     fn params(&self) -> &'static [Param] {
         const { &[Param { name: "file", kind: ParamKind::EdgeFile, default: None }] }
     }

@@ -26,6 +26,10 @@ impl Pattern for FixedIndegree {
         "fixed_indegree"
     }
 
+    fn about(&self) -> &'static str {
+        "Every target receives `k` synapses from sources chosen at random, without repetition unless `multapses = true`."
+    }
+
     fn params(&self) -> &'static [Param] {
         DEGREE_PARAMS
     }
@@ -43,6 +47,10 @@ impl Pattern for FixedIndegree {
 impl Pattern for FixedOutdegree {
     fn name(&self) -> &'static str {
         "fixed_outdegree"
+    }
+
+    fn about(&self) -> &'static str {
+        "Every source makes `k` synapses onto targets chosen at random, without repetition unless `multapses = true`."
     }
 
     fn params(&self) -> &'static [Param] {
@@ -100,6 +108,10 @@ fn fixed_degree(
 impl Pattern for FixedTotal {
     fn name(&self) -> &'static str {
         "fixed_total"
+    }
+
+    fn about(&self) -> &'static str {
+        "`n` synapses in all, each between a source and a target chosen at random; a pair may repeat."
     }
 
     fn params(&self) -> &'static [Param] {

@@ -319,6 +319,11 @@ pub trait Pattern: Sync {
     /// The parameters, in positional order.
     fn params(&self) -> &'static [Param];
 
+    /// What it makes, in a sentence for people.
+    fn about(&self) -> &'static str {
+        "It is described in the reference of the language."
+    }
+
     /// The number of synapses to expect, before anything is allocated: exact where the rule fixes it, else the mean;
     /// the filter is taken to admit everything. `pre` and `post` are the sizes of the views.
     ///

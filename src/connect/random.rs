@@ -18,6 +18,10 @@ impl Pattern for Random {
         "random"
     }
 
+    fn about(&self) -> &'static str {
+        "Every candidate pair has a synapse with probability `p`, independently of the others; with `symmetric = true` in both directions or in none."
+    }
+
     fn params(&self) -> &'static [Param] {
         const {
             &[

@@ -12,6 +12,10 @@ impl Pattern for AllToAll {
         "all_to_all"
     }
 
+    fn about(&self) -> &'static str {
+        "Every pair of a source and a target has one synapse."
+    }
+
     fn params(&self) -> &'static [Param] {
         &[]
     }
@@ -40,6 +44,10 @@ pub(super) struct OneToOne;
 impl Pattern for OneToOne {
     fn name(&self) -> &'static str {
         "one_to_one"
+    }
+
+    fn about(&self) -> &'static str {
+        "Neurons of equal position in both populations (or views) are connected."
     }
 
     fn params(&self) -> &'static [Param] {

@@ -35,6 +35,12 @@ macro_rules! codes {
                 match self { $(Self::$code => Severity::$severity,)* }
             }
 
+            /// The page that explains it, as Markdown.
+            #[must_use]
+            pub fn page(self) -> &'static str {
+                match self { $(Self::$code => include_str!(concat!("explain/", stringify!($code), ".md")),)* }
+            }
+
             /// What the code stands for, in one line.
             #[must_use]
             pub fn summary(self) -> &'static str {

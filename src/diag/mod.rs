@@ -2,6 +2,7 @@
 //! it looks on a terminal.
 
 pub mod codes;
+pub mod fixes;
 pub mod render;
 
 pub use codes::{Code, Severity};

@@ -8,6 +8,7 @@
 pub mod ast;
 mod decode;
 mod errors;
+pub mod fmt;
 mod idioms;
 mod lex;
 mod parser;
