@@ -13,7 +13,7 @@ use snnc::runtime::Network;
 use snnc::script::eval::{DataAccess, Env, run_experiments};
 use snnc::script::ir::Split;
 use snnc::script::machine::{Entity, Machine, RunKey, Slice, VarKey};
-use snnc::script::outcome::{Outcome, Silent};
+use snnc::script::outcome::{Outcome, Progress, Silent};
 use snnc::script::tensor::{SampleRef, Tensor, Value};
 
 const CELL: &str = "
@@ -316,4 +316,85 @@ experiment main {{ redraw(PQ.w) }}
     let after = read(&mut network);
     assert_eq!(after.len(), 35);
     assert!(before.iter().zip(&after).all(|(a, b)| a != b) && after.iter().all(|w| (0.0..1.0).contains(w)));
+}
+
+/// What a bar is told.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Progress for Told {
+    fn phase_start(&mut self, name: &str) {
+        self.0.push(format!("{name} starts"));
+    }
+    fn phase_end(&mut self, name: &str) {
+        self.0.push(format!("{name} ends"));
+    }
+    fn loop_start(&mut self, _: &str, total: u64) {
+        self.0.push(format!("{total} samples"));
+    }
+    fn samples_done(&mut self, done: u64, accuracy: Option<f64>) {
+        // Calls between the ends depend on the clock.
+        if done == 6 {
+            self.0.push(format!("{done} done, accuracy {accuracy:?}"));
+        }
+    }
+    fn loop_end(&mut self) {
+        self.0.push("samples end".to_owned());
+    }
+    fn steps_done(&mut self, _: u64, _: u64) {}
+}
+
+/// Neuron 0 answers odd samples only, so that every one is told right.
+#[test]
+fn progress_tells_phases_samples_and_the_running_accuracy() {
+    let text = format!(
+        "{CELL}
+data d = mnist()
+population P[2]: Cell()
+readout vote: max_rate(classes = 2)
+procedure show(s) {{
+  reset(P)
+  if s.label == 1 {{ P[0].v = 2 mV }} else {{ P[1].v = 2 mV }}
+  run 1 ms
+  return P.count
+}}
+experiment train {{ for s in d.train[..6] {{ observe(vote, show(s), s.label) }}; fit(vote) }}
+experiment evaluate {{ for s in d.test[..6] {{ score(vote, show(s), s.label) }} }}
+"
+    );
+    for threads in [1, 3] {
+        let session = session(&text);
+        let model = session.model.clone().unwrap();
+        let cancel = AtomicBool::new(false);
+        let env = Env {
+            data: &Samples(6),
+            model_dir: PathBuf::new(),
+            out_dir: None,
+            threads,
+            seed: 0,
+            only: Vec::new(),
+            cancel: &cancel,
+        };
+        let mut told = Told::default();
+        let mut machine = network(&session, BackendKind::Jit);
+        let outcome = run_experiments(&model.script, &model, &mut machine, &env, &mut Silent, &mut told);
+        assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
+        assert_eq!(
+            told.0,
+            [
+                "train starts",
+                "6 samples",
+                "6 done, accuracy None",
+                "samples end",
+                "train ends",
+                "evaluate starts",
+                "6 samples",
+                "6 done, accuracy Some(1.0)",
+                "samples end",
+                "evaluate ends",
+            ]
+        );
+        assert_eq!(outcome.phases.iter().map(|p| p.samples).collect::<Vec<_>>(), [6, 6]);
+        assert_eq!(outcome.readouts[0].confusion, [[3, 0, 0], [0, 3, 0]]);
+    }
 }
