@@ -149,6 +149,24 @@ const K = [[0.1,   2.5,  3],
 }
 
 #[test]
+fn terms_below_the_equals_sign_stay_there_and_others_are_indented() {
+    let text = "neuron M {\n  C *dv/dt = -a\n           + b\n           - f(c,\n  d)\n  dg/dt    = a +\n      b\n  dh/dt    = a\n}\n";
+    assert_eq!(
+        check("equals", text),
+        "neuron M {
+  C * dv/dt = -a
+            + b
+            - f(c,
+                d)
+  dg/dt = a
+    + b
+  dh/dt = a
+}
+"
+    );
+}
+
+#[test]
 fn long_lines_break_at_the_outermost_bracket_and_the_loosest_operator() {
     let long = "v_a_rather_long_name";
     let text = format!(

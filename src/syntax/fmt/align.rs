@@ -61,10 +61,13 @@ fn neighbours(above: &Line, below: &Line, toks: &[Tok<'_>]) -> bool {
     }
 }
 
-/// The cells of a line that spaces may move: on one source line, behind every bracket that the line leaves open, and with a
+/// The cells of a line that spaces may move: with no other line set below its `=`, on one source line, behind every bracket that the line leaves open, and with a
 /// space before them in any case.
 fn movable(line: &Line, toks: &[Tok<'_>]) -> Vec<usize> {
     let Some(source) = line.cells.first().map(|c| toks[c.tok].line) else { return Vec::new() };
+    if line.fixed {
+        return Vec::new();
+    }
     let mut open = Vec::new();
     for (k, cell) in line.cells.iter().enumerate() {
         match toks[cell.tok].text {

@@ -31,6 +31,8 @@ pub(super) struct Line {
     pub(super) comment: Option<Comment>,
     /// Whether a blank line stands before it.
     pub(super) blank_before: bool,
+    /// Whether another line is set below its `=`, so that nothing in it may move.
+    pub(super) fixed: bool,
 }
 
 impl Line {
@@ -56,14 +58,37 @@ struct Open {
     indent: usize,
 }
 
+/// The `=` of a statement's first line.
+#[derive(Debug, Clone, Copy)]
+struct Equals {
+    /// Its column in the source.
+    source: usize,
+    /// Its column now.
+    column: usize,
+    /// Its line.
+    line: usize,
+}
+
 /// Lays out tokens; `after` are the comments behind the last.
 pub(super) fn lines(toks: &[Tok<'_>], after: &[Comment]) -> Vec<Line> {
-    let mut printer =
-        Printer { toks, lines: Vec::new(), line: Line::default(), base: 0, open: Vec::new(), fresh: true };
+    let mut printer = Printer {
+        toks,
+        lines: Vec::new(),
+        line: Line::default(),
+        base: 0,
+        open: Vec::new(),
+        equals: None,
+        fresh: true,
+    };
     printer.all();
     printer.finish();
     printer.comments(after, false);
     printer.lines
+}
+
+/// Whether a token began a line below the `=`.
+fn below(tok: &Tok<'_>, equals: &Equals) -> bool {
+    tok.first && tok.column == equals.source
 }
 
 struct Printer<'a, 't> {
@@ -74,6 +99,8 @@ struct Printer<'a, 't> {
     base: usize,
     /// The brackets that are open at the beginning of the current line.
     open: Vec<Open>,
+    /// Where continuations may stand that the author set below the `=`.
+    equals: Option<Equals>,
     /// Whether nothing stands in the block (or file) yet, so that no blank line is wanted.
     fresh: bool,
 }
@@ -87,6 +114,7 @@ impl Printer<'_, '_> {
             if begins {
                 self.finish();
                 self.open.clear();
+                self.equals = None;
             }
             // Between a head and its brace comments would have no place: they go behind the brace.
             if !(tok.text == "{" && !tok.comments.is_empty()) {
@@ -141,7 +169,34 @@ impl Printer<'_, '_> {
         if self.line.cells.is_empty() {
             return;
         }
-        self.open = self.brackets_after(self.line.cells.len());
+        let open = self.brackets_after(self.line.cells.len());
+        self.push();
+        self.open = open;
+    }
+
+    /// Takes the current line as it is, and notes its `=` or that it stands below one.
+    fn push(&mut self) {
+        let first = self.line.cells.first().and_then(|c| self.toks.get(c.tok));
+        let Some(first) = first else { return };
+        if first.start.is_some() {
+            let (mut column, mut depth) = (self.line.indent, 0_usize);
+            for cell in &self.line.cells {
+                let Some(tok) = self.toks.get(cell.tok) else { continue };
+                column += cell.width(self.toks);
+                match tok.text {
+                    "(" | "[" => depth += 1,
+                    ")" | "]" => depth = depth.saturating_sub(1),
+                    "=" if depth == 0 && self.equals.is_none() => {
+                        self.equals = Some(Equals { source: tok.column, column: column - 1, line: self.lines.len() });
+                    }
+                    _ => {}
+                }
+            }
+        } else if let Some(equals) = self.equals.filter(|e| self.open.is_empty() && below(first, e))
+            && let Some(line) = self.lines.get_mut(equals.line)
+        {
+            line.fixed = true;
+        }
         self.lines.push(std::mem::take(&mut self.line));
     }
 
@@ -156,7 +211,13 @@ impl Printer<'_, '_> {
                 _ => {
                     let indent = if inside { self.continuation(usize::MAX) } else { self.base };
                     let blank_before = comment.blank_before && !self.fresh && !inside;
-                    self.lines.push(Line { indent, cells: Vec::new(), comment: Some(comment.clone()), blank_before });
+                    self.lines.push(Line {
+                        indent,
+                        cells: Vec::new(),
+                        comment: Some(comment.clone()),
+                        blank_before,
+                        fixed: false,
+                    });
                     self.fresh = false;
                 }
             }
@@ -173,7 +234,10 @@ impl Printer<'_, '_> {
         match self.open.last() {
             Some(Open { content: Some(column), .. }) => column - usize::from(closes),
             Some(Open { indent, .. }) => indent + if closes { 0 } else { STEP },
-            None => self.base + STEP,
+            None => {
+                let equals = self.equals.filter(|e| self.toks.get(k).is_some_and(|t| below(t, e)));
+                equals.map_or(self.base + STEP, |e| e.column)
+            }
         }
     }
 
@@ -219,7 +283,7 @@ impl Printer<'_, '_> {
             let Some((_, _, at)) = best else { return };
             let open = self.brackets_after(at);
             let rest = self.line.cells.split_off(at);
-            self.lines.push(std::mem::take(&mut self.line));
+            self.push();
             self.open = open;
             self.line.indent = rest.first().map_or(0, |c| self.continuation(c.tok));
             self.line.cells = rest;

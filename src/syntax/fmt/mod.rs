@@ -2,7 +2,7 @@
 //! tokens and the pieces of its result with those of its input before it gives it out.
 //!
 //! - Two spaces for every block; what continues a statement is indented by two more, or stands below the first thing in its
-//!   bracket. Line breaks inside a statement stay where the author put them; lines wider than [`WIDTH`] are broken.
+//!   bracket, or below the `=` if the author set it there. Line breaks inside a statement stay where the author put them; lines wider than [`WIDTH`] are broken.
 //! - A block on one line stays so if it fits; otherwise every statement has a line of its own.
 //! - Spaces around every operator except `^`, `..` between short ends, and `*`, `/`, `%` where the author wrote none.
 //! - At most one blank line; none at the beginning or end of a block.
