@@ -84,7 +84,9 @@ fn drawn_delays_are_rounded_once() {
     // Uniform over 0 .. 20 steps, the ends half as often: mean 10, standard error 5.8/sqrt(200).
     let mean = arrivals.iter().sum::<u64>() as f64 / 200.0;
     assert!((mean - 10.0).abs() < 4.0 * 0.41, "{mean}");
-    assert!(*arrivals.iter().max().unwrap() <= 20 && arrivals.iter().any(|d| *d > 17) && arrivals.iter().any(|d| *d < 3));
+    assert!(
+        *arrivals.iter().max().unwrap() <= 20 && arrivals.iter().any(|d| *d > 17) && arrivals.iter().any(|d| *d < 3)
+    );
 }
 
 /// Events of different neurons that arrive together add in the order of the neurons, whatever their delays: the sum is, bit for bit,

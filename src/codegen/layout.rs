@@ -245,9 +245,10 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             neurons: new(format!("{name}@ring.neurons"), Scalar::I32, u64::from(depth) * p.size),
             depth,
         });
-        let fed = neuron.vars.iter().enumerate().map(|(k, v)| {
-            p.fed.contains(&VarId(k as u32)).then(|| new(format!("{name}.{}@fed", v.name), float, n))
-        });
+        let fed =
+            neuron.vars.iter().enumerate().map(|(k, v)| {
+                p.fed.contains(&VarId(k as u32)).then(|| new(format!("{name}.{}@fed", v.name), float, n))
+            });
         let fed = fed.collect();
         pops.push(PopBufs {
             vars,

@@ -79,9 +79,11 @@ impl Pattern for Pool {
         let size = a.count(self, "size")?.max(1);
         let (pre_grid, post_grid) = grids(a, c)?;
         let pooled = pre_grid.len().saturating_sub(2);
-        let fits = pre_grid.iter().zip(&post_grid).enumerate().all(|(axis, (n, m))| {
-            if axis < pooled { n == m } else { n / size == *m }
-        });
+        let fits = pre_grid.iter().zip(&post_grid).enumerate().all(
+            |(axis, (n, m))| {
+                if axis < pooled { n == m } else { n / size == *m }
+            },
+        );
         if !fits {
             let wanted: Vec<String> = pre_grid
                 .iter()
@@ -193,7 +195,10 @@ mod tests {
         for (d2, pairs) in pairs {
             let p = p * (-(d2 as f64) / (lambda * lambda)).exp();
             let k = chosen.get(&d2).copied().unwrap_or(0.0);
-            assert!((k - pairs * p).abs() <= 5.0 * (pairs * p * (1.0 - p)).sqrt() + 1.0, "distance² {d2}: {k} of {pairs}");
+            assert!(
+                (k - pairs * p).abs() <= 5.0 * (pairs * p * (1.0 - p)).sqrt() + 1.0,
+                "distance² {d2}: {k} of {pairs}"
+            );
         }
     }
 

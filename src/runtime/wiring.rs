@@ -106,9 +106,7 @@ fn arguments(rule: &Rule) -> (&'static str, Arguments<'static>) {
         Rule::Random { p, symmetric } => {
             ("random", a.with("p", Value::Real(*p)).with("symmetric", Value::Bool(*symmetric)))
         }
-        Rule::Distance { p, lambda } => {
-            ("distance", a.with("p", Value::Real(*p)).with("lambda", Value::Real(*lambda)))
-        }
+        Rule::Distance { p, lambda } => ("distance", a.with("p", Value::Real(*p)).with("lambda", Value::Real(*lambda))),
         Rule::Pool { size } => ("pool", a.with("size", Value::Int(*size as i64))),
         Rule::FixedIndegree { k, multapses } => {
             ("fixed_indegree", a.with("k", Value::Int(*k as i64)).with("multapses", Value::Bool(*multapses)))

@@ -4,9 +4,9 @@
 //! nothing needs its value at every step. All other states are *clocked*: they are integrated together at every step, from the values of
 //! t_n, by the method that their equations admit. A state that a clocked equation or an `inject` reads is clocked too.
 
+use super::Plan;
 use super::lower::{Context, Lowering};
 use super::projection::Lazy;
-use super::Plan;
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{Model, Projection, Role, Rule, Select, Side, SynapseModel, VarId, View};
 use crate::methods::sym::{Graph, Node, Sym};
@@ -43,8 +43,7 @@ pub(super) fn classify(
     projection: &Projection,
 ) -> Option<(Vec<Option<Lazy>>, Vec<Stepped>, Vec<Sym>)> {
     let synapse = &projection.synapse;
-    let injects: Option<Vec<Sym>> =
-        synapse.injects.iter().map(|e| Lowering::new(graph, context).expr(e)).collect();
+    let injects: Option<Vec<Sym>> = synapse.injects.iter().map(|e| Lowering::new(graph, context).expr(e)).collect();
     let injects = injects?;
     let mut lazy: Vec<Option<Lazy>> = vec![None; synapse.vars.len()];
     let mut waiting = Vec::new();

@@ -389,7 +389,11 @@ impl Lower<'_, '_> {
                 if let Some(v) = all.iter().find(|v| !bare(v)).cloned() {
                     return self.needs_bare(name, &v, span);
                 }
-                let kind = if matches!(dist, Dist::Bernoulli | Dist::PoissonCount) { Kind::Int } else { Kind::Real(Dim::NONE) };
+                let kind = if matches!(dist, Dist::Bernoulli | Dist::PoissonCount) {
+                    Kind::Int
+                } else {
+                    Kind::Real(Dim::NONE)
+                };
                 (all.into_iter().map(|v| to_real(v.value)).collect(), kind)
             }
             Dist::Randint => {

@@ -272,8 +272,12 @@ fn list(items: &[ast::Expr], span: Span, declared: Option<Type>, typer: &mut Typ
             (ast::ExprKind::List(row), w) if w > 0 && row.len() == w => cells.extend(row),
             (ast::ExprKind::List(row), w) if w > 0 => {
                 typer.error(
-                    Diagnostic::new(Code::E0205, item.span, format!("this row has {} values, the first {w}", row.len()))
-                        .help("all rows of a table have as many values"),
+                    Diagnostic::new(
+                        Code::E0205,
+                        item.span,
+                        format!("this row has {} values, the first {w}", row.len()),
+                    )
+                    .help("all rows of a table have as many values"),
                 );
                 return None;
             }

@@ -792,10 +792,7 @@ impl<'a> Typer<'a> {
         self.sites += 1;
         let mut values = self.arguments(row.name, row.params, args, span, names)?;
         let bare = |k: usize| {
-            matches!(
-                (row.dist, k),
-                (Dist::Lognormal | Dist::Bernoulli | Dist::PoissonCount, _) | (Dist::Gamma, 0)
-            )
+            matches!((row.dist, k), (Dist::Lognormal | Dist::Bernoulli | Dist::PoissonCount, _) | (Dist::Gamma, 0))
         };
         for (k, v) in values.iter().enumerate() {
             if bare(k) && !v.dim().is_none() && !v.any {

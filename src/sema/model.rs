@@ -733,7 +733,10 @@ impl<'a> ModelCx<'a> {
                 )
                 .label("adds an amount at every step")
                 .also(decl.span, "declared here")
-                .help(format!("declare `input I` in the post neuron, use it in the equation of `{}`, and connect to it", decl.name)),
+                .help(format!(
+                    "declare `input I` in the post neuron, use it in the equation of `{}`, and connect to it",
+                    decl.name
+                )),
             );
             return None;
         }

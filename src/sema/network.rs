@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::consts::{constant, value, whole};
 use super::infer::{Globals, Typer, list, strip};
+use super::kernel::{self, Kernel};
 use super::model::{Ends, ModelCx};
 use super::views::{self, IndexNames, len};
-use super::kernel::{self, Kernel};
 use super::{mismatch, neuron, poison, synapse, unroll};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
-    self, DataDecl, DataSource, Model, NeuronId, PopId, Population, ProjId, Projection, Readout, ReadoutKind, Role, Rule,
-    Select, SynapseModel, Type, VarId, View,
+    self, DataDecl, DataSource, Model, NeuronId, PopId, Population, ProjId, Projection, Readout, ReadoutKind, Role,
+    Rule, Select, SynapseModel, Type, VarId, View,
 };
 use crate::sema::scope::{Scope, Symbol};
 use crate::source::Span;
@@ -571,7 +571,11 @@ fn projection(
     {
         typer.error(
             Diagnostic::new(Code::E0401, c.target.span, "a kernel needs an input as its target")
-                .label(format!("`{}` is {}", post_model.vars[v.index()].name, role_words(post_model.vars[v.index()].role)))
+                .label(format!(
+                    "`{}` is {}",
+                    post_model.vars[v.index()].name,
+                    role_words(post_model.vars[v.index()].role)
+                ))
                 .also(k.span, "the response over time is given here")
                 .help("declare an `input` in the post neuron, use it in an equation, and connect to it"),
         );
