@@ -1,5 +1,7 @@
 //! The front end: from text to the checked and planned model, for every shipped model and for a long generated file.
 
+#![allow(missing_docs, reason = "the macros of criterion make public functions")]
+
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};

@@ -258,3 +258,44 @@ fn edge_files_give_weights_and_delays() {
         assert_eq!([0, 1, 2].map(|j| read(&mut n, pop(1, 0), j)), expected, "after {until} steps");
     }
 }
+
+/// A drive beyond what a computer can deliver is refused with its place, not attempted.
+#[test]
+fn drives_without_end_are_refused() {
+    for rate in ["1e12 Hz", "inf * 1 Hz"] {
+        let text = format!(
+            "neuron Sum {{ state g = 0
+               dg/dt = -g / 1 ms }}
+             population B[10]: Sum()
+             connect poisson_input(n = 1000, rate = {rate}) -> B.g with static(w = 1)
+             experiment e {{ run 10 ms }}"
+        );
+        let mut n = build(&text, BackendKind::Jit);
+        let fault = n.begin_run(10, RunKey(0)).unwrap_err();
+        assert_eq!(fault.code.to_string(), "E0902", "{rate}");
+        assert!(fault.primary.is_some());
+    }
+}
+
+/// Delays that are drawn and turn out impossible are an error at the argument; so are buffers beyond counting.
+#[test]
+fn impossible_delays_are_refused() {
+    for (args, code, words) in [
+        ("delay = normal(1 ms, 5 ms)", "E0403", "are negative"),
+        ("dendritic_delay = 1 ms * (5 - i)", "E0403", "the lowest is -4 ms"),
+        ("delay = 1 ms / (i - 3)", "E0403", "values of `delay`"),
+        ("delay = uniform(1 s, 1e9 s)", "E0403", "cannot be kept"),
+    ] {
+        let text = format!(
+            "neuron Cell {{ state g = 0
+               dg/dt = -g / 1 ms
+               spike when g > 1
+               on spike {{ g = 0 }} }}
+             population B[10]: Cell()
+             connect B -> B.g via one_to_one with static(w = 1, {args})
+             experiment e {{ run 10 ms }}"
+        );
+        let fault = attempt(&text, BackendKind::Jit).err().unwrap();
+        assert!(fault.contains(code) && fault.contains(words), "{args}: {fault}");
+    }
+}

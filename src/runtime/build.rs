@@ -71,6 +71,12 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
     if layout.bytes() > options.memory_limit {
         return Err(vec![too_large(layout.bytes(), options.memory_limit)]);
     }
+    if let Some(b) = layout.buffers.iter().find(|b| b.len > i32::MAX as u64) {
+        return Err(vec![
+            Diagnostic::without_span(Code::E0902, format!("`{}` would have {} elements", b.name, b.len))
+                .help("at most 2^31 are possible: make populations smaller, or delays and kernels shorter"),
+        ]);
+    }
     let buffers = fill(&plan, &layout, &wires, &groups, &initial);
     let built = start.elapsed();
 

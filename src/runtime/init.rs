@@ -380,7 +380,7 @@ impl Set<'_> {
                 e.span,
                 format!("{wrong} of the {of} values of `{name}` are negative or cannot be kept"),
             )
-            .label(format!("the lowest is {worst:.6} ms"))
+            .label(format!("the lowest is {} ms", short(worst)))
             .help("keep them above zero, for example `clip(normal(1.5 ms, 0.5 ms), 0.1 ms, 5 ms)`")
         } else {
             Diagnostic::new(Code::E0403, e.span, format!("{wrong} of the {of} values of `{name}` cannot be kept"))
@@ -467,6 +467,12 @@ impl Set<'_> {
         });
         result
     }
+}
+
+/// Four digits behind the point at most.
+fn short(x: f64) -> String {
+    let text = format!("{x:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn no_column(e: &Expr, name: &str) -> Diagnostic {

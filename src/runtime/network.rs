@@ -62,6 +62,8 @@ const LOG: usize = 1 << 16;
 const LOG_STEPS: usize = 64;
 /// Run steps reach the code modulo this multiple of 1024.
 const WRAP: u64 = 1 << 30;
+/// Events of `poisson_input` that a step may have.
+const MOST_EVENTS: f64 = 1e8;
 /// Local steps from which the count is moved back.
 const REBASE: i32 = 1 << 30;
 
@@ -305,7 +307,7 @@ impl Network {
     }
 
     /// Restarts the sources of all populations whose spikes have a rate.
-    fn start_sources(&mut self, key: RunKey, steps: u64) {
+    fn start_sources(&mut self, key: RunKey, steps: u64) -> Result<(), Diagnostic> {
         let compiled = self.compiled.clone();
         for (p, plan) in compiled.plan.populations.iter().enumerate() {
             if let (Some(Spiking::Listed), Some(listed)) = (&plan.spiking, self.shared.played.get(p)) {
@@ -322,6 +324,15 @@ impl Network {
             let stream = Stream::new(self.shared.model.settings.seed, &format!("{name}/spike")).sub(key.0);
             let mut events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
             if self.shared.model.populations[p].pooled {
+                let events_per_step: f64 = rates.iter().sum();
+                if events_per_step.is_nan() || events_per_step > MOST_EVENTS {
+                    return Err(Diagnostic::new(
+                        Code::E0902,
+                        self.shared.model.populations[p].span,
+                        format!("`poisson_input` would deliver about {events_per_step:.1e} events in every time step"),
+                    )
+                    .help("lower `n`, the rate or the time step"));
+                }
                 let train = Train::Counts(CountSource::new(stream, &rates));
                 self.sources[p] = Some(Source { gaps: Some(train), listed: None, drawn: 0, events });
             } else if steps <= u64::from(chunk_steps(rates.len())) {
@@ -335,6 +346,7 @@ impl Network {
             }
             self.scratch = rates;
         }
+        Ok(())
     }
 
     /// Draws the events of the next steps of this run; gives the number of steps that all sources cover.
@@ -801,8 +813,7 @@ impl Machine for Network {
         }
         self.run = key;
         self.drawn.fill(0);
-        self.start_sources(key, steps);
-        Ok(())
+        self.start_sources(key, steps)
     }
 
     fn advance(&mut self, steps: u64) -> Result<(), Diagnostic> {

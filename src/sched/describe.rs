@@ -37,6 +37,12 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             );
         }
         match &p.spiking {
+            Some(Spiking::Rate(_)) if population.pooled => {
+                let _ = writeln!(
+                    out,
+                    "  stands for many sources each: events are drawn in continuous time, any number in a step"
+                );
+            }
             Some(Spiking::Rate(_)) => {
                 let _ =
                     writeln!(out, "  spikes are drawn as gaps at the start of every run: the rate is constant in it");

@@ -199,8 +199,8 @@ pub(super) fn plan(
     let full_post = Lowering::new(&mut graph, &context).block(post_stmts, &never).ok_or_else(unexpected)?;
     // A trace that is the same for all synapses of a neuron needs events that reach them together.
     let together = [matches!(delay, Delay::Uniform(_)), matches!(dendritic, Delay::Uniform(_))];
-    let place =
-        places(model, uses, projection, p, &constants, &mut graph, &lazy, &stepped, &full_pre, &full_post, together);
+    let traces = Traces { lazy: &lazy, stepped: &stepped, pre: &full_pre, post: &full_post, together };
+    let place = places(model, uses, projection, p, &constants, &mut graph, &traces);
     let mut targets: Vec<VarId> = full_pre.delivers.iter().map(|(v, _)| *v).collect();
     targets.sort_unstable();
     targets.dedup();
@@ -353,6 +353,16 @@ fn assigned(stmts: &[Stmt], out: &mut BTreeSet<VarId>) {
     }
 }
 
+/// What decides where the states of a synapse live.
+struct Traces<'a> {
+    lazy: &'a [Option<Lazy>],
+    stepped: &'a [Stepped],
+    pre: &'a Effects,
+    post: &'a Effects,
+    /// Whether the events of a pre, of a post neuron reach all its synapses together.
+    together: [bool; 2],
+}
+
 /// Where every variable lives.
 fn places(
     model: &Model,
@@ -361,12 +371,9 @@ fn places(
     p: usize,
     constants: &[Option<f64>],
     graph: &mut Graph,
-    lazy: &[Option<Lazy>],
-    stepped: &[Stepped],
-    pre: &Effects,
-    post: &Effects,
-    together: [bool; 2],
+    traces: &Traces<'_>,
 ) -> Vec<Place> {
+    let Traces { lazy, stepped, pre, post, together } = *traces;
     let synapse = &projection.synapse;
     let mut place: Vec<Place> = constants.iter().map(|c| c.map_or(Place::Synapse, Place::Constant)).collect();
     let lookup = |side: Side, v: VarId| if side == Side::Own { constants[v.index()] } else { None };

@@ -41,7 +41,12 @@ pub fn warn(model: &Model, sink: &mut Sink) {
         let known = Known::of_projection(model, k);
         for delay in projection.delay.iter().chain(&projection.dendritic_delay) {
             if let Some(x) = known.value(delay) {
+                let at = sink.items.len();
                 off_grid("delay", x, delay.span, model.settings.dt, sink);
+                // A loop makes many connections of one text: each rounded value is said once.
+                if sink.items.get(at).is_some_and(|new| sink.items[..at].contains(new)) {
+                    sink.items.truncate(at);
+                }
             }
         }
     }

@@ -65,7 +65,8 @@ pub(crate) fn proj(p: u32, var: u32) -> VarKey {
 /// One element of a variable, in the order of rows without their padding.
 pub(crate) fn read(network: &mut Network, key: VarKey, element: usize) -> f64 {
     let values = network.values(key);
-    let at = if values.cols > 0 { element / values.cols * values.stride + element % values.cols } else { element };
+    let cols = values.cols.max(1);
+    let at = element / cols * values.stride + element % cols;
     match values.data {
         Slice::F32(v) => f64::from(v[at]),
         Slice::F64(v) => v[at],
