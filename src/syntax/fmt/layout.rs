@@ -117,7 +117,7 @@ impl Printer<'_, '_> {
                 self.equals = None;
             }
             // Between a head and its brace comments would have no place: they go behind the brace.
-            if !(tok.text == "{" && !tok.comments.is_empty()) {
+            if tok.text != "{" || tok.comments.is_empty() {
                 self.comments(&tok.comments, !begins);
             }
             if begins {

@@ -1,4 +1,4 @@
-//! The formatter: one style for every file. It changes blanks, line breaks and `;`, and nothing else; [`format`] compares the
+//! The formatter: one style for every file. It changes blanks, line breaks and `;`, and nothing else; [`format()`] compares the
 //! tokens and the pieces of its result with those of its input before it gives it out.
 //!
 //! - Two spaces for every block; what continues a statement is indented by two more, or stands below the first thing in its
