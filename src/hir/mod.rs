@@ -12,6 +12,7 @@
 //! * User functions are inlined.
 
 pub mod print;
+mod walk;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::source::Span;
 use crate::units::Dim;
 
 pub use crate::units::ShownUnit;
+pub use walk::each_of_block;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {
@@ -707,131 +709,4 @@ pub enum ReadoutKind {
         /// The ridge penalty.
         ridge: f64,
     },
-}
-
-impl Expr {
-    /// Calls `f` with each operand.
-    pub fn each_part<'a>(&'a self, f: &mut dyn FnMut(&'a Expr)) {
-        match &self.kind {
-            ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::Table(_, a) => f(a),
-            ExprKind::Binary(_, a, b) => {
-                f(a);
-                f(b);
-            }
-            ExprKind::If(a, b, c) => {
-                f(a);
-                f(b);
-                f(c);
-            }
-            ExprKind::Call(_, args) | ExprKind::Draw { args, .. } => args.iter().for_each(f),
-            ExprKind::Const(_)
-            | ExprKind::Bool(_)
-            | ExprKind::Var(..)
-            | ExprKind::Let(_)
-            | ExprKind::Local(_)
-            | ExprKind::Noise(_)
-            | ExprKind::Other(..)
-            | ExprKind::Timed(..)
-            | ExprKind::Time
-            | ExprKind::Dt
-            | ExprKind::Index(_)
-            | ExprKind::Size(_)
-            | ExprKind::FileArray { .. }
-            | ExprKind::EdgeColumn(_) => {}
-        }
-    }
-
-    /// Whether the expression, with the `let`s it names, has a part that satisfies `pred`.
-    #[must_use]
-    pub fn any(&self, lets: &[LetDecl], pred: &dyn Fn(&Expr) -> bool) -> bool {
-        if pred(self) {
-            return true;
-        }
-        if let ExprKind::Let(id) = &self.kind {
-            return lets.get(id.index()).is_some_and(|l| l.value.any(lets, pred));
-        }
-        let mut found = false;
-        self.each_part(&mut |e| found |= e.any(lets, pred));
-        found
-    }
-}
-
-fn each(e: &Expr, f: &mut dyn FnMut(&Expr)) {
-    f(e);
-    e.each_part(&mut |p| each(p, f));
-}
-
-/// Calls `f` with every expression of a block and all their parts.
-pub fn each_of_block(stmts: &[Stmt], f: &mut dyn FnMut(&Expr)) {
-    for s in stmts {
-        match &s.kind {
-            StmtKind::Assign { value, .. } | StmtKind::Local { value, .. } | StmtKind::Deliver { value, .. } => {
-                each(value, f);
-            }
-            StmtKind::If { cond, then, els } => {
-                each(cond, f);
-                each_of_block(then, f);
-                each_of_block(els, f);
-            }
-        }
-    }
-}
-
-impl NeuronModel {
-    /// Calls `f` with every expression of the model and all their parts.
-    pub fn each_expr(&self, f: &mut dyn FnMut(&Expr)) {
-        for v in &self.vars {
-            v.init.iter().chain(v.bounds.iter().flat_map(|(lo, hi)| [lo, hi])).for_each(|e| each(e, f));
-        }
-        self.lets.iter().for_each(|l| each(&l.value, f));
-        self.odes.iter().for_each(|o| each(&o.rhs, f));
-        for cond in self.spike.iter().map(|s| &s.cond).chain(self.events.iter().map(|e| &e.cond)) {
-            match cond {
-                SpikeCond::Level(e) | SpikeCond::Rate(e) => each(e, f),
-                SpikeCond::Crosses(a, b) => {
-                    each(a, f);
-                    each(b, f);
-                }
-            }
-        }
-        each_of_block(&self.on_spike, f);
-        self.events.iter().for_each(|e| each_of_block(&e.on, f));
-        each_of_block(&self.on_release, f);
-        for e in &self.every {
-            each(&e.period, f);
-            each_of_block(&e.body, f);
-        }
-        self.refractory.iter().for_each(|r| each(&r.duration, f));
-    }
-}
-
-impl Model {
-    /// The parameters and inputs of a population whose values follow the time, states or other populations: computed anew at the
-    /// start of every step. By variable.
-    #[must_use]
-    pub fn live(&self, pop: PopId) -> Vec<bool> {
-        let Some(population) = self.populations.get(pop.index()) else { return Vec::new() };
-        let Some(neuron) = self.neurons.get(population.model.index()) else { return Vec::new() };
-        let mut live = vec![false; neuron.vars.len()];
-        loop {
-            let before = live.clone();
-            for (k, var) in neuron.vars.iter().enumerate() {
-                if live[k] || !matches!(var.role, Role::Param | Role::Input) {
-                    continue;
-                }
-                let Some(e) = population.given(&neuron.vars, VarId(k as u32)) else { continue };
-                live[k] = e.any(&neuron.lets, &|e| match &e.kind {
-                    ExprKind::Time | ExprKind::Timed(..) | ExprKind::Other(..) => true,
-                    ExprKind::Var(Side::Own, v) => {
-                        let role = neuron.vars.get(v.index()).map(|d| d.role);
-                        before.get(v.index()) == Some(&true) || matches!(role, Some(Role::State | Role::Learned))
-                    }
-                    _ => false,
-                });
-            }
-            if live == before {
-                return live;
-            }
-        }
-    }
 }

@@ -1,0 +1,139 @@
+//! What is drawn or listed before the compiled step runs: spikes of sources, random numbers of neurons.
+
+use super::{Network, Source, Train, WRAP};
+use crate::backend::Buf;
+use crate::diag::{Code, Diagnostic};
+use crate::rng::Stream;
+use crate::rng::events::CountSource;
+use crate::rng::gaps::{GapSource, chunk_steps, draw_gaps};
+use crate::sched::{self, Spiking};
+use crate::script::machine::{Machine, RunKey};
+
+/// Events of `poisson_input` that a step may have.
+const MOST_EVENTS: f64 = 1e8;
+
+impl Network {
+    /// Restarts the sources of all populations whose spikes have a rate.
+    pub(super) fn start_sources(&mut self, key: RunKey, steps: u64) -> Result<(), Diagnostic> {
+        let compiled = self.compiled.clone();
+        for (p, plan) in compiled.plan.populations.iter().enumerate() {
+            if let (Some(Spiking::Listed), Some(listed)) = (&plan.spiking, self.shared.played.get(p)) {
+                let events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
+                self.sources[p] = Some(Source { gaps: None, listed: Some(listed.clone()), drawn: 0, events });
+                continue;
+            }
+            let Some(Spiking::Rate(rate)) = &plan.spiking else { continue };
+            let dt = compiled.plan.dt;
+            let mut rates = std::mem::take(&mut self.scratch);
+            rates.clear();
+            rates.extend((0..plan.size as usize).map(|k| plan.graph.eval(*rate, &|n| self.leaf(p, plan, n, k)) * dt));
+            let name = &self.shared.model.populations[p].name;
+            let stream = Stream::new(self.shared.model.settings.seed, &format!("{name}/spike")).sub(key.0);
+            let mut events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
+            if self.shared.model.populations[p].pooled {
+                let events_per_step: f64 = rates.iter().sum();
+                if events_per_step.is_nan() || events_per_step > MOST_EVENTS {
+                    return Err(Diagnostic::new(
+                        Code::E0902,
+                        self.shared.model.populations[p].span,
+                        format!("`poisson_input` would deliver about {events_per_step:.1e} events in every time step"),
+                    )
+                    .help("lower `n`, the rate or the time step"));
+                }
+                let train = Train::Counts(CountSource::new(stream, &rates));
+                self.sources[p] = Some(Source { gaps: Some(train), listed: None, drawn: 0, events });
+            } else if steps <= u64::from(chunk_steps(rates.len())) {
+                // The whole run at once: the same spikes as chunk by chunk.
+                draw_gaps(stream, &rates, steps as u32, &mut events);
+                self.sources[p] = Some(Source { gaps: None, listed: None, drawn: steps, events });
+                self.publish(p);
+            } else {
+                let train = Train::Gaps(GapSource::new(stream, &rates));
+                self.sources[p] = Some(Source { gaps: Some(train), listed: None, drawn: 0, events });
+            }
+            self.scratch = rates;
+        }
+        Ok(())
+    }
+
+    /// Draws the events of the next steps of this run; gives the number of steps that all sources cover.
+    pub(super) fn draw(&mut self, wanted: u64) -> u64 {
+        let mut covered = wanted;
+        let now = self.steps();
+        for p in 0..self.sources.len() {
+            let n = self.shared.model.populations[p].size() as usize;
+            let Some(source) = &mut self.sources[p] else { continue };
+            if source.drawn <= self.run_step
+                && let Some(listed) = &source.listed
+            {
+                let steps = wanted.min(4096);
+                let from = listed.partition_point(|(s, _)| *s <= now);
+                let to = listed.partition_point(|(s, _)| *s <= now + steps);
+                let events = listed[from..to].iter().map(|(s, k)| ((s - now - 1) as u32, *k));
+                source.events.fill(steps as u32, events);
+                source.drawn = self.run_step + steps;
+                covered = covered.min(steps);
+                self.publish(p);
+                continue;
+            }
+            if source.drawn <= self.run_step
+                && let Some(gaps) = &mut source.gaps
+            {
+                let steps = wanted.min(gaps.chunk(n));
+                gaps.advance(steps as u32, &mut source.events);
+                source.drawn = self.run_step + steps;
+                self.publish(p);
+            }
+            if let Some(source) = &self.sources[p] {
+                covered = covered.min(source.drawn.saturating_sub(self.run_step));
+            }
+        }
+        self.draw_numbers(wanted, covered)
+    }
+
+    /// Draws the random numbers of the next steps; gives the number of steps, at most `covered`, for which all populations have theirs.
+    fn draw_numbers(&mut self, wanted: u64, mut covered: u64) -> u64 {
+        let compiled = self.compiled.clone();
+        for (p, plan) in compiled.plan.populations.iter().enumerate() {
+            let (Some([base, numbers]), false) = (self.shared.layout.pops[p].draws, plan.draws.is_empty()) else {
+                continue;
+            };
+            if self.drawn[p] <= self.run_step {
+                let stride = crate::codegen::layout::padded(plan.size);
+                let row = stride * plan.draws.len() as u64;
+                let steps = wanted.min(crate::runtime::draws::rows(row));
+                let piece = crate::runtime::draws::Piece {
+                    first: self.run_step,
+                    steps,
+                    since_start: self.steps(),
+                    size: plan.size as usize,
+                    stride: stride as usize,
+                    draws: plan.draws.len(),
+                };
+                let mut out = std::mem::replace(self.buf(numbers), Buf::I32(Vec::new()));
+                let len = (row * steps) as usize;
+                match &mut out {
+                    Buf::F32(v) if v.len() < len => v.resize(len, 0.0),
+                    Buf::F64(v) if v.len() < len => v.resize(len, 0.0),
+                    _ => {}
+                }
+                let name = &self.shared.model.populations[p].name;
+                let seed = self.shared.model.settings.seed;
+                for (k, draw) in plan.draws.iter().enumerate() {
+                    let stream = Stream::new(seed, &format!("{name}/{}", draw.stream)).sub(self.run.0);
+                    let shape = |i: usize| match draw.kind {
+                        sched::DrawKind::Gamma(s) => plan.graph.eval(s, &|n| self.leaf(p, plan, n, i)),
+                        _ => f64::NAN,
+                    };
+                    crate::runtime::draws::fill(&mut out, k, draw, stream, &piece, &shape);
+                }
+                *self.buf(numbers) = out;
+                let first = (self.run_step % WRAP) as i32;
+                self.set_int(base, 0, first);
+                self.drawn[p] = self.run_step + steps;
+            }
+            covered = covered.min(self.drawn[p] - self.run_step);
+        }
+        covered
+    }
+}
