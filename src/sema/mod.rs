@@ -2,12 +2,14 @@
 //! declaration poisons its name, so that its uses stay silent.
 
 pub(crate) mod consts;
+mod drive;
 pub(crate) mod infer;
 mod kernel;
 pub(crate) mod mismatch;
 pub(crate) mod model;
 mod network;
 mod neuron;
+mod rules;
 pub mod scope;
 
 mod synapse;
