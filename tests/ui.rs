@@ -80,7 +80,8 @@ fn every_broken_model_gives_the_diagnostics_it_names() {
 
 #[test]
 fn the_shipped_models_give_no_warning() {
-    for name in ["cuba", "coba", "diehl_cook", "hodgkin_huxley"] {
+    for name in ["cuba", "coba", "diehl_cook", "hodgkin_huxley", "brunel2000", "synfire_chain", "vogels2011", "liquid"]
+    {
         let text = fs::read_to_string(format!("models/{name}.snn")).unwrap();
         let session = check(name, &text);
         let found: Vec<String> = session.sink.items.iter().map(|d| render_human(d, &session.sources, false)).collect();

@@ -124,6 +124,31 @@ impl Rows {
     }
 }
 
+/// Rows from pairs (post, pre) by ascending post: counted and placed, without sorting.
+pub(super) fn from_columns(pre_size: u32, pairs: &[(u32, u32)]) -> Result<Adjacency, ConnectError> {
+    if pairs.len() >= u32::MAX as usize {
+        return Err(ConnectError::TooLarge(pairs.len() as f64));
+    }
+    let outside = || ConnectError::Internal("a synapse from a neuron that does not exist");
+    let mut row_start = vec![0_u32; pre_size as usize + 1];
+    for &(_, pre) in pairs {
+        *row_start.get_mut(pre as usize + 1).ok_or_else(outside)? += 1;
+    }
+    let mut sum = 0;
+    for start in &mut row_start {
+        sum += *start;
+        *start = sum;
+    }
+    let mut next = row_start.clone();
+    let mut post = vec![0; pairs.len()];
+    for &(target, pre) in pairs {
+        let place = &mut next[pre as usize];
+        post[*place as usize] = target;
+        *place += 1;
+    }
+    Ok(Adjacency { row_start, post, origin: None })
+}
+
 /// Rows from pairs in any order: sorted by (pre, post), equal pairs in the order given.
 pub(super) fn from_pairs(pre_size: u32, mut pairs: Vec<(u32, u32)>) -> Result<Adjacency, ConnectError> {
     pairs.sort_unstable();

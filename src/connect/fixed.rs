@@ -5,7 +5,9 @@
 
 use std::collections::HashSet;
 
-use super::adjacency::from_pairs;
+use rayon::prelude::*;
+
+use super::adjacency::{from_columns, from_pairs};
 use super::{Adjacency, Arguments, Candidates, ConnectError, Param, ParamKind, Pattern, Value};
 use crate::rng::{Stream, UniformSeq};
 
@@ -39,8 +41,11 @@ impl Pattern for FixedIndegree {
     }
 
     fn choose(&self, a: &Arguments<'_>, c: &Candidates<'_>, stream: Stream) -> Result<Adjacency, ConnectError> {
-        let pairs = fixed_degree(self, a, c.post, c.pre, stream.sub(1), "onto", |post, pre| c.admits(pre, post))?;
-        from_pairs(c.pre_size, pairs.into_iter().map(|(post, pre)| (pre, post)).collect())
+        let admits = |post, pre| c.admits(pre, post);
+        let admits = c.filter.is_some().then_some(&admits as _);
+        let pairs = fixed_degree(self, a, c.post, c.pre, stream.sub(1), "onto", admits)?;
+        // They come by ascending target.
+        from_columns(c.pre_size, &pairs)
     }
 }
 
@@ -62,12 +67,14 @@ impl Pattern for FixedOutdegree {
     }
 
     fn choose(&self, a: &Arguments<'_>, c: &Candidates<'_>, stream: Stream) -> Result<Adjacency, ConnectError> {
-        let pairs = fixed_degree(self, a, c.pre, c.post, stream.sub(2), "from", |pre, post| c.admits(pre, post))?;
-        from_pairs(c.pre_size, pairs)
+        let admits = |pre, post| c.admits(pre, post);
+        let admits = c.filter.is_some().then_some(&admits as _);
+        from_pairs(c.pre_size, fixed_degree(self, a, c.pre, c.post, stream.sub(2), "from", admits)?)
     }
 }
 
-/// `k` partners for every neuron of `owners`: pairs (owner, partner).
+/// `k` partners for every neuron of `owners`, in the order of the owners: pairs (owner, partner). Every owner has draws of its own, so the
+/// owners are dealt with in parallel.
 fn fixed_degree(
     rule: &dyn Pattern,
     arguments: &Arguments<'_>,
@@ -75,32 +82,51 @@ fn fixed_degree(
     partners: &[u32],
     stream: Stream,
     direction: &str,
-    admits: impl Fn(u32, u32) -> Result<bool, ConnectError>,
+    admits: Option<&(dyn Fn(u32, u32) -> Result<bool, ConnectError> + Sync)>,
 ) -> Result<Vec<(u32, u32)>, ConnectError> {
+    /// Owners that a worker takes at a time.
+    const CHUNK: usize = 256;
     let k = arguments.count(rule, "k")?;
     let multapses = arguments.bool(rule, "multapses")?;
-    let mut pairs = Vec::new();
-    let mut allowed = Vec::new();
-    let mut chosen = Chosen::default();
-    for &owner in owners {
-        allowed.clear();
-        for &partner in partners {
-            if admits(owner, partner)? {
-                allowed.push(partner);
+    let name = rule.name();
+    let total = k as f64 * owners.len() as f64;
+    if total > f64::from(u32::MAX) {
+        return Err(ConnectError::TooLarge(total));
+    }
+    let chunk = |owners: &[u32]| -> Result<Vec<(u32, u32)>, ConnectError> {
+        let mut pairs = Vec::new();
+        let mut allowed = Vec::new();
+        let mut chosen = Chosen::default();
+        for &owner in owners {
+            let allowed = match admits {
+                None => partners,
+                Some(admits) => {
+                    allowed.clear();
+                    for &partner in partners {
+                        if admits(owner, partner)? {
+                            allowed.push(partner);
+                        }
+                    }
+                    &allowed
+                }
+            };
+            let found = allowed.len() as u64;
+            if k > 0 && (found == 0 || (!multapses && k > found)) {
+                let place = format!("{direction} neuron {owner}");
+                return Err(ConnectError::TooFew { rule: name, place, wanted: k, found });
+            }
+            let mut draws = stream.uniforms(u64::from(owner));
+            for rank in chosen.draw(&mut draws, k, found, multapses) {
+                pairs.push((owner, allowed[*rank as usize]));
             }
         }
-        let found = allowed.len() as u64;
-        if k > 0 && (found == 0 || (!multapses && k > found)) {
-            let place = format!("{direction} neuron {owner}");
-            return Err(ConnectError::TooFew { rule: rule.name(), place, wanted: k, found });
-        }
-        if k + pairs.len() as u64 > u64::from(u32::MAX) {
-            return Err(ConnectError::TooLarge(k as f64 * owners.len() as f64));
-        }
-        let mut draws = stream.uniforms(u64::from(owner));
-        for rank in chosen.draw(&mut draws, k, found, multapses) {
-            pairs.push((owner, allowed[*rank as usize]));
-        }
+        Ok(pairs)
+    };
+    // The first fault in the order of the owners is reported, whichever worker finds one first.
+    let parts: Vec<Result<Vec<(u32, u32)>, ConnectError>> = owners.par_chunks(CHUNK).map(chunk).collect();
+    let mut pairs = Vec::with_capacity(total as usize);
+    for part in parts {
+        pairs.extend(part?);
     }
     Ok(pairs)
 }

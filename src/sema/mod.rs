@@ -3,6 +3,7 @@
 
 mod circles;
 pub(crate) mod consts;
+mod drive;
 pub(crate) mod infer;
 mod kernel;
 pub(crate) mod mismatch;
@@ -10,6 +11,7 @@ pub(crate) mod model;
 mod network;
 mod neuron;
 mod play;
+mod rules;
 pub mod scope;
 
 mod synapse;

@@ -925,9 +925,9 @@ impl<'a> ModelCx<'a> {
                     Code::E0204,
                     value.expr.span,
                     format!(
-                        "this delivers {} through a kernel in {}, but the target `{}` is {}",
+                        "this delivers {} through a kernel {}, but the target `{}` is {}",
                         mismatch::dim_words(value.dim()),
-                        mismatch::dim_words(k),
+                        if k.is_none() { "without unit".to_owned() } else { format!("in {}", mismatch::dim_words(k)) },
                         decl.name,
                         mismatch::dim_words(decl.ty.dim())
                     ),
