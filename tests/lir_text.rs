@@ -142,6 +142,18 @@ fn constants() -> impl Strategy<Value = Vec<Const>> {
     prop::collection::vec(one, 0..20)
 }
 
+/// Appends are not only for marked loops.
+#[test]
+fn an_append_in_a_plain_loop_is_lowered() {
+    let text = STEP.replacen("vector for", "for", 1);
+    assert_ne!(text, STEP);
+    let mut program = parse(&text).expect("a program");
+    assert_eq!(verify(&program, Level::Element), Ok(()));
+    expand::expand(&mut program);
+    assert_eq!(lanes::lanes(&mut program), Ok(()));
+    assert_eq!(verify(&program, Level::Lane), Ok(()));
+}
+
 proptest! {
     #[test]
     fn constants_round_trip(values in constants()) {

@@ -61,6 +61,9 @@ impl Pass<'_> {
                     i.els = self.block(i.els)?;
                     out.push(Stmt::If(i));
                 }
+                Stmt::Append { cond, list, count, value } => {
+                    out.push(self.plain_append(&Append { cond, list, count, value }));
+                }
                 other => {
                     if let Stmt::Def { val, op: Op::Const(Const::I32(x)) } = &other {
                         self.consts.insert(*val, *x);
@@ -70,6 +73,31 @@ impl Pass<'_> {
             }
         }
         Ok(Block { stmts: out })
+    }
+
+    /// An append outside of marked loops, spelled out.
+    fn plain_append(&mut self, append: &Append) -> Stmt {
+        let mut stmts = Vec::new();
+        let mut put = |op: Op| {
+            self.types.push(Ty::I32);
+            let val = Val(self.types.len() as u32 - 1);
+            stmts.push(Stmt::Def { val, op });
+            val
+        };
+        let zero = put(Op::Const(Const::I32(0)));
+        let at = put(Op::Load { buf: append.count, index: zero, lanes: 1 });
+        let one = put(Op::Const(Const::I32(1)));
+        let next = put(Op::Bin(BinOp::Add, at, one));
+        stmts.push(Stmt::Store { buf: append.list, index: at, value: append.value });
+        stmts.push(Stmt::Store { buf: append.count, index: zero, value: next });
+        Stmt::If(Box::new(If {
+            cond: append.cond,
+            then: Block { stmts },
+            then_vals: Vec::new(),
+            els: Block::default(),
+            else_vals: Vec::new(),
+            results: Vec::new(),
+        }))
     }
 
     fn ty(&self, val: Val) -> Result<Ty, String> {

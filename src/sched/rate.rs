@@ -18,6 +18,10 @@ pub(super) fn of_population(model: &Model, p: usize, known: &Known<'_>, sink: &m
     let neuron = &model.neurons[population.model.index()];
     let Some(SpikeCond::Rate(rate)) = neuron.spike.as_ref().map(|s| &s.cond) else { return };
     let Some(x) = known.value(rate) else { return };
+    // The sources of a `poisson_input` together have any number of events in a step.
+    if population.pooled {
+        return;
+    }
     // Shown where the number was written: at the argument if the rate is simply that.
     let given = plain(rate).and_then(|v| population.args.iter().find(|(w, _)| *w == v));
     let span = given.map_or(population.span, |(_, e)| e.span);
