@@ -1,12 +1,12 @@
 //! From a checked model to a network that runs: plan, connectivity, initial values, buffers, machine code.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::groups::Groups;
 use super::init::{Initial, initial};
-use super::network::{Compiled, Network, Shared};
+use super::network::{Compiled, Network, Shared, SynapseEnds};
 use super::wiring::{Files, Wires, expected, wire};
 use crate::backend::{Backend, Buf, Buffers};
 use crate::codegen::layout::ProjSize;
@@ -98,7 +98,10 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         backend: options.backend.clone(),
         bounds: initial.pop_bounds.iter().cloned().chain(initial.proj_bounds.iter().cloned()).collect(),
         played,
-        wires: wires.into_iter().map(|w| w.map(|w| (w.pre, w.rows.post))).collect(),
+        wires: wires
+            .iter()
+            .map(|w| w.as_ref().map(|w| SynapseEnds { count: w.rows.len() as u64, list: OnceLock::new() }))
+            .collect(),
         variants: Mutex::new(BTreeMap::from([(Vec::new(), compiled.clone())])),
     });
     let network = Network::new(shared, compiled, buffers, states);

@@ -6,7 +6,7 @@ mod sources;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::wiring::Files;
 use crate::backend::{Backend, Buf, Buffers, Kernels};
@@ -31,6 +31,14 @@ pub struct Compiled {
     pub kernels: Box<dyn Kernels>,
 }
 
+/// The ends of the synapses of a sparse projection.
+pub struct SynapseEnds {
+    /// How many synapses there are.
+    pub count: u64,
+    /// Pre and post index of each, made from the rows when a protocol asks for them: most networks never do.
+    pub list: OnceLock<(Vec<u32>, Vec<u32>)>,
+}
+
 /// What all copies of a network share.
 pub struct Shared {
     /// The model.
@@ -47,8 +55,8 @@ pub struct Shared {
     pub columns: Vec<BTreeMap<String, Vec<f64>>>,
     /// Bounds of variables: populations first, then projections.
     pub bounds: Vec<Vec<Option<(f64, f64)>>>,
-    /// Pre and post index of each synapse of sparse projections.
-    pub wires: Vec<Option<(Vec<u32>, Vec<u32>)>>,
+    /// The synapses of sparse projections.
+    pub wires: Vec<Option<SynapseEnds>>,
     /// By population: the spikes of lists, each with the number of its step (from 1) and its neuron, in this order.
     pub played: Vec<Arc<[(u64, u32)]>>,
     /// Compiled steps, by the frozen variables in order.
@@ -229,6 +237,20 @@ impl Network {
         }
         self.base += by as u64;
         self.step = 0;
+    }
+
+    /// Pre and post index of each synapse of a sparse projection.
+    pub(super) fn ends(&self, p: usize) -> Option<&(Vec<u32>, Vec<u32>)> {
+        let wires = self.shared.wires[p].as_ref()?;
+        let [start, post] = self.shared.layout.projs[p].rows?;
+        Some(wires.list.get_or_init(|| {
+            let n = wires.count as usize;
+            let mut pre = Vec::with_capacity(n);
+            for (i, ends) in (0..).zip(self.ints(start).windows(2)) {
+                pre.resize(ends[1] as usize, i);
+            }
+            (pre, self.ints(post).iter().take(n).map(|j| *j as u32).collect())
+        }))
     }
 
     /// Something about a population changed from outside: none of its neurons rests.
@@ -757,7 +779,7 @@ impl Machine for Network {
         // A trace that lives with a neuron is spread over its synapses.
         if let (Some(place @ (Place::Pre | Place::Post)), Entity::Proj(p)) = (placed, key.entity) {
             let at = |k: usize| self.present(key, id, k);
-            let spread: Vec<f64> = match &self.shared.wires[p.index()] {
+            let spread: Vec<f64> = match self.ends(p.index()) {
                 Some((pre, post)) => {
                     let ends = if place == Place::Pre { pre } else { post };
                     ends.iter().map(|k| at(*k as usize)).collect()
@@ -834,12 +856,12 @@ impl Machine for Network {
     }
 
     fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])> {
-        self.shared.wires[proj.index()].as_ref().map(|(pre, post)| (pre.as_slice(), post.as_slice()))
+        self.ends(proj.index()).map(|(pre, post)| (pre.as_slice(), post.as_slice()))
     }
 
     fn synapse_count(&self, proj: ProjId) -> u64 {
         match &self.shared.wires[proj.index()] {
-            Some((pre, _)) => pre.len() as u64,
+            Some(ends) => ends.count,
             None => {
                 let bufs = &self.shared.layout.projs[proj.index()];
                 let all = bufs.pre * bufs.post;

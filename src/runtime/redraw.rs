@@ -117,7 +117,7 @@ impl Network {
 
     /// Pre and post index of synapse `k`.
     fn ends_of(&self, p: usize, k: u64) -> (u64, u64) {
-        match &self.shared.wires[p] {
+        match self.ends(p) {
             Some((pre, post)) => {
                 let at = |ends: &[u32]| ends.get(k as usize).map_or(0, |i| u64::from(*i));
                 (at(pre), at(post))
