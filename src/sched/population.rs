@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::lower::{Context, DrawKind, Effects, Lowering};
 use super::{Storage, Uses, steps};
+use crate::builtins::Dist;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, Model, NeuronModel, PopId, Population, Role, Side, SpikeCond, VarId};
 use crate::methods::sym::{Bin, Graph, Node, Sym};
@@ -350,14 +351,17 @@ pub(super) fn plan(
         let period = period.and_then(|s| graph.as_const(s)).map(|x| steps(x, dt)).filter(|n| *n >= 1.0);
         let Some(period) = period.filter(|n| *n <= f64::from(1 << 30)) else { return Err(bad_period(clause, dt)) };
         let mut cut = None;
-        crate::hir::each_of_block(&clause.body, &mut |e| {
-            if matches!(e.kind, ExprKind::Draw { truncated: true, .. }) {
-                cut = Some(e.span);
+        crate::hir::each_of_block(&clause.body, &mut |e| match e.kind {
+            ExprKind::Draw { truncated: true, .. } => cut = Some((e.span, "truncated", "use `clip(…, lo, hi)`")),
+            ExprKind::Draw { dist: Dist::PoissonCount, .. } => {
+                cut = Some((e.span, "poisson_count", "use `connect poisson_input(…)` for random arrivals"));
             }
+            _ => {}
         });
-        if let Some(span) = cut {
-            return Err(Diagnostic::new(Code::E0901, span, "`truncated` in periodic code is not supported yet")
-                .help("use `clip(…, lo, hi)`, or draw into a parameter once per neuron"));
+        if let Some((span, name, instead)) = cut {
+            return Err(Diagnostic::new(Code::E0901, span, format!("`{name}` in periodic code is not supported yet"))
+                .note("it takes a number of draws that is not known beforehand")
+                .help(format!("{instead}, or draw into a parameter once per neuron")));
         }
         let (effects, taken) = Lowering::new(&mut graph, &context)
             .drawing_block(&clause.body, frozen, draws.len() as u32)

@@ -1,5 +1,6 @@
 //! Rates too high for the time step. A neuron with a rate spikes at most once a step, with probability 1 - exp(-rate*dt): of the rate*dt
-//! spikes that a Poisson process has in a step, the others are lost.
+//! spikes that a Poisson process has in a step, the others are lost. Where one element stands for many sources (`poisson_input`) a step takes
+//! any number of events, and nothing is lost.
 
 use super::warn::{Known, number};
 use crate::diag::{Code, Diagnostic, Sink};
@@ -15,6 +16,9 @@ const MOST: f64 = 0.1;
 /// The rate of a population, as far as it is known before the simulation starts (W0703).
 pub(super) fn of_population(model: &Model, p: usize, known: &Known<'_>, sink: &mut Sink) {
     let population = &model.populations[p];
+    if population.pooled {
+        return;
+    }
     let neuron = &model.neurons[population.model.index()];
     let Some(SpikeCond::Rate(rate)) = neuron.spike.as_ref().map(|s| &s.cond) else { return };
     let Some(x) = known.value(rate) else { return };
@@ -34,6 +38,7 @@ pub(super) fn assigned(model: &Model, sink: &mut Sink) {
         .populations
         .iter()
         .zip(0..)
+        .filter(|(population, _)| !population.pooled)
         .filter_map(|(population, p)| {
             let neuron = &model.neurons[population.model.index()];
             let Some(SpikeCond::Rate(rate)) = neuron.spike.as_ref().map(|s| &s.cond) else { return None };

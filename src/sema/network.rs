@@ -607,9 +607,11 @@ fn projection(
                 let events = || pre_model.events.iter().map(|e| e.name.as_str()).chain(spike);
                 typer.error(match nearest(&m.node, events()) {
                     Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
-                    None => {
-                        d.note(format!("its events are {}", list(&events().map(str::to_owned).collect::<Vec<_>>())))
-                    }
+                    None => d.note(match events().map(str::to_owned).collect::<Vec<_>>().as_slice() {
+                        [] => "it has no events and never spikes".to_owned(),
+                        [one] => format!("its only event is `{one}`"),
+                        all => format!("its events are {}", list(all)),
+                    }),
                 });
                 return None;
             }

@@ -24,29 +24,42 @@ use crate::lir::{Buffer, FuncId, Program};
 /// A compiled function: the table of buffers, the arguments.
 type Entry = unsafe extern "C" fn(*const *mut u8, *const i32);
 
-macro_rules! rows {
-    ($name:ident, $ty:ty) => {
-        /// `to[j] += from[row*stride + j]` for `len` elements of each of `count` rows in the list.
-        extern "C" fn $name(to: *mut $ty, from: *const $ty, list: *const i32, count: i64, stride: i64, len: i64) {
-            let (Ok(count), Ok(len)) = (usize::try_from(count), usize::try_from(len)) else { return };
-            // SAFETY: called only by compiled code, with the base pointers of three different buffers of these kinds that are borrowed for
-            // the session. `len` elements of `to` and the entries of the list lie inside by the contract of the loop IR.
-            let (to, list) =
-                unsafe { (std::slice::from_raw_parts_mut(to, len), std::slice::from_raw_parts(list, count)) };
-            rows::add(
-                to,
-                list.iter().map(|row| {
-                    let first = i64::from(*row).wrapping_mul(stride) as isize;
-                    // SAFETY: as above: every row of the list is a row of the matrix, which is not `to`.
-                    unsafe { std::slice::from_raw_parts(from.offset(first), len) }
-                }),
-            );
-        }
+/// `to[j] += from[row*stride + j]` for `len` elements of each of `count` rows in the list.
+///
+/// # Safety
+/// The pointers are the base pointers of three different buffers; `len` elements of `to`, `count` of the list and `len` of `from` behind every
+/// `row*stride` lie inside.
+unsafe fn add_rows<T: Copy + std::ops::Add<Output = T>>(
+    to: *mut T,
+    from: *const T,
+    list: *const i32,
+    count: i64,
+    stride: i64,
+    len: i64,
+) {
+    let (Ok(count), Ok(len)) = (usize::try_from(count), usize::try_from(len)) else { return };
+    // SAFETY: the caller's promise; the vector is no other buffer's memory.
+    let to = unsafe { std::slice::from_raw_parts_mut(to, len) };
+    // SAFETY: the caller's promise.
+    let list = unsafe { std::slice::from_raw_parts(list, count) };
+    let row = |row: &i32| {
+        let first = i64::from(*row).wrapping_mul(stride) as isize;
+        // SAFETY: the caller's promise: every row of the list is one of the matrix.
+        unsafe { std::slice::from_raw_parts(from.offset(first), len) }
     };
+    rows::add(to, list.iter().map(row));
 }
 
-rows!(add_rows_f32, f32);
-rows!(add_rows_f64, f64);
+extern "C" fn add_rows_f32(to: *mut f32, from: *const f32, list: *const i32, count: i64, stride: i64, len: i64) {
+    // SAFETY: called by compiled code only, for a verified `AddRows`, with the base pointers of the buffers that are borrowed for the session. The
+    // contract of the loop IR keeps every index inside.
+    unsafe { add_rows(to, from, list, count, stride, len) }
+}
+
+extern "C" fn add_rows_f64(to: *mut f64, from: *const f64, list: *const i32, count: i64, stride: i64, len: i64) {
+    // SAFETY: as for `add_rows_f32`.
+    unsafe { add_rows(to, from, list, count, stride, len) }
+}
 
 /// The functions that add rows: symbol and address.
 pub(super) fn rows() -> [(&'static str, *const u8); 2] {
