@@ -23,7 +23,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("hir", &["builtins", "script", "source", "units"]),
     ("lib", &[]),
     ("lir", &[]),
-    ("lsp", &["builtins", "connect", "diag", "driver", "hir", "methods", "sema", "source", "syntax", "units"]),
+    (
+        "lsp",
+        &["builtins", "connect", "diag", "driver", "hir", "methods", "script", "sema", "source", "syntax", "units"],
+    ),
     ("main", &["cli"]),
     ("methods", &["builtins", "hir"]),
     ("rng", &[]),

@@ -4,9 +4,14 @@
 //! Every request is answered, whatever the text is and wherever the position points: a fault of the request is an error of JSON-RPC, and
 //! a panic is confined to its request. Positions are UTF-16, as every client knows them.
 
+mod complete;
+mod context;
 mod diagnostics;
 mod document;
+mod hints;
+mod hover;
 mod names;
+mod navigate;
 mod symbols;
 mod text;
 mod walk;
@@ -19,7 +24,7 @@ use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use document::Document;
+use document::{Document, Seen};
 
 /// Why a request cannot be answered.
 struct Refusal {
@@ -82,6 +87,26 @@ fn capabilities() -> lsp::ServerCapabilities {
             lsp::TextDocumentSyncOptions {
                 open_close: Some(true),
                 change: Some(lsp::TextDocumentSyncKind::Full),
+                ..Default::default()
+            }
+            .into(),
+        ),
+        hover_provider: Some(true.into()),
+        definition_provider: Some(true.into()),
+        references_provider: Some(true.into()),
+        document_highlight_provider: Some(true.into()),
+        completion_provider: Some(lsp::CompletionOptions {
+            trigger_characters: Some(vec![".".to_owned()]),
+            ..Default::default()
+        }),
+        inlay_hint_provider: Some(true.into()),
+        semantic_tokens_provider: Some(
+            lsp::SemanticTokensOptions {
+                legend: lsp::SemanticTokensLegend {
+                    token_types: navigate::TOKENS.iter().map(|t| (*t).to_owned()).collect(),
+                    token_modifiers: Vec::new(),
+                },
+                full: Some(true.into()),
                 ..Default::default()
             }
             .into(),
@@ -181,6 +206,12 @@ impl Server<'_> {
         found.ok_or_else(|| Refusal::new(ErrorCode::InvalidParams, format!("`{}` is not open", uri.0)))
     }
 
+    /// The open file and the byte that a position means.
+    fn place(&mut self, at: &lsp::TextDocumentPositionParams) -> Result<(Seen<'_>, usize), Refusal> {
+        let seen = self.document(&at.text_document.uri)?.seen();
+        Ok((seen, seen.text.byte(at.position)))
+    }
+
     fn answer(&mut self, method: &str, params: Value) -> Result<Value, Refusal> {
         match method {
             "textDocument/formatting" => {
@@ -196,6 +227,45 @@ impl Server<'_> {
                 let p: lsp::CodeActionParams = read(params)?;
                 let uri = p.text_document.uri;
                 written(diagnostics::actions(self.document(&uri)?.seen(), &uri, p.range))
+            }
+            "textDocument/hover" => {
+                let p: lsp::TextDocumentPositionParams = read(params)?;
+                let (seen, byte) = self.place(&p)?;
+                written(hover::hover(seen, byte))
+            }
+            "textDocument/definition" => {
+                let p: lsp::TextDocumentPositionParams = read(params)?;
+                let (seen, byte) = self.place(&p)?;
+                written(navigate::definition(seen, &p.text_document.uri, byte))
+            }
+            "textDocument/references" => {
+                let p: lsp::ReferenceParams = read(params)?;
+                let at = p.text_document_position_params;
+                let (seen, byte) = self.place(&at)?;
+                let found = navigate::references(seen, byte, p.context.include_declaration).into_iter();
+                let uri = at.text_document.uri;
+                written(found.map(|range| lsp::Location { uri: uri.clone(), range }).collect::<Vec<_>>())
+            }
+            "textDocument/documentHighlight" => {
+                let p: lsp::TextDocumentPositionParams = read(params)?;
+                let (seen, byte) = self.place(&p)?;
+                let found = navigate::references(seen, byte, true).into_iter();
+                written(found.map(|range| lsp::DocumentHighlight { range, kind: None }).collect::<Vec<_>>())
+            }
+            "textDocument/completion" => {
+                let p: lsp::TextDocumentPositionParams = read(params)?;
+                let (seen, byte) = self.place(&p)?;
+                written(complete::complete(seen, byte))
+            }
+            "textDocument/inlayHint" => {
+                let p: lsp::InlayHintParams = read(params)?;
+                let seen = self.document(&p.text_document.uri)?.seen();
+                written(hints::hints(seen, seen.text.byte(p.range.start), seen.text.byte(p.range.end)))
+            }
+            "textDocument/semanticTokens/full" => {
+                let p: lsp::SemanticTokensParams = read(params)?;
+                let data = navigate::tokens(self.document(&p.text_document.uri)?.seen());
+                written(lsp::SemanticTokens { result_id: None, data })
             }
             _ => Err(Refusal::new(ErrorCode::MethodNotFound, format!("snnc does not know `{method}`"))),
         }

@@ -77,11 +77,9 @@ impl Text {
     pub(super) fn is_code(&self, byte: usize) -> bool {
         let line = self.starts.partition_point(|s| *s <= byte).saturating_sub(1);
         let start = self.starts.get(line).copied().unwrap_or(0);
-        let (mut quoted, mut escaped) = (false, false);
+        let mut quoted = false;
         for b in self.text.get(start..byte).unwrap_or("").bytes() {
             match b {
-                _ if escaped => escaped = false,
-                b'\\' if quoted => escaped = true,
                 b'"' => quoted = !quoted,
                 b'#' if !quoted => return false,
                 _ => {}
