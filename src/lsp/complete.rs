@@ -1,5 +1,7 @@
 //! Completions: the names that mean something at the cursor, and the words of the language.
 
+use std::collections::BTreeSet;
+
 use gen_lsp_types as lsp;
 
 use super::context::{Around, Wanted, around, wanted};
@@ -73,7 +75,7 @@ const DECLARATION: &[&str] = &["via", "with", "where", "through", "over", "if", 
 /// What may stand at a byte.
 pub(super) fn complete(seen: Seen<'_>, byte: usize) -> Vec<lsp::CompletionItem> {
     let (place, start) = around(seen.text, byte);
-    let mut list = List { seen, out: Vec::new() };
+    let mut list = List { seen, out: Vec::new(), labels: BTreeSet::new() };
     let model = seen
         .names
         .defs
@@ -113,11 +115,12 @@ pub(super) fn complete(seen: Seen<'_>, byte: usize) -> Vec<lsp::CompletionItem> 
 struct List<'a> {
     seen: Seen<'a>,
     out: Vec<lsp::CompletionItem>,
+    labels: BTreeSet<String>,
 }
 
 impl List<'_> {
     fn push(&mut self, label: &str, insert: Option<String>, kind: Item, detail: &str, doc: &str, order: u8) {
-        if self.out.iter().any(|i| i.label == label) {
+        if !self.labels.insert(label.to_owned()) {
             return;
         }
         let doc =

@@ -52,6 +52,7 @@ impl Document {
         let analysis = catch_unwind(AssertUnwindSafe(|| analyse(path, text))).unwrap_or_else(|_| {
             // The parser alone found nothing to stumble over in the empty text.
             let mut analysis = analyse(path, "");
+            analysis.session.model = None;
             let span = Span::new(FILE, 0, 0);
             let d = Diagnostic::new(Code::E0900, span, "a bug in snnc: it stumbled over this file");
             analysis.session.sink.items = vec![d.help("please report it with this file")];

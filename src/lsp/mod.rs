@@ -56,10 +56,9 @@ pub fn serve(connection: &Connection) -> Result<bool, String> {
         }),
     };
     let hello = serde_json::to_value(hello).map_err(|e| e.to_string())?;
-    if let Err(e) = connection.initialize_finish(id, hello) {
-        return if e.channel_is_disconnected() { Ok(false) } else { Err(e.to_string()) };
-    }
     let mut server = Server { connection, documents: BTreeMap::new() };
+    // The client's `initialized` changes nothing, so it is not waited for.
+    server.send(Response::new_ok(id, hello));
     for message in &connection.receiver {
         match message {
             Message::Request(request) => match connection.handle_shutdown(&request) {

@@ -99,6 +99,8 @@ pub(super) struct Names {
     pub(super) uses: Vec<(Span, usize)>,
     globals: BTreeMap<String, usize>,
     members: BTreeMap<(usize, String), usize>,
+    /// By the place of its name.
+    models: BTreeMap<Span, usize>,
     /// By synapse model: the populations or views at both ends of the first projection that uses it.
     ends: BTreeMap<String, (Option<String>, String)>,
 }
@@ -121,6 +123,11 @@ impl Names {
     /// The top-level declaration of a name.
     pub(super) fn global(&self, name: &str) -> Option<usize> {
         self.globals.get(name).copied()
+    }
+
+    /// The model whose name stands at a place.
+    pub(super) fn model_at(&self, name: Span) -> Option<usize> {
+        self.models.get(&name).copied()
     }
 
     /// The variable of a model.
@@ -206,6 +213,7 @@ impl Names {
             K::Neuron(m) | K::Synapse(m) => {
                 let kind = if matches!(item.kind, K::Neuron(_)) { Kind::Neuron } else { Kind::Synapse };
                 let model = self.enter(&m.name, kind, item, whole, None);
+                self.models.insert(m.name.span, model);
                 self.declare_members(model, m);
             }
             K::Population { name, model, .. } => {

@@ -9,6 +9,7 @@ use gen_lsp_types as lsp;
 pub(super) struct Text {
     text: Arc<str>,
     starts: Vec<usize>,
+    ascii: bool,
 }
 
 impl Text {
@@ -21,7 +22,7 @@ impl Text {
             _ => false,
         });
         let starts = std::iter::once(0).chain(breaks.map(|(k, _)| k + 1)).collect();
-        Self { text: text.into(), starts }
+        Self { text: text.into(), starts, ascii: text.is_ascii() }
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -36,7 +37,9 @@ impl Text {
         }
         let line = self.starts.partition_point(|s| *s <= byte).saturating_sub(1);
         let start = self.starts.get(line).copied().unwrap_or(0);
-        let units = self.text.get(start..byte).unwrap_or("").encode_utf16().count();
+        // A file of one long line asks for this often.
+        let plain = self.ascii.then(|| byte.saturating_sub(start));
+        let units = plain.unwrap_or_else(|| self.text.get(start..byte).unwrap_or("").encode_utf16().count());
         lsp::Position { line: line as u32, character: units as u32 }
     }
 

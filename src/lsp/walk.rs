@@ -61,7 +61,7 @@ impl Walk<'_> {
                 self.expr(body);
             }
             ItemKind::Data { value, .. } => self.expr(value),
-            ItemKind::Neuron(m) | ItemKind::Synapse(m) => self.model(m, item.span),
+            ItemKind::Neuron(m) | ItemKind::Synapse(m) => self.model(m),
             ItemKind::Population { index, model, .. } => {
                 index.iter().flat_map(|i| &i.items).for_each(|e| self.expr(e));
                 self.model_ref(model, true);
@@ -98,9 +98,9 @@ impl Walk<'_> {
         l.filter.iter().for_each(|e| self.expr(e));
     }
 
-    fn model(&mut self, m: &ast::Model, whole: Span) {
+    fn model(&mut self, m: &ast::Model) {
         // Of two models of one name, each has its own variables.
-        self.model = self.names.defs.iter().position(|d| d.span == m.name.span && d.whole == whole);
+        self.model = self.names.model_at(m.name.span);
         for item in &m.items {
             match &item.kind {
                 ModelItemKind::Param(list)
