@@ -54,6 +54,23 @@ pub struct Session {
     pub model: Option<Arc<Model>>,
     /// From reading the source to the checked model.
     pub front: Duration,
+    /// How equations are advanced; filled by [`Session::plan_only`].
+    pub advances: Vec<Advance>,
+}
+
+/// How the neurons of one population are advanced in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    /// The population.
+    pub population: String,
+    /// Its model.
+    pub neuron: String,
+    /// The states that the method integrates.
+    pub states: Vec<String>,
+    /// The integration method.
+    pub method: &'static str,
+    /// Why it was chosen, in words.
+    pub why: String,
 }
 
 impl Session {
@@ -68,6 +85,7 @@ impl Session {
             tree: None,
             model: None,
             front: Duration::ZERO,
+            advances: Vec::new(),
         };
         match read(path) {
             Ok(text) => session.check(&text, settings),
@@ -88,6 +106,7 @@ impl Session {
             tree: None,
             model: None,
             front: Duration::ZERO,
+            advances: Vec::new(),
         };
         session.check(text, settings);
         session.front = start.elapsed();
@@ -168,6 +187,7 @@ impl Session {
                 Ok(plan) => {
                     sched::size::warn(&model, &plan, &mut self.sink);
                     sched::clocked::warn(&model, &plan, &mut self.sink);
+                    self.advances = advances(&model, &plan);
                 }
                 Err(errors) => self.sink.items.extend(errors),
             }
@@ -176,6 +196,25 @@ impl Session {
             self.model = None;
         }
     }
+}
+
+/// The methods of a plan, by population.
+fn advances(model: &Model, plan: &sched::Plan) -> Vec<Advance> {
+    let mut out = Vec::new();
+    for p in &plan.populations {
+        let Some(population) = model.populations.get(p.pop.index()) else { continue };
+        let Some(neuron) = model.neurons.get(population.model.index()) else { continue };
+        let Some(update) = &p.update else { continue };
+        let states = p.integrated.iter().filter_map(|v| Some(neuron.vars.get(v.index())?.name.clone()));
+        out.push(Advance {
+            population: population.name.clone(),
+            neuron: neuron.name.clone(),
+            states: states.collect(),
+            method: update.method,
+            why: update.why.clone(),
+        });
+    }
+    out
 }
 
 /// The back end of a kind. Without the feature `jit` only the interpreter exists.

@@ -19,6 +19,8 @@ pub mod diag;
 pub mod driver;
 pub mod hir;
 pub mod lir;
+#[cfg(feature = "lsp")]
+pub mod lsp;
 pub mod methods;
 pub mod rng;
 pub mod runtime;

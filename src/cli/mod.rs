@@ -4,6 +4,8 @@ mod check;
 mod common;
 mod explain;
 mod fmt;
+#[cfg(feature = "lsp")]
+mod lsp;
 mod new;
 mod plan;
 mod progress;
@@ -51,6 +53,9 @@ enum Command {
     Completions(CompletionsArgs),
     /// Write manual pages
     Man(ManArgs),
+    /// Serve an editor over standard input and output (language server protocol)
+    #[cfg(feature = "lsp")]
+    Lsp(LspArgs),
 }
 
 /// What changes a model.
@@ -295,6 +300,15 @@ struct ManArgs {
     out: PathBuf,
 }
 
+#[cfg(feature = "lsp")]
+#[derive(Debug, Args)]
+#[command(after_help = "Editors start it themselves; the README says how to tell them.")]
+struct LspArgs {
+    /// Accepted because many editors pass it; there is no other way to talk
+    #[arg(long)]
+    stdio: bool,
+}
+
 /// Runs the command line of this process; gives the exit status.
 #[must_use]
 pub fn main() -> u8 {
@@ -308,5 +322,7 @@ pub fn main() -> u8 {
         Command::New(args) => new::run(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
+        #[cfg(feature = "lsp")]
+        Command::Lsp(args) => lsp::run(&args),
     }
 }

@@ -41,3 +41,5 @@ pub mod walk;
 
 pub use ir::Program;
 pub use lower::lower;
+#[cfg(feature = "lsp")]
+pub(crate) use table::functions;

@@ -1,0 +1,124 @@
+//! An open file: its text, what was found out about it, and the last model that was free of errors.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::names::Names;
+use super::text::Text;
+use crate::diag::{Code, Diagnostic};
+use crate::driver::{Advance, Session, Settings};
+use crate::hir::Model;
+use crate::source::{FileId, Span};
+
+/// The file of an editor is the first of its session.
+pub(super) const FILE: FileId = FileId(0);
+
+/// What one check found out.
+pub(super) struct Analysis {
+    pub(super) session: Session,
+    pub(super) names: Names,
+}
+
+/// An open file.
+pub(super) struct Document {
+    pub(super) version: i32,
+    pub(super) text: Text,
+    path: PathBuf,
+    analysis: Option<Analysis>,
+    /// While somebody types, the text is mostly broken; values and units are then those of the last text that was not.
+    pub(super) model: Option<Arc<Model>>,
+    pub(super) advances: Vec<Advance>,
+}
+
+impl Document {
+    pub(super) fn new(uri: &str, version: i32, text: &str) -> Self {
+        let path = path_of(uri);
+        Self { version, text: Text::new(text), path, analysis: None, model: None, advances: Vec::new() }
+    }
+
+    pub(super) fn change(&mut self, version: i32, text: &str) {
+        self.version = version;
+        self.text = Text::new(text);
+        self.analysis = None;
+    }
+
+    /// Checks the text unless it has been.
+    pub(super) fn refresh(&mut self) {
+        if self.analysis.is_some() {
+            return;
+        }
+        let (path, text) = (&self.path, self.text.as_str());
+        let analysis = catch_unwind(AssertUnwindSafe(|| analyse(path, text))).unwrap_or_else(|_| {
+            // The parser alone found nothing to stumble over in the empty text.
+            let mut analysis = analyse(path, "");
+            analysis.session.model = None;
+            let span = Span::new(FILE, 0, 0);
+            let d = Diagnostic::new(Code::E0900, span, "a bug in snnc: it stumbled over this file");
+            analysis.session.sink.items = vec![d.help("please report it with this file")];
+            analysis
+        });
+        if let Some(model) = &analysis.session.model {
+            self.model = Some(model.clone());
+            self.advances.clone_from(&analysis.session.advances);
+        }
+        self.analysis = Some(analysis);
+    }
+
+    /// The text with what is known of it.
+    pub(super) fn seen(&mut self) -> Seen<'_> {
+        self.refresh();
+        let Self { text, path, analysis, model, advances, .. } = self;
+        let analysis = analysis.get_or_insert_with(|| analyse(path, ""));
+        Seen { text, session: &analysis.session, names: &analysis.names, model: model.as_deref(), advances }
+    }
+}
+
+/// A text with everything known of it.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) text: &'a Text,
+    pub(super) session: &'a Session,
+    pub(super) names: &'a Names,
+    pub(super) model: Option<&'a Model>,
+    pub(super) advances: &'a [Advance],
+}
+
+impl Seen<'_> {
+    /// The source text of a span, of the prelude too.
+    pub(super) fn source(&self, span: Span) -> &str {
+        self.session.sources.get(span.file).and_then(|f| f.text.get(span.range())).unwrap_or("")
+    }
+}
+
+fn analyse(path: &Path, text: &str) -> Analysis {
+    let mut session = Session::from_text(path, text, &Settings::default());
+    session.plan_only();
+    let names = session.tree.as_ref().map(Names::of).unwrap_or_default();
+    Analysis { session, names }
+}
+
+/// The path of a `file:` URI; other URIs stand for themselves.
+fn path_of(uri: &str) -> PathBuf {
+    let Some(rest) = uri.strip_prefix("file://") else { return PathBuf::from(uri) };
+    let bytes = rest.as_bytes();
+    let (mut out, mut k) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(b) = bytes.get(k) {
+        let escaped = rest.get(k + 1..k + 3).filter(|_| *b == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(escaped.unwrap_or(*b));
+        k += if escaped.is_some() { 3 } else { 1 };
+    }
+    PathBuf::from(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_become_paths() {
+        assert_eq!(path_of("file:///a%20b/%C3%A9.snn"), PathBuf::from("/a b/é.snn"));
+        assert_eq!(path_of("file:///100%"), PathBuf::from("/100%"));
+        assert_eq!(path_of("untitled:Untitled-1"), PathBuf::from("untitled:Untitled-1"));
+    }
+}

@@ -1,0 +1,215 @@
+//! What is shown about the name under the cursor, as Markdown.
+
+use gen_lsp_types as lsp;
+
+use super::document::{FILE, Seen};
+use super::names::{Def, Kind};
+use crate::builtins::{Builtin, DimRule, Dist, Row};
+use crate::connect;
+use crate::hir::{Expr, ExprKind, LetDecl, Model, Type, VarDecl};
+use crate::methods;
+use crate::units;
+
+/// What is known of the name at a byte.
+pub(super) fn hover(seen: Seen<'_>, byte: usize) -> Option<lsp::Hover> {
+    let (range, page) = match seen.names.at(byte) {
+        Some((span, k)) => (span.range(), declared(seen, seen.names.defs.get(k)?)),
+        None => {
+            let (range, word) = seen.text.word(byte)?;
+            let page = known(seen, range.clone(), word)?;
+            (range, page)
+        }
+    };
+    let contents = lsp::MarkupContent { kind: lsp::MarkupKind::Markdown, value: page };
+    Some(lsp::Hover { contents: contents.into(), range: Some(seen.text.range(range)) })
+}
+
+/// The page of a declaration: its source, what the compiler found out, its documentation.
+fn declared(seen: Seen<'_>, def: &Def) -> String {
+    let lines = match def.kind {
+        Kind::Neuron | Kind::Synapse => 60,
+        Kind::Experiment | Kind::Procedure => 1,
+        _ => 6,
+    };
+    let mut page =
+        format!("```snn\n{}", if def.keyword.is_empty() { String::new() } else { format!("{} ", def.keyword) });
+    page += &head(seen.source(def.whole), lines);
+    if let Some(equation) = def.equation {
+        page += &format!("\n{}", seen.source(equation));
+    }
+    page += "\n```\n";
+    page += &format!("{}\n", fact(seen, def));
+    if !def.doc.is_empty() {
+        page += &format!("\n{}\n", def.doc);
+    }
+    page
+}
+
+/// The first lines of a text.
+fn head(text: &str, lines: usize) -> String {
+    let kept: Vec<&str> = text.lines().take(lines).collect();
+    let more = if text.lines().count() > lines { " …" } else { "" };
+    kept.join("\n") + more
+}
+
+/// One paragraph on a declaration.
+fn fact(seen: Seen<'_>, def: &Def) -> String {
+    let owner = def.owner.and_then(|o| seen.names.defs.get(o));
+    let mut text = capital(def.kind.words());
+    if let Some(owner) = owner {
+        text += &format!(" of `{}`", owner.name);
+        if let Some(unit) = seen.model.and_then(|m| unit(m, &owner.name, &def.name)) {
+            text += &format!(", {unit}");
+        }
+        if let Some(value) = seen.model.and_then(|m| given(m, &owner.name, &def.name)) {
+            text += &format!("; by default {value}");
+        }
+    } else if let Some(g) = seen.model.and_then(|m| m.globals.iter().find(|g| g.name == def.name)) {
+        if matches!(def.kind, Kind::Const | Kind::Param) {
+            text += &format!(", {}", value(g.value, g.ty));
+        }
+    } else if def.span.file != FILE {
+        text += " of the prelude: every file can use it";
+    }
+    if let (Kind::Population, Some(model)) = (def.kind, seen.model)
+        && let Some(p) = model.populations.iter().find(|p| p.name == def.name)
+    {
+        let neuron = model.neurons.get(p.model.index()).map_or("", |n| n.name.as_str());
+        text += &format!(": {} × `{neuron}`", p.size());
+    }
+    text += ".";
+    let mut told = Vec::new();
+    for a in seen.advances {
+        let asked = match def.kind {
+            Kind::Neuron => a.neuron == def.name,
+            Kind::Population => a.population == def.name,
+            Kind::State => owner.is_some_and(|o| o.name == a.neuron) && a.states.contains(&def.name),
+            _ => false,
+        };
+        let line = format!("Method `{}` for {}: {}.", a.method, a.states.join(", "), a.why);
+        // Several populations of one model are usually advanced alike.
+        if asked && !told.contains(&line) {
+            text += &format!("\n\n{line}");
+            told.push(line);
+        }
+    }
+    text
+}
+
+/// The variables and `let`s of a model, as far as the program uses it.
+fn body<'a>(model: &'a Model, name: &str) -> Option<(&'a [VarDecl], &'a [LetDecl])> {
+    let neuron = model.neurons.iter().find(|n| n.name == name).map(|n| (&*n.vars, &*n.lets));
+    let synapse = || model.projections.iter().map(|p| &p.synapse).find(|s| s.name == name);
+    neuron.or_else(|| synapse().map(|s| (&*s.vars, &*s.lets)))
+}
+
+/// The declaration of a variable in the checked model.
+pub(super) fn variable<'a>(model: &'a Model, owner: &str, name: &str) -> Option<&'a VarDecl> {
+    body(model, owner)?.0.iter().find(|v| v.name == name)
+}
+
+/// The unit of a variable or `let`, in words.
+pub(super) fn unit(model: &Model, owner: &str, name: &str) -> Option<String> {
+    if let Some(v) = variable(model, owner, name) {
+        let named = !v.shown.name.is_empty();
+        return Some(if named { format!("in {}", v.shown.name) } else { kind(v.ty) });
+    }
+    let l = body(model, owner)?.1.iter().find(|l| l.name == name)?;
+    Some(kind(l.value.ty))
+}
+
+/// The default of a variable, where it is a number.
+fn given(model: &Model, owner: &str, name: &str) -> Option<String> {
+    let v = variable(model, owner, name)?;
+    let constant = |e: &Expr| match e.kind {
+        ExprKind::Const(x) => Some(x),
+        _ => None,
+    };
+    let x = constant(v.init.as_ref()?)?;
+    if v.shown.name.is_empty() {
+        return Some(value(x, v.ty));
+    }
+    Some(format!("{} {}", units::number(x / v.shown.factor), v.shown.name))
+}
+
+fn kind(ty: Type) -> String {
+    match ty {
+        Type::Real(dim) if dim.is_none() => units::describe(dim),
+        Type::Real(dim) => format!("in {}", units::describe(dim)),
+        Type::Int => "a whole number".to_owned(),
+        Type::Bool => "true or false".to_owned(),
+    }
+}
+
+fn value(x: f64, ty: Type) -> String {
+    match ty {
+        Type::Bool => (x != 0.0).to_string(),
+        Type::Int | Type::Real(_) => units::quantity(x, ty.dim()),
+    }
+}
+
+/// The page of a word that no declaration of a file gives a meaning.
+fn known(seen: Seen<'_>, range: std::ops::Range<usize>, word: &str) -> Option<String> {
+    let text = seen.text.as_str();
+    let before = text.get(..range.start).unwrap_or("").trim_end();
+    let after = text.get(range.end..).unwrap_or("").trim_start();
+    let follows = |keyword: &str| before.ends_with(keyword);
+    if follows("method") {
+        let m = methods::find(word)?;
+        let order = match m.order {
+            Some(n) => format!("its error falls with the time step to the power {n}"),
+            None => "it has no error of discretisation".to_owned(),
+        };
+        return Some(format!("Integration method `{}`: {}; {order}.", m.name, m.about));
+    }
+    if follows("via") {
+        let p = connect::lookup(word)?;
+        let params: Vec<&str> = p.params().iter().map(|p| p.name).collect();
+        return Some(format!("Connection rule `{}({})`.\n\n{}", p.name(), params.join(", "), p.about()));
+    }
+    if after.starts_with('(') {
+        return Builtin::named(word).map(function).or_else(|| {
+            Dist::named(word).map(|d| format!("Distribution `{}({})`: {}.", d.name, d.params.join(", "), d.about))
+        });
+    }
+    // What is named in a call is no unit: `random(p = 0.1)`.
+    if after.starts_with('=') && !after.starts_with("==") {
+        return None;
+    }
+    if let Some((_, about)) = GIVEN.iter().find(|(name, _)| *name == word) {
+        return Some(format!("`{word}`: {about}."));
+    }
+    let unit = units::table::all().iter().find(|u| u.name == word)?;
+    let shown = units::quantity(unit.def.scale(1.0), unit.def.dim);
+    let same = if shown == format!("1 {word}") { String::new() } else { format!(": 1 {word} = {shown}") };
+    Some(format!("Unit of {}{same}.", unit.measures))
+}
+
+/// The one line on a function.
+pub(super) fn function(row: &Row) -> String {
+    let rule = match row.rule {
+        DimRule::Bare => "takes and gives numbers without unit",
+        DimRule::Same => "the result has the unit of the arguments",
+        DimRule::ToBare => "takes any unit and gives a number without",
+        DimRule::Root => "the unit of the result is the square root of the argument's",
+    };
+    let args = ["x", "y", "z"].get(..row.args).unwrap_or_default().join(", ");
+    format!("Function `{}({args})`: {}; {rule}.", row.name, row.about)
+}
+
+/// Names that models have without declaring them.
+pub(super) const GIVEN: &[(&str, &str)] = &[
+    ("t", "the time since the network began"),
+    ("dt", "the time step"),
+    ("i", "the index of the neuron; of the source in connections"),
+    ("j", "the index of the target neuron in connections"),
+    ("N", "the number of neurons of the population"),
+    ("xi", "white noise of unit s^-1/2"),
+    ("pre", "the neuron that a synapse comes from"),
+    ("post", "the neuron that a synapse leads to"),
+];
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
