@@ -302,7 +302,7 @@ struct ManArgs {
 
 #[cfg(feature = "lsp")]
 #[derive(Debug, Args)]
-#[command(after_help = "Editors start it themselves; the README says how to tell them.")]
+#[command(after_help = "Examples:\n  snnc lsp\n\nEditors start it themselves; the README says how to tell them.")]
 struct LspArgs {
     /// Accepted because many editors pass it; there is no other way to talk
     #[arg(long)]
