@@ -145,56 +145,11 @@ fn matrix<T: Float>(
     widest(
         #[inline(always)]
         || match op {
-            AssignOp::Set => bounded(
-                data,
-                rows,
-                cols,
-                stride,
-                bounds,
-                source,
-                #[inline(always)]
-                |_, x| x,
-            ),
-            AssignOp::Add => bounded(
-                data,
-                rows,
-                cols,
-                stride,
-                bounds,
-                source,
-                #[inline(always)]
-                |a, x| a + x,
-            ),
-            AssignOp::Sub => bounded(
-                data,
-                rows,
-                cols,
-                stride,
-                bounds,
-                source,
-                #[inline(always)]
-                |a, x| a - x,
-            ),
-            AssignOp::Mul => bounded(
-                data,
-                rows,
-                cols,
-                stride,
-                bounds,
-                source,
-                #[inline(always)]
-                |a, x| a * x,
-            ),
-            AssignOp::Div => bounded(
-                data,
-                rows,
-                cols,
-                stride,
-                bounds,
-                source,
-                #[inline(always)]
-                |a, x| a / x,
-            ),
+            AssignOp::Set => bounded(data, rows, cols, stride, bounds, source, |_, x| x),
+            AssignOp::Add => bounded(data, rows, cols, stride, bounds, source, |a, x| a + x),
+            AssignOp::Sub => bounded(data, rows, cols, stride, bounds, source, |a, x| a - x),
+            AssignOp::Mul => bounded(data, rows, cols, stride, bounds, source, |a, x| a * x),
+            AssignOp::Div => bounded(data, rows, cols, stride, bounds, source, |a, x| a / x),
         },
     )
 }

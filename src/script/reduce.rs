@@ -329,17 +329,7 @@ fn fold_rows<T: Copy, const LANES: usize>(
 
 fn reduce_matrix<T: Real>(op: Reduction, m: &Matrix<'_, T>, over: MatrixOver) -> Result<Data, String> {
     let (results, n) = m.counts(over);
-    let sum = |m: &Matrix<'_, T>| {
-        T::fold(
-            m,
-            over,
-            T::ZERO,
-            #[inline(always)]
-            |a, x| a + x,
-            #[inline(always)]
-            |a, b| a + b,
-        )
-    };
+    let sum = |m: &Matrix<'_, T>| T::fold(m, over, T::ZERO, |a, x| a + x, |a, b| a + b);
     if n == 0 && results > 0 && !matches!(op, Reduction::Sum | Reduction::Norm | Reduction::Count) {
         return Err(format!("`{}` of no values", op.name()));
     }
