@@ -9,7 +9,7 @@ use snnc::hir::{Model, PopId, VarId};
 use snnc::runtime::Network;
 use snnc::script::machine::{Entity, Machine, RunKey, SliceMut, VarKey};
 
-/// The models that this version runs.
+/// The models that this version runs; larger ones are in `network_models.rs`, at a reduced size.
 const RUNNABLE: &[&str] = &[
     "cuba",
     "coba",
@@ -19,6 +19,8 @@ const RUNNABLE: &[&str] = &[
     "izhikevich",
     "adex_patterns",
     "fitzhugh_nagumo",
+    "ou_noise",
+    "plasticity_rules",
 ];
 
 fn model_path(name: &str) -> PathBuf {
