@@ -56,17 +56,17 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
         for p in 0..plan.populations.len() {
             population::advance_slow(b, &s, p);
         }
-        for p in 0..plan.projections.len() {
-            clocked::inject(b, &s, p);
-        }
-        for p in 0..plan.projections.len() {
-            clocked::advance(b, &s, p);
-        }
         for p in 0..plan.populations.len() {
             stimulate::follow(b, &s, p);
         }
         for p in 0..plan.populations.len() {
             stimulate::every(b, &s, p);
+        }
+        for p in 0..plan.projections.len() {
+            clocked::inject(b, &s, p);
+        }
+        for p in 0..plan.projections.len() {
+            clocked::advance(b, &s, p);
         }
         for p in 0..plan.populations.len() {
             population::integrate(b, &s, p);
