@@ -31,7 +31,7 @@ pub(super) fn signature(module: &dyn Module) -> ir::Signature {
     signature
 }
 
-/// Fills `func` (with [`signature`]) with the code of `function`.
+/// Fills `func` (with [`signature`]) with the code of `function`; says which of its loops became wide kernels, and why others did not.
 pub(super) fn emit(
     module: &mut dyn Module,
     program: &Program,
@@ -39,7 +39,7 @@ pub(super) fn emit(
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     wide_kernels: bool,
-) -> Result<(), BackendError> {
+) -> Result<Vec<String>, BackendError> {
     let config = module.target_config();
     let pointer = config.pointer_type();
     if pointer != types::I64 {
@@ -82,6 +82,7 @@ pub(super) fn emit(
         helpers: BTreeMap::new(),
         depth: 0,
         wide_kernels,
+        notes: Vec::new(),
     };
     for (i, param) in function.params.iter().enumerate() {
         let offset = i32::try_from(4 * i).map_err(|_| bug("too many arguments"))?;
@@ -92,7 +93,7 @@ pub(super) fn emit(
     emitter.b.ins().return_(&[]);
     emitter.b.seal_all_blocks();
     emitter.b.finalize(config);
-    Ok(())
+    Ok(emitter.notes)
 }
 
 /// The least and the greatest value that an `i32` can have at some place.
@@ -125,6 +126,8 @@ struct Emitter<'a, 'f> {
     depth: u32,
     /// Loops may become kernels of 256 bits.
     wide_kernels: bool,
+    /// What became of the marked loops, for people.
+    notes: Vec<String>,
 }
 
 /// Where an element lies.
@@ -186,8 +189,12 @@ impl<'a> Emitter<'a, '_> {
     fn for_loop(&mut self, stmt: &'a For) -> Result<(), BackendError> {
         if self.wide_kernels {
             let outside = |val: Val| self.ops.get(val.0 as usize).copied().flatten();
-            if let Ok(kernel) = wide::compile(self.program, self.function, stmt, &outside) {
-                return self.wide_kernel(&kernel);
+            match wide::compile(self.program, self.function, stmt, &outside) {
+                Ok(kernel) => return self.wide_kernel(&kernel),
+                Err(why) if stmt.vector || nests_marked(&stmt.body) => {
+                    self.notes.push(format!("the loop over {} stays narrow: {why}", stmt.var));
+                }
+                Err(_) => {}
             }
         }
         if self.depth == 0 {
@@ -279,6 +286,7 @@ impl<'a> Emitter<'a, '_> {
         let signature = signature(self.module);
         let id = self.module.declare_anonymous_function(&signature).map_err(codegen)?;
         self.module.define_function_bytes(id, 32, &kernel.code, &[]).map_err(codegen)?;
+        self.notes.push(format!("a loop of {} bytes of 256-bit code", kernel.code.len()));
         let function = self.module.declare_func_in_func(id, self.b.func);
         let size = u32::try_from(8 * kernel.args.len().max(1)).map_err(|_| bug("too many arguments"))?;
         let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, 3));
@@ -952,6 +960,15 @@ fn buffers(block: &Block, found: &mut Vec<BufId>) {
             }
         }
     }
+}
+
+/// Whether a block holds a marked loop with nothing but loops and choices of its own around it, as blocks of neurons do.
+fn nests_marked(block: &Block) -> bool {
+    block.stmts.iter().any(|stmt| match stmt {
+        Stmt::For(f) => f.vector,
+        Stmt::If(i) => nests_marked(&i.then) || nests_marked(&i.els),
+        _ => false,
+    })
 }
 
 /// Marks the buffers that a block stores to.

@@ -116,9 +116,13 @@ impl CraneliftJit {
         for function in &program.functions {
             let mut context = module.make_context();
             context.func.signature = signature.clone();
-            emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide())?;
+            let notes = emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide())?;
             let printed = print(&mut context, module)?;
-            let _ = writeln!(text, "; {}\n{}\n", function.name, printed.trim_end());
+            let _ = writeln!(text, "; {}", function.name);
+            for note in notes {
+                let _ = writeln!(text, "; {note}");
+            }
+            let _ = writeln!(text, "{}\n", printed.trim_end());
         }
         Ok(text)
     }

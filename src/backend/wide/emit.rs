@@ -69,8 +69,9 @@ pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refuse
     }
     e.asm.align_stack();
     let frame = e.asm.grow_stack();
-    let hot: Vec<BufId> = e.region.buffers.iter().copied().take(POINTERS).collect();
-    for buf in hot {
+    let mut hot: Vec<(u32, BufId)> = e.region.buffers.iter().map(|(buf, weight)| (*weight, *buf)).collect();
+    hot.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    for (_, buf) in hot.into_iter().take(POINTERS) {
         let r = e.general()?;
         e.asm.load64(r, Rm::Mem(table_entry(buf)?));
         e.pointers.insert(buf, r);
@@ -443,12 +444,14 @@ impl Emitter<'_, '_> {
         self.asm.test32(SCRATCH);
         self.asm.jump_if(Cond::Equal, done);
         self.open();
-        let (bits, n, to) = (self.general()?, self.general()?, self.general()?);
-        for r in [bits, n, to] {
-            self.hold(r);
-        }
+        let (bits, n) = (self.general()?, self.general()?);
+        self.hold(bits);
+        self.hold(n);
         self.asm.load32(bits, Rm::Reg(SCRATCH));
         let first = self.int(value)?;
+        // Rarely run: it borrows a register rather than keeping one free.
+        let to = ARGS;
+        self.asm.push(to);
         self.asm.load64(to, Rm::Mem(table_entry(count)?));
         self.asm.load32(n, Rm::Mem(Mem::at(to, 0)));
         self.asm.load64(to, Rm::Mem(table_entry(list)?));
@@ -462,6 +465,7 @@ impl Emitter<'_, '_> {
         self.asm.jump_if(Cond::NotEqual, again);
         self.asm.load64(to, Rm::Mem(table_entry(count)?));
         self.asm.store32(Mem::at(to, 0), n);
+        self.asm.pop(ARGS);
         self.close();
         self.asm.bind(done);
         Ok(())

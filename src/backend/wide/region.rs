@@ -30,8 +30,8 @@ pub(super) struct Region<'a> {
     pub(super) computed: Vec<(Val, &'a Op)>,
     /// Arguments by number.
     pub(super) args: Vec<Val>,
-    /// Buffers in order of first use.
-    pub(super) buffers: Vec<BufId>,
+    /// How often a buffer is touched in the code; in loops it counts more.
+    pub(super) buffers: BTreeMap<BufId, u32>,
     /// How often a value is read in the code; in loops it counts more.
     pub(super) weights: BTreeMap<Val, u32>,
     /// Loop variables that start at a number that is not negative.
@@ -58,7 +58,7 @@ impl<'a> Region<'a> {
             fixed: BTreeMap::new(),
             computed: Vec::new(),
             args: Vec::new(),
-            buffers: Vec::new(),
+            buffers: BTreeMap::new(),
             weights: BTreeMap::new(),
             naturals: BTreeSet::new(),
             narrow: true,
@@ -167,7 +167,7 @@ impl<'a> Region<'a> {
                     self.inside.insert(*val, op);
                     op.operands(|v| self.read(v, weight));
                     if let Op::Load { buf, .. } = op {
-                        self.touch(*buf);
+                        self.touch(*buf, weight);
                     }
                 }
                 Stmt::Store { buf, index, value } => {
@@ -175,13 +175,11 @@ impl<'a> Region<'a> {
                     if !fits || self.ty(*value).lanes == 1 && !self.is_int(*value) {
                         return Err("a store that wide kernels do not have".to_owned());
                     }
-                    self.touch(*buf);
+                    self.touch(*buf, weight);
                     self.read(*index, weight);
                     self.read(*value, weight);
                 }
                 Stmt::Append { cond, list, count, value } => {
-                    self.touch(*list);
-                    self.touch(*count);
                     self.read(*cond, weight);
                     self.read(*value, weight);
                 }
@@ -204,10 +202,8 @@ impl<'a> Region<'a> {
         *self.weights.entry(val).or_insert(0) += weight;
     }
 
-    fn touch(&mut self, buf: BufId) {
-        if !self.buffers.contains(&buf) {
-            self.buffers.push(buf);
-        }
+    fn touch(&mut self, buf: BufId, weight: u32) {
+        *self.buffers.entry(buf).or_insert(0) += weight;
     }
 
     /// Whether wide kernels have an operation.
