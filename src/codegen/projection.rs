@@ -458,7 +458,7 @@ fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
         let same = b.cmp(CmpOp::Eq, gap, carried[1]);
         let factor = b.if_else(same, |_| vec![carried[2]], |b| vec![shrink(b, s, p, z, gap)])[0];
         let y = b.mul(x, factor);
-        let y = b.un(UnOp::Flush, y);
+        let y = population::faded(b, s, y, s.plan.projections[p].faint[z.index()]);
         b.store(buf, e, y);
         b.store(last, e, s.done);
         let alive = b.cmp(CmpOp::Ne, y, nothing);

@@ -179,7 +179,7 @@ impl<'a> Region<'a> {
                     self.read(*index, weight);
                     self.read(*value, weight);
                 }
-                Stmt::Append { cond, list, count, value } => {
+                Stmt::Append { cond, value, .. } => {
                     self.read(*cond, weight);
                     self.read(*value, weight);
                 }
