@@ -176,6 +176,10 @@ fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at:
     let own_new: Vec<(VarId, Val)> =
         h.own_side.iter().map(|(v, value)| (*v, outer.value(b, *value, &mut load))).collect();
 
+    if let (Some(changed), Some(j), Side::Post, false) = (bufs.changed, at.post, side, h.synapse.is_empty()) {
+        let one = b.int(1);
+        b.store(changed, j, one);
+    }
     let plain: Vec<(VarId, Sym)> =
         h.synapse.iter().filter(|(.., z)| z.is_none()).map(|(v, value, _)| (*v, *value)).collect();
     let skipped: Vec<(VarId, Sym)> =
