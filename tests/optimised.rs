@@ -47,7 +47,7 @@ population B[70]: I()
 connect XA: X -> A.g_e via all_to_all with Learning(w = uniform(0, 0.3))
 connect A -> B.g_e via one_to_one with static(w = 10.4)
 connect B -> A.g_i via all_to_all where i != j with static(w = 17, delay = 1 ms)
-experiment main { run 1 s; print("g", mean(A.g_i)) }
+experiment main { X.rate = 60 Hz; run 1 s; print("g", mean(A.g_i)) }
 "#;
 
 fn network(opt: u8, kind: BackendKind) -> Network {
@@ -211,4 +211,41 @@ fn changed_columns_are_those_that_may_have_changed() {
     n.reset(&[ResetTarget::Var(w)]);
     assert_eq!(n.changed_columns(w, 7), None, "it was reset");
     assert_eq!(network(1, BackendKind::Jit).changed_columns(w, 7), None, "kept at level 2 only");
+}
+
+/// While nothing arrives and nobody spikes, many steps are one: the same spikes, and states that differ by rounding.
+#[test]
+fn stretches_without_events_are_passed_over() {
+    let (mut plain, mut all, mut interp) =
+        (network(0, BackendKind::Jit), network(2, BackendKind::Jit), network(2, BackendKind::Interp));
+    assert!(all.plan().leaps() && !plain.plan().leaps());
+    let rate = net::pop(0, 0);
+    for n in [&mut plain, &mut all, &mut interp] {
+        // Longer than a time constant, and across a multiple of 1024 steps; then input again.
+        for (hertz, steps) in [(0.06, 400), (0.0, 1500), (0.06, 300), (0.0, 70), (0.06, 200)] {
+            let v = n.values_mut(rate).expect("an input");
+            let snnc::script::machine::SliceMut::F64(x) = v.data else { panic!("f64") };
+            x.fill(hertz);
+            n.written(rate);
+            run(n, steps);
+        }
+    }
+    assert!(all.passed() > 1000, "{} steps passed over", all.passed());
+    assert_eq!((plain.passed(), plain.steps(), all.steps()), (0, 2470, 2470));
+    assert!(plain.spikes(PopId(1)).step.len() > 50, "the network is awake");
+    for p in [0, 1, 2] {
+        assert_eq!(plain.spikes(PopId(p)), all.spikes(PopId(p)), "equal spike trains");
+    }
+    for (p, vars) in [(1, 3), (2, 2)] {
+        for var in 0..vars {
+            let (x, y) = (values(&mut plain, net::pop(p, var)), values(&mut all, net::pop(p, var)));
+            for (x, y) in x.iter().zip(&y) {
+                assert!((x - y).abs() < 1e-10, "variable {var} of {p}: {x} and {y}");
+            }
+        }
+    }
+    assert_eq!(all.passed(), interp.passed());
+    for (k, (x, y)) in all.buffers().iter().zip(interp.buffers()).enumerate() {
+        assert_eq!(x, y, "{}", all.layout().buffers[k].name);
+    }
 }

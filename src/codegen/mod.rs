@@ -1,10 +1,11 @@
 //! Plan → loop IR: one function `run(step, steps, run_step)` that advances the whole network by `steps` time steps, specialised to
-//! the network and to what is frozen.
+//! the network and to what is frozen; and two that pass over steps in which nothing happens, where that is possible.
 
 mod arrivals;
 mod clocked;
 mod expr;
 pub mod layout;
+mod leap;
 mod population;
 mod projection;
 mod response;
@@ -18,6 +19,12 @@ use crate::sched::Plan;
 
 /// The function `run`: local step of the first step, number of steps, step within the current `run`.
 pub const RUN: FuncId = FuncId(0);
+
+/// The function `unready`, which counts the neurons that are not still, if the plan leaps.
+pub const UNREADY: FuncId = FuncId(1);
+
+/// The function `leap`: passes over a number of steps.
+pub const LEAP: FuncId = FuncId(2);
 
 /// What all parts of the code generator share while one step is emitted.
 struct Step<'a> {
@@ -84,7 +91,9 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
             projection::on_post(b, &s, p);
         }
     });
-    Program { buffers: layout.buffers.clone(), functions: vec![b.finish()] }
+    let mut functions = vec![b.finish()];
+    functions.extend(leap::functions(plan, layout));
+    Program { buffers: layout.buffers.clone(), functions }
 }
 
 /// Emits the program that back ends take.

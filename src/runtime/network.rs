@@ -2,6 +2,7 @@
 //!
 //! Steps are counted locally in `i32` from `base`; the local count is moved back long before it could overflow.
 
+mod leap;
 mod sources;
 
 use std::any::Any;
@@ -98,6 +99,10 @@ pub struct Network {
     /// Variables whose columns all obeyed a rule of the protocol when it was last applied, and its number; what changed since is in the buffer
     /// `changed` of the projection.
     settled: BTreeMap<VarKey, u64>,
+    /// The spikes of the run when it was last asked whether the network is still; `None`: something has fired since.
+    silent: Option<u64>,
+    /// Steps passed over.
+    passed: u64,
 }
 
 /// A population whose spikes are drawn beforehand.
@@ -165,6 +170,8 @@ impl Network {
             run: RunKey(0),
             drawn: vec![0; n],
             settled: BTreeMap::new(),
+            silent: None,
+            passed: 0,
         };
         for p in 0..network.shared.layout.projs.len() {
             network.relist(p);
@@ -680,6 +687,8 @@ impl Machine for Network {
             run: self.run,
             drawn: self.drawn.clone(),
             settled: self.settled.clone(),
+            silent: self.silent,
+            passed: self.passed,
         })
     }
 
@@ -696,6 +705,8 @@ impl Machine for Network {
             self.run = other.run;
             self.drawn.clone_from(&other.drawn);
             self.settled.clone_from(&other.settled);
+            self.silent = other.silent;
+            self.passed = other.passed;
             self.stale_slots = other.stale_slots;
         }
     }
@@ -727,6 +738,7 @@ impl Machine for Network {
         self.rebase();
         self.fill_slots();
         self.run_step = 0;
+        self.silent = None;
         for p in 0..self.shared.layout.pops.len() {
             let id = self.shared.layout.pops[p].count;
             if let Buf::I32(v) = self.buf(id) {
@@ -743,7 +755,15 @@ impl Machine for Network {
         while left > 0 {
             self.rebase();
             let drawn = self.draw(left.min(CHUNK).min(WRAP - self.run_step % WRAP));
-            let chunk = self.room(drawn);
+            let chunk = match self.next(drawn)? {
+                leap::Next::Run(steps) => self.room(steps),
+                leap::Next::Passed(steps) => {
+                    self.step += steps as i32;
+                    self.run_step += steps;
+                    left -= steps;
+                    continue;
+                }
+            };
             self.set_phases();
             let base = self.base as f64;
             let clock = self.shared.layout.clock;
