@@ -21,6 +21,8 @@ use std::convert::Infallible;
 
 use rand_philox::{Philox, philox4x32_10};
 
+use crate::simd::widest;
+
 pub use gaps::{EventList, GapSource, draw_gaps};
 
 /// A stream of random numbers: one purpose (`E/v@init`, `XE/delay`, `X/spike`, …) under one seed. Copying it copies an
@@ -107,6 +109,19 @@ impl Stream {
             pair[1] = unit_open(join(c, d));
         }
         uniforms
+    }
+
+    /// Draw 0 of `out.len()` elements from `first` on: the values of [`Stream::uniform`].
+    pub fn uniform_each(&self, first: u64, out: &mut [f64]) {
+        widest(
+            #[inline(always)]
+            || {
+                for (element, x) in (first..).zip(out.iter_mut()) {
+                    let [a, b, ..] = self.bits(element, 0);
+                    *x = unit_open(join(a, b));
+                }
+            },
+        );
     }
 
     /// The uniforms of `element` one after the other, from draw 0: one block for two of them.

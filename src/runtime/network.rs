@@ -8,8 +8,10 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::synapses::{Ties, places};
 use super::wiring::Files;
 use crate::backend::{Backend, Buf, Buffers, Kernels};
+use crate::codegen::layout::Segments;
 use crate::codegen::{Layout, RUN};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, PopId, ProjId, Side};
@@ -37,6 +39,10 @@ pub struct SynapseEnds {
     pub count: u64,
     /// Pre and post index of each, made from the rows when a protocol asks for them: most networks never do.
     pub list: OnceLock<(Vec<u32>, Vec<u32>)>,
+    /// Where synapses are stored by delay.
+    pub ties: Option<Ties>,
+    /// The place of each synapse in storage, if that is not its number; made when a protocol asks.
+    pub places: OnceLock<Vec<u32>>,
 }
 
 /// What all copies of a network share.
@@ -234,6 +240,11 @@ impl Network {
                 let x = self.ints(since)[0].saturating_sub(by);
                 self.fill_ints(since, x);
             }
+            for segments in [p.axonal, p.dendritic].into_iter().flatten() {
+                if let Buf::I32(due) = self.buf(segments.live.due) {
+                    due.iter_mut().for_each(|step| *step = step.wrapping_sub(by));
+                }
+            }
         }
         self.base += by as u64;
         self.step = 0;
@@ -249,8 +260,22 @@ impl Network {
             for (i, ends) in (0..).zip(self.ints(start).windows(2)) {
                 pre.resize(ends[1] as usize, i);
             }
-            (pre, self.ints(post).iter().take(n).map(|j| *j as u32).collect())
+            let post = self.ints(post);
+            let at = |k: usize| post.get(k).map_or(0, |j| *j as u32);
+            let post = match self.places(p) {
+                Some(places) => places.iter().map(|k| at(*k as usize)).collect(),
+                None => (0..n).map(at).collect(),
+            };
+            (pre, post)
         }))
+    }
+
+    /// The place of each synapse in storage, if that is not its number.
+    fn places(&self, p: usize) -> Option<&[u32]> {
+        let wires = self.shared.wires[p].as_ref()?;
+        let (ties, [start, post]) = (wires.ties.as_ref()?, self.shared.layout.projs[p].rows?);
+        let post = self.ints(post).get(..wires.count as usize)?;
+        Some(wires.places.get_or_init(|| places(self.ints(start), post, ties)))
     }
 
     /// Something about a population changed from outside: none of its neurons rests.
@@ -397,6 +422,49 @@ impl Network {
             steps = steps.min(capacity as u64 / n);
         }
         steps.max(1)
+    }
+
+    /// How many steps the lists of spikes on their way have room for, whatever happens; at least one, for which they grow if need be.
+    fn room_for_live(&mut self, wanted: u64) -> u64 {
+        let shared = self.shared.clone();
+        let mut steps = wanted;
+        for bufs in &shared.layout.projs {
+            for (segments, pop) in [(bufs.axonal, bufs.pre_pop), (bufs.dendritic, bufs.post_pop)] {
+                let Some(g) = segments else { continue };
+                let [waiting, _, places] = self.ints(g.live.state) else { continue };
+                let (waiting, places) = (*waiting as u64, *places as u64);
+                let n = shared.model.populations[pop].size().max(1);
+                // Trains of many sources have any number of events a step; they are all drawn by now.
+                let pooled = shared.model.populations[pop].pooled;
+                let drawn = self.sources[pop].as_ref().filter(|_| pooled).map_or(0, |s| s.events.elements.len() as u64);
+                let most = drawn.max(n);
+                // Every neuron in each of the steps that its longest delay takes: there cannot be more.
+                if !pooled && places >= n * (u64::from(g.longest) + 2) {
+                    continue;
+                }
+                if waiting + most > places {
+                    self.grow_live(g, (waiting + most) * 2);
+                    steps = steps.min(((waiting + most) * 2 - waiting) / most);
+                } else {
+                    steps = steps.min((places - waiting) / most);
+                }
+            }
+        }
+        steps.max(1)
+    }
+
+    /// Makes the lists of spikes on their way longer: so many places in each half.
+    fn grow_live(&mut self, g: Segments, places: u64) {
+        let [waiting, from, _] = self.ints(g.live.state) else { return };
+        let (waiting, from) = (*waiting as usize, *from as usize);
+        for id in g.live.lists() {
+            if let Buf::I32(list) = self.buf(id) {
+                list.copy_within(from..from + waiting, 0);
+                list.resize(2 * places as usize, 0);
+            }
+        }
+        self.set_int(g.live.state, 1, 0);
+        self.set_int(g.live.state, 2, places as i32);
     }
 
     /// Rebuilds the list of non-zero traces of projection `p` after something else wrote them.
@@ -583,6 +651,11 @@ impl Network {
             let step = self.step;
             self.set_int(since, 0, step);
         }
+        for segments in [self.shared.layout.projs[p].axonal, self.shared.layout.projs[p].dendritic] {
+            if let Some(segments) = segments {
+                self.set_int(segments.live.state, 0, 0);
+            }
+        }
         if let Some(r) = self.shared.layout.projs[p].response {
             self.fill_ints(r.pending, 0);
             self.clear(r.amounts);
@@ -719,6 +792,7 @@ impl Machine for Network {
             self.rebase();
             let drawn = self.draw(left.min(CHUNK).min(WRAP - self.run_step % WRAP));
             let chunk = self.room(drawn);
+            let chunk = self.room_for_live(chunk);
             self.set_phases();
             let base = self.base as f64;
             let clock = self.shared.layout.clock;
@@ -797,6 +871,13 @@ impl Machine for Network {
         if self.relaxes(key) {
             // Brought up to date for the reader only: a reading changes nothing.
             self.scratch = (0..self.buffers[id.0 as usize].len()).map(|k| self.present(key, id, k)).collect();
+            return Values { data: Slice::F64(&self.scratch), rows, cols, stride };
+        }
+        if let Entity::Proj(p) = key.entity
+            && let Some(places) = self.places(p.index())
+        {
+            let values = &self.buffers[id.0 as usize];
+            self.scratch = places.iter().map(|k| values.get_f64(*k as usize).unwrap_or(f64::NAN)).collect();
             return Values { data: Slice::F64(&self.scratch), rows, cols, stride };
         }
         let data = match &self.buffers[id.0 as usize] {
