@@ -16,7 +16,7 @@ use snnc::script::machine::{Machine, ResetTarget};
 const TEXT: &str = "
 simulation { dt = 0.1 ms; seed = 4 }
 neuron Cell { state v = uniform(0, 25), g = 0
-  10 ms * dv/dt = 22 - v + g
+  10 ms * dv/dt = 26 - v + g
   dg/dt = -g / 3 ms
   spike when v > 20
   on spike { v = 0 }
@@ -27,7 +27,7 @@ synapse Tired { weight w = 1
 population A[40]: Cell()
 population B[30]: Cell()
 connect AB: A -> B.g via fixed_total(3000) with static(w = normal(0.2, 0.1), delay = uniform(0 ms, 4 ms))
-connect BA: B -> A.g via random(p = 0.4) with static(w = uniform(-1, 0), delay = exponential(2 ms))
+connect BA: B -> A.g via random(p = 0.4) with static(w = uniform(-0.2, 0), delay = exponential(2 ms))
 connect AA: A -> A.g via fixed_indegree(60, multapses = true) with Tired(w = uniform(0, 0.2), delay = 60 ms * bernoulli(0.01) + 1 ms)
 connect BB: B -> B.g via fixed_outdegree(9) with static(w = 0.1, delay = 0.3 ms)
 experiment e { run 10 ms }";
