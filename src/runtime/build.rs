@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::cut::{self, Cut, Cutting};
 use super::init::{Initial, initial};
 use super::network::{Compiled, Network, Shared, SynapseEnds};
 use super::runs::Runs;
@@ -27,6 +28,8 @@ pub struct Options {
     pub files: Files,
     /// The most bytes a network may take.
     pub memory_limit: f64,
+    /// How steps are cut.
+    pub cutting: Cutting,
 }
 
 /// Everything that went wrong, or the network with the times taken.
@@ -96,9 +99,13 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
     let built = start.elapsed();
 
     let start = Instant::now();
-    let compiled = Arc::new(compile(&plan, &layout, options.backend.as_ref())?);
+    let compiled = Arc::new(compile(&plan, &layout, options.backend.as_ref(), options.cutting)?);
     let compile_time = planned + start.elapsed();
     let states = states(&model, &plan, &layout, &buffers);
+    let parallel = compiled.cut.as_ref().is_some_and(Cut::parallel);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.cutting.threads);
+    // Without threads of its own the network runs on the present one.
+    let pool = if parallel { pool.build().ok() } else { None };
     let shared = Arc::new(Shared {
         files: options.files.clone(),
         columns,
@@ -106,6 +113,9 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         uses,
         layout,
         backend: options.backend.clone(),
+        cutting: options.cutting,
+        pool,
+        times: Mutex::default(),
         bounds,
         played,
         wires: counts
@@ -120,16 +130,27 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
 }
 
 /// Generates and compiles the code of a plan.
-pub(super) fn compile(plan: &Plan, layout: &Layout, backend: &dyn Backend) -> Result<Compiled, BuildError> {
+pub(super) fn compile(
+    plan: &Plan,
+    layout: &Layout,
+    backend: &dyn Backend,
+    cutting: Cutting,
+) -> Result<Compiled, BuildError> {
     let bug = |text: String| {
         vec![
             Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {text}"))
                 .help("please report it with this file"),
         ]
     };
-    let program = codegen::program(plan, layout).map_err(bug)?;
+    let (program, parts) = if cut::wanted(plan, cutting) {
+        let (program, parts) = codegen::parts(plan, layout).map_err(bug)?;
+        (program, Some(parts))
+    } else {
+        (codegen::program(plan, layout).map_err(bug)?, None)
+    };
     let kernels = backend.compile(&program).map_err(|e| bug(e.to_string()))?;
-    Ok(Compiled { plan: plan.clone(), kernels })
+    let cut = parts.map(|parts| Cut::new(plan, layout, parts, kernels.as_ref(), cutting));
+    Ok(Compiled { plan: plan.clone(), kernels, cut })
 }
 
 /// Refuses networks that cannot fit, before anything is allocated.

@@ -2,6 +2,7 @@
 
 mod block;
 pub mod build;
+pub mod cut;
 mod draws;
 pub mod eval;
 pub mod init;

@@ -7,15 +7,17 @@ mod sources;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
+use super::cut::{Cut, Cutting, Times};
 use super::synapses::{Ties, places};
 use super::wiring::Files;
-use crate::backend::{Backend, Buf, Buffers, Kernels};
+use crate::backend::{Backend, BackendError, Buf, Buffers, Kernels};
 use crate::codegen::layout::Segments;
-use crate::codegen::{Layout, RUN};
+use crate::codegen::{Action, Layout, RUN};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, PopId, ProjId, Side};
-use crate::lir::BufId;
+use crate::lir::{BufId, FuncId};
 use crate::methods::expm::{noise_factor, propagator};
 use crate::methods::sym::Node;
 use crate::rng::events::CountSource;
@@ -31,6 +33,8 @@ pub struct Compiled {
     pub plan: Plan,
     /// The code.
     pub kernels: Box<dyn Kernels>,
+    /// The parts of a step, if it is cut.
+    pub cut: Option<Cut>,
 }
 
 /// The ends of the synapses of a sparse projection.
@@ -55,6 +59,12 @@ pub struct Shared {
     pub layout: Layout,
     /// What executes.
     pub backend: Arc<dyn Backend + Send + Sync>,
+    /// How steps are cut.
+    pub cutting: Cutting,
+    /// Threads that the parts of a step run on.
+    pub pool: Option<rayon::ThreadPool>,
+    /// Times taken of parts, where they are wanted.
+    pub times: Mutex<Times>,
     /// Where files of the model are looked for.
     pub files: Files,
     /// Columns of the `edges` files, by projection; empty if no protocol redraws.
@@ -101,6 +111,8 @@ pub struct Network {
     run: RunKey,
     /// By population: the run step up to which random numbers have been drawn.
     drawn: Vec<u64>,
+    /// Whether this is one of several copies that run at the same time, each on a thread of its own.
+    lane: bool,
 }
 
 /// A population whose spikes are drawn beforehand.
@@ -167,6 +179,7 @@ impl Network {
             stale_slots: true,
             run: RunKey(0),
             drawn: vec![0; n],
+            lane: false,
         };
         for p in 0..network.shared.layout.projs.len() {
             network.relist(p);
@@ -383,6 +396,62 @@ impl Network {
         }
         copy(&mut self.buffers[start.0 as usize], &source.events.offsets);
         copy(&mut self.buffers[neurons.0 as usize], &source.events.elements);
+    }
+
+    /// The times taken so far.
+    fn times(&self) -> std::sync::MutexGuard<'_, Times> {
+        self.shared.times.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The times that parts of steps took, if they were wanted when the network was built.
+    #[must_use]
+    pub fn profile(&self) -> Option<Times> {
+        self.shared.cutting.profile.then(|| self.times().clone())
+    }
+
+    /// The bytes that a part of a step moves, where that does not depend on spikes: what its pass over a population reads and writes.
+    #[must_use]
+    pub fn bytes_of(&self, action: Action, index: usize) -> Option<u64> {
+        if !matches!(action, Action::Integrate | Action::Forget) {
+            return None;
+        }
+        let cut = self.cut()?;
+        let f = cut.parts.iter().position(|p| p.action == action && p.index == index)?;
+        let access = self.compiled.kernels.touched().of(FuncId(f as u32))?;
+        let n = self.shared.model.populations.get(index)?.size();
+        let of = |id: &BufId| self.shared.layout.buffers.get(id.0 as usize).filter(|b| b.len >= n);
+        Some(access.reads.iter().chain(&access.writes).filter_map(of).map(|b| n * b.scalar.bytes()).sum())
+    }
+
+    /// The parts of a step, if it is cut.
+    #[must_use]
+    pub fn cut(&self) -> Option<&Cut> {
+        self.compiled.cut.as_ref()
+    }
+
+    /// Runs the code: from a local step, so many steps, from a step of the run.
+    fn call(&mut self, args: [i32; 3]) -> Result<(), BackendError> {
+        let compiled = self.compiled.clone();
+        let kernels = compiled.kernels.as_ref();
+        let Some(cut) = &compiled.cut else {
+            return kernels.session(&mut self.buffers).and_then(|mut s| s.call(RUN, &args));
+        };
+        if self.shared.cutting.profile {
+            let mut times = Times::default();
+            let result = cut.timed(kernels, &mut self.buffers, args, &mut times);
+            let mut all = self.times();
+            for (part, (time, steps)) in times.parts {
+                let sum = all.parts.entry(part).or_default();
+                *sum = (sum.0 + time, sum.1 + steps);
+            }
+            return result;
+        }
+        let shared = self.shared.clone();
+        let buffers = &mut self.buffers;
+        match shared.pool.as_ref().filter(|_| !self.lane) {
+            Some(pool) => pool.install(|| cut.run(kernels, buffers, args, true)),
+            None => cut.run(kernels, buffers, args, false),
+        }
     }
 
     /// Moves logged spikes from the buffers to the logs.
@@ -685,7 +754,8 @@ impl Network {
             };
             let plan = sched::build(&self.shared.model, &self.shared.uses, &self.frozen).map_err(first)?;
             let compiled =
-                super::build::compile(&plan, &self.shared.layout, self.shared.backend.as_ref()).map_err(first)?;
+                super::build::compile(&plan, &self.shared.layout, self.shared.backend.as_ref(), self.shared.cutting)
+                    .map_err(first)?;
             let compiled = Arc::new(compiled);
             variants.insert(key, compiled.clone());
             self.compiled = compiled;
@@ -729,6 +799,7 @@ impl Machine for Network {
             stale_slots: self.stale_slots,
             run: self.run,
             drawn: self.drawn.clone(),
+            lane: true,
         })
     }
 
@@ -790,20 +861,20 @@ impl Machine for Network {
         let mut left = steps;
         while left > 0 {
             self.rebase();
+            let before = self.shared.cutting.profile.then(Instant::now);
             let drawn = self.draw(left.min(CHUNK).min(WRAP - self.run_step % WRAP));
+            if let Some(before) = before {
+                self.times().draws += before.elapsed();
+            }
             let chunk = self.room(drawn);
             let chunk = self.room_for_live(chunk);
             self.set_phases();
             let base = self.base as f64;
             let clock = self.shared.layout.clock;
             self.buf(clock).set_f64(0, base);
-            let compiled = self.compiled.clone();
             // Run steps matter modulo 1024 and relative to the drawn events.
             let run_step = (self.run_step % WRAP) as i32;
-            let result = compiled
-                .kernels
-                .session(&mut self.buffers)
-                .and_then(|mut s| s.call(RUN, &[self.step, chunk as i32, run_step]));
+            let result = self.call([self.step, chunk as i32, run_step]);
             result.map_err(|e| {
                 Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {e}"))
                     .help("please report it with this file")

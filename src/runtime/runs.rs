@@ -108,29 +108,38 @@ impl RunList {
         };
     }
 
-    /// Adds the runs of another list.
-    fn append(&mut self, mut more: Self) {
-        self.widen(more.width());
-        more.widen(self.width());
-        match (self, more) {
-            (Self::Half(all), Self::Half(more)) => all.extend(more),
-            (Self::Word(all), Self::Word(more)) => all.extend(more),
-            (Self::Pair(all), Self::Pair(more)) => all.extend(more),
-            // Both have the wider of their forms.
-            _ => {}
+    /// The runs of several lists, one after the other.
+    fn join(lists: Vec<Self>) -> Self {
+        let to = lists.iter().map(Self::width).max().unwrap_or(RunWidth::Half);
+        let runs = lists.iter().map(Self::len).sum();
+        let mut out = match to {
+            RunWidth::Half => Self::Half(Vec::with_capacity(runs)),
+            RunWidth::Word => Self::Word(Vec::with_capacity(runs)),
+            RunWidth::Pair => Self::Pair(Vec::with_capacity(runs)),
+        };
+        for mut list in lists {
+            list.widen(to);
+            match (&mut out, list) {
+                (Self::Half(all), Self::Half(more)) => all.extend(more),
+                (Self::Word(all), Self::Word(more)) => all.extend(more),
+                (Self::Pair(all), Self::Pair(more)) => all.extend(more),
+                // All have one form now.
+                _ => {}
+            }
         }
+        out
     }
 
     /// As the code reads them: two halves to a word, the first one below.
     #[must_use]
-    pub fn words(&self) -> Vec<i32> {
+    pub fn words(self) -> Vec<i32> {
         match self {
             Self::Half(v) => v
                 .chunks(2)
                 .map(|c| u32::from(c[0]) | c.get(1).map_or(0, |second| u32::from(*second) << 16))
                 .map(|word| word as i32)
                 .collect(),
-            Self::Word(v) => v.iter().map(|word| *word as i32).collect(),
+            Self::Word(v) => v.into_iter().map(|word| word as i32).collect(),
             Self::Pair(v) => v.iter().flatten().map(|word| *word as i32).collect(),
         }
     }
@@ -180,14 +189,16 @@ impl Runs {
     pub(super) fn join(parts: impl IntoIterator<Item = Part>) -> Self {
         let mut out = Self { start: vec![0], ..Self::default() };
         let mut sum = 0;
+        let mut lists = Vec::new();
         for part in parts {
             for count in part.counts {
                 sum += count;
                 out.start.push(sum);
             }
-            out.list.append(part.list);
+            lists.push(part.list);
             out.longest = out.longest.max(part.longest);
         }
+        out.list = RunList::join(lists);
         out
     }
 
@@ -289,16 +300,14 @@ mod tests {
         let mut list = RunList::default();
         list.push(255, 255);
         list.push(0, 1);
-        assert_eq!(list.words(), [0x0100_ffff]);
+        assert_eq!(list.clone().words(), [0x0100_ffff]);
         let mut wide = list.clone();
         wide.push(3, 256);
         assert_eq!(pairs(&wide), [(255, 255), (0, 1), (3, 256)]);
-        assert_eq!(wide.words(), [0x00ff_00ff, 0x0001_0000, 0x0100_0003]);
-        let mut all = list.clone();
-        all.append(wide.clone());
+        assert_eq!(wide.clone().words(), [0x00ff_00ff, 0x0001_0000, 0x0100_0003]);
+        let before = wide.clone();
         wide.push(1_000_000, 1);
-        all.append(wide);
-        all.append(list);
+        let all = RunList::join(vec![list.clone(), before, wide, list]);
         assert_eq!(all.width(), RunWidth::Pair);
         assert_eq!(all.len(), 2 + 3 + 4 + 2);
         assert_eq!(all.get(8), Some((1_000_000, 1)));
