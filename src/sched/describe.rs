@@ -160,6 +160,9 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         }
         if !p.clocked.injects.is_empty() {
             let _ = writeln!(out, "  injects at every step, from the states at its start");
+            if p.clocked.alike {
+                let _ = writeln!(out, "    the same into all neurons: summed over the pre neurons once a step");
+            }
         }
         for (k, var) in synapse.vars.iter().enumerate() {
             let place = match p.place[k] {

@@ -232,7 +232,10 @@ pub(super) fn plan(
     };
 
     let ignore = |v: VarId| is_frozen(v) || dead.contains(&v);
-    let clocked = clocked::plan(&mut graph, &context, synapse, stepped, injects, &ignore)?;
+    let mut clocked = clocked::plan(&mut graph, &context, synapse, stepped, injects, &ignore)?;
+    // Another order of the sum: rounding differs.
+    clocked.alike =
+        model.settings.opt > 1 && wiring == Wiring::Dense && clocked::alike(&graph, &clocked.injects, &place);
     let all_dense = wiring == Wiring::Dense;
     let on_pre = handler(&mut graph, synapse, &place, &lazy, &pre, Place::Pre, Place::Post, all_dense);
     let on_post = handler(&mut graph, synapse, &place, &lazy, &post, Place::Post, Place::Pre, all_dense);
