@@ -137,20 +137,20 @@ enum Train {
 }
 
 impl Train {
-    fn advance(&mut self, steps: u32, out: &mut EventList) {
+    /// Draws on several threads if `parallel`.
+    fn advance(&mut self, steps: u32, out: &mut EventList, parallel: bool) {
         match self {
             Self::Gaps(g) => g.advance(steps, out),
-            Self::Counts(c) => c.advance(steps, out),
+            Self::Counts(c) => c.advance(steps, out, parallel),
         }
     }
 
     /// How many steps to ask for at once, for `n` elements.
     fn chunk(&self, n: usize) -> u64 {
-        let most = match self {
-            Self::Gaps(_) => 1.0,
-            Self::Counts(c) => c.most().max(1.0),
-        };
-        u64::from(chunk_steps((n as f64 * most).min(1e9) as usize))
+        u64::from(match self {
+            Self::Gaps(_) => chunk_steps(n),
+            Self::Counts(c) => c.chunk_steps(),
+        })
     }
 }
 
