@@ -65,7 +65,7 @@ pub(super) fn each(
                 |b| {
                     let run = b.load(g.start, emits);
                     let entry = b.load(g.first, emits);
-                    let due = due(b, g, emits, run, s.step);
+                    let due = due(b, g, run, s.step);
                     vec![old, emits, run, entry, due]
                 },
             );
@@ -78,7 +78,7 @@ pub(super) fn each(
                     let end = b.add(entry, len);
                     body(b, i, (g.synapses, g.other, entry, end));
                     let run = b.add(run, one);
-                    let due = due(b, g, i, run, s.step);
+                    let due = due(b, g, run, s.step);
                     vec![run, end, due]
                 },
                 |_| vec![run, entry, when],
@@ -104,19 +104,17 @@ pub(super) fn each(
     });
 }
 
-/// The step in which run `run` of neuron `i` is reached, counted from the one before; -1 if there is none.
-fn due(b: &mut FuncBuilder, g: Segments, i: Val, run: Val, now: Val) -> Val {
-    let one = b.int(1);
-    let next = b.add(i, one);
-    let end = b.load(g.start, next);
-    let exists = b.cmp(CmpOp::Lt, run, end);
-    let (gap, _) = stored(b, g, run);
+/// The step in which run `run` is reached, counted from the one before; -1 if it is the end of its neuron's.
+fn due(b: &mut FuncBuilder, g: Segments, run: Val, now: Val) -> Val {
+    let zero = b.int(0);
+    let (gap, len) = stored(b, g, run);
+    let exists = b.cmp(CmpOp::Gt, len, zero);
     let then = b.add(now, gap);
     let never = b.int(-1);
     b.select(exists, then, never)
 }
 
-/// Gap and length of a run; anything behind the last one.
+/// Gap and length of a run.
 fn stored(b: &mut FuncBuilder, g: Segments, run: Val) -> (Val, Val) {
     let one = b.int(1);
     match g.width {

@@ -100,7 +100,7 @@ pub struct ProjSize {
 /// Synapses of one neuron and one delay are a run.
 #[derive(Debug, Clone, Copy)]
 pub struct RunSize {
-    /// How many.
+    /// How many, those of length 0 at the end of each neuron's included.
     pub runs: u64,
     /// Their form.
     pub width: RunWidth,
@@ -129,7 +129,7 @@ pub struct Segments {
     pub start: BufId,
     /// The first entry of each neuron.
     pub first: BufId,
-    /// The runs, and one more.
+    /// The runs; each neuron's end with one of length 0.
     pub runs: BufId,
     /// Their form.
     pub width: RunWidth,
@@ -506,15 +506,14 @@ fn segments(
 ) -> Segments {
     let mut int = |part: &str, len: u64| new(format!("{name}.{part}"), Scalar::I32, len);
     let words = match size.width {
-        RunWidth::Half => size.runs / 2 + 1,
-        RunWidth::Word => size.runs + 1,
-        RunWidth::Pair => 2 * (size.runs + 1),
+        RunWidth::Half => size.runs.div_ceil(2),
+        RunWidth::Word => size.runs,
+        RunWidth::Pair => 2 * size.runs,
     };
     let places = 2 * live_places(neurons, size.longest);
     Segments {
         start: int("start", neurons + 1),
         first: rows.map_or_else(|| int("first", neurons + 1), |[row, _]| row),
-        // One more, so that a look at the end is inside.
         runs: int("runs", words),
         width: size.width,
         synapses: size.ordered.then(|| int("synapse", synapses)),

@@ -13,7 +13,7 @@ use crate::connect::{Adjacency, ConnectError, blocks_of_rows};
 pub struct Runs {
     /// The first run of each neuron, and one more.
     pub start: Vec<u32>,
-    /// Delay less that of the neuron's run before, and number of synapses, of each run.
+    /// Delay less that of the neuron's run before, and number of synapses, of each run; a run without synapses ends each neuron's.
     pub list: RunList,
     /// The longest delay.
     pub longest: u32,
@@ -174,8 +174,10 @@ impl Part {
             before = delay;
             count += 1;
         }
+        // The end, so that nobody has to look up where the next neuron's begin.
+        self.list.push(0, 0);
         self.longest = self.longest.max(before);
-        self.counts.push(count);
+        self.counts.push(count + 1);
     }
 }
 
@@ -282,13 +284,13 @@ mod tests {
     #[test]
     fn synapses_of_one_neuron_and_delay_stand_together() {
         let r = Runs::by_pre(&rows(), &[7, 2, 7, 0, 2]);
-        assert_eq!(r.start, [0, 2, 2, 4]);
-        assert_eq!(pairs(&r.list), [(2, 1), (5, 2), (0, 1), (2, 1)]);
+        assert_eq!(r.start, [0, 3, 4, 7]);
+        assert_eq!(pairs(&r.list), [(2, 1), (5, 2), (0, 0), (0, 0), (0, 1), (2, 1), (0, 0)]);
         assert_eq!(r.longest, 7);
         assert_eq!(r.order.unwrap().synapses, [1, 0, 2, 3, 4]);
         let r = Runs::by_post(&rows(), &[7, 2, 7, 0, 2], 3).unwrap();
-        assert_eq!(r.start, [0, 2, 3, 4]);
-        assert_eq!(pairs(&r.list), [(0, 1), (7, 1), (2, 2), (7, 1)]);
+        assert_eq!(r.start, [0, 3, 5, 7]);
+        assert_eq!(pairs(&r.list), [(0, 1), (7, 1), (0, 0), (2, 2), (0, 0), (7, 1), (0, 0)]);
         let order = r.order.unwrap();
         assert_eq!(order.first.unwrap(), [0, 2, 4, 5]);
         assert_eq!(order.synapses, [3, 0, 1, 4, 2]);
