@@ -120,6 +120,11 @@ impl Pass<'_> {
             (Some(from), Some(to)) => Some(i64::from(*to) - i64::from(*from)),
             _ => None,
         };
+        if let Some((before, rolled)) = self.rolled(&f, &classes, width, trips).map_err(refused)? {
+            out.extend(before);
+            out.push(Stmt::For(Box::new(rolled)));
+            return Ok(());
+        }
         let copies = match trips {
             // One block, straight.
             Some(n) if weight(&f.body) < UNROLL_BELOW && n == 4 * i64::from(width) => 4,
@@ -130,21 +135,8 @@ impl Pass<'_> {
         let exact = trips.is_some_and(|n| n % i64::from(step) == 0);
         let written: Vec<BufId> = f.body.stmts.iter().flat_map(writes).collect();
         let groups = append_groups(&f.body);
-        let mut shape = Shape {
-            types: self.types,
-            kinds: self.kinds,
-            classes: &classes,
-            lanes: width,
-            guard: if exact { None } else { Some(f.to) },
-            hoist_loads: trips.is_some_and(|n| n > 0),
-            written: &written,
-            before: Vec::new(),
-            outside: BTreeMap::new(),
-            body: Vec::new(),
-            inside: BTreeMap::new(),
-            base: var,
-            consts: BTreeMap::new(),
-        };
+        let guard = if exact { None } else { Some(f.to) };
+        let mut shape = self.shape(&f, &classes, width, guard, trips, &written);
         for copy in 0..copies {
             shape.inside.clear();
             shape.base = var;
@@ -166,6 +158,64 @@ impl Pass<'_> {
         out.extend(before);
         out.push(Stmt::For(Box::new(For { step, vector: false, body: Block { stmts: body }, ..f })));
         Ok(())
+    }
+
+    fn shape<'s>(
+        &'s mut self,
+        f: &For,
+        classes: &'s BTreeMap<Val, Class>,
+        lanes: u8,
+        guard: Option<Val>,
+        trips: Option<i64>,
+        written: &'s [BufId],
+    ) -> Shape<'s> {
+        Shape {
+            types: self.types,
+            kinds: self.kinds,
+            classes,
+            lanes,
+            guard,
+            hoist_loads: trips.is_some_and(|n| n > 0),
+            written,
+            before: Vec::new(),
+            outside: BTreeMap::new(),
+            body: Vec::new(),
+            inside: BTreeMap::new(),
+            base: f.var,
+            consts: BTreeMap::new(),
+        }
+    }
+
+    /// The loop with one vector an iteration, still marked, so that a back end may run several at once; if its body is simple enough.
+    fn rolled(
+        &mut self,
+        f: &For,
+        classes: &BTreeMap<Val, Class>,
+        width: u8,
+        trips: Option<i64>,
+    ) -> Result<Option<(Vec<Stmt>, For)>, String> {
+        let groups = append_groups(&f.body);
+        let linear = |a: &Append| classes.get(&a.value) == Some(&Class::Linear);
+        if !groups.iter().all(|g| g.len() == 1 && g.iter().all(linear)) {
+            return Ok(None);
+        }
+        let written: Vec<BufId> = f.body.stmts.iter().flat_map(writes).collect();
+        let guard = if trips.is_some_and(|n| n % i64::from(width) == 0) { None } else { Some(f.to) };
+        let known = self.types.len();
+        let mut shape = self.shape(f, classes, width, guard, trips, &written);
+        shape.inside.insert(f.var, Forms { scalar: Some(f.var), vector: None });
+        for stmt in &f.body.stmts {
+            shape.stmt(stmt)?;
+        }
+        for append in groups.iter().flatten() {
+            shape.masked_append(append)?;
+        }
+        let Shape { before, body, .. } = shape;
+        if !body.iter().all(is_plain) {
+            self.types.truncate(known);
+            return Ok(None);
+        }
+        Ok(Some((before, For { step: u32::from(width), vector: true, body: Block { stmts: body }, ..f.clone() })))
     }
 
     /// What each value of the body is.
@@ -233,6 +283,25 @@ impl Pass<'_> {
             (None, Some(_)) => Ok(2),
             _ => Ok(4),
         }
+    }
+}
+
+/// Whether a statement is one that a marked loop at lane level may hold, and that any vector unit can do at any width.
+fn is_plain(stmt: &Stmt) -> bool {
+    match stmt {
+        Stmt::Def { op, .. } => !matches!(
+            op,
+            Op::Call(..)
+                | Op::Gather { .. }
+                | Op::Lane(..)
+                | Op::Pack(_)
+                | Op::Any(_)
+                | Op::All(_)
+                | Op::Sum(_)
+                | Op::Bin(BinOp::Mod | BinOp::FloorDiv, ..)
+        ),
+        Stmt::Store { .. } | Stmt::Append { .. } => true,
+        Stmt::Scatter { .. } | Stmt::AddRows(_) | Stmt::For(_) | Stmt::If(_) => false,
     }
 }
 
@@ -651,6 +720,18 @@ impl Shape<'_> {
         }
         let then = std::mem::replace(&mut self.body, outer);
         self.choice(any, Block { stmts: then }, Block::default());
+        Ok(())
+    }
+
+    /// One append for all lanes; its value is linear.
+    fn masked_append(&mut self, append: &Append) -> Result<(), String> {
+        let mut cond = self.vector(append.cond)?;
+        if let Some(within) = self.within()? {
+            let ty = self.ty(cond)?;
+            cond = self.put(ty, Op::Bin(BinOp::And, cond, within));
+        }
+        let value = self.scalar(append.value)?;
+        self.body.push(Stmt::Append { cond, list: append.list, count: append.count, value });
         Ok(())
     }
 

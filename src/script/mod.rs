@@ -21,6 +21,7 @@ pub mod machine;
 pub mod metrics;
 mod names;
 mod operators;
+mod normalise;
 pub mod ops;
 pub mod outcome;
 pub mod print;
