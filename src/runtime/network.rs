@@ -743,10 +743,9 @@ impl Network {
             let step = self.step;
             self.set_int(since, 0, step);
         }
-        for segments in [self.shared.layout.projs[p].axonal, self.shared.layout.projs[p].dendritic] {
-            if let Some(segments) = segments {
-                self.set_int(segments.live.state, 0, 0);
-            }
+        let bufs = &self.shared.layout.projs[p];
+        for segments in [bufs.axonal, bufs.dendritic].into_iter().flatten() {
+            self.set_int(segments.live.state, 0, 0);
         }
         if let Some(r) = self.shared.layout.projs[p].response {
             self.fill_ints(r.pending, 0);
