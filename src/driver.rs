@@ -8,6 +8,7 @@ use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic, Severity, Sink};
 use crate::hir::{self, Model, Precision};
 use crate::runtime::build::BuildTimes;
+use crate::runtime::cut::Cutting;
 use crate::runtime::wiring::Files;
 use crate::runtime::{self, Network};
 use crate::sched::{self, Uses};
@@ -56,6 +57,14 @@ pub struct Session {
     pub front: Duration,
     /// How equations are advanced; filled by [`Session::plan_only`].
     pub advances: Vec<Advance>,
+    /// Whether networks take the times of the parts of their steps.
+    pub profile: bool,
+}
+
+/// Number of threads that a setting means: 0 is one per core.
+#[must_use]
+pub fn threads(setting: usize) -> usize {
+    if setting == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { setting }
 }
 
 /// How the neurons of one population are advanced in time.
@@ -86,6 +95,7 @@ impl Session {
             model: None,
             front: Duration::ZERO,
             advances: Vec::new(),
+            profile: false,
         };
         match read(path) {
             Ok(text) => session.check(&text, settings),
@@ -107,6 +117,7 @@ impl Session {
             model: None,
             front: Duration::ZERO,
             advances: Vec::new(),
+            profile: false,
         };
         session.check(text, settings);
         session.front = start.elapsed();
@@ -176,6 +187,7 @@ impl Session {
             backend: backend_of(backend, model.settings.opt),
             files: Files { model_dir: self.model_dir() },
             memory_limit: memory_limit(),
+            cutting: Cutting { profile: self.profile, threads: threads(model.settings.threads) },
         };
         runtime::build(model.clone(), Self::uses(model), &options)
     }

@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "cli",
         &[
             "backend", "builtins", "codegen", "connect", "data", "diag", "driver", "hir", "lir", "lsp", "methods",
-            "sched", "script", "sema", "source", "syntax", "units",
+            "runtime", "sched", "script", "sema", "source", "syntax", "units",
         ],
     ),
     ("codegen", &["builtins", "hir", "lir", "methods", "sched"]),

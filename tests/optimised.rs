@@ -249,3 +249,53 @@ fn stretches_without_events_are_passed_over() {
         assert_eq!(x, y, "{}", all.layout().buffers[k].name);
     }
 }
+
+/// Slow recurrent excitation through a gating state of the pre neuron, all to all: one sum a step at level 2, a pass over all pairs below.
+#[test]
+fn what_all_neurons_get_alike_is_summed_once() {
+    let text = "
+        simulation { dt = 0.1 ms; seed = 2 }
+        neuron Cell { param drive = normal(24, 4)
+          input nmda = 0
+          state v = uniform(0, 20), s = 0
+          20 ms * dv/dt = drive - v + nmda * (1 + 0.01 * v)
+          ds/dt = -s / 100 ms
+          spike when v > 20
+          on spike { v = 0; s += 0.5 * (1 - s) }
+          refractory 2 ms hold v }
+        synapse Gate { weight w = 0.1
+          inject w * pre.s }
+        population E[90]: Cell()
+        population I[37]: Cell(drive = 15)
+        connect E -> E.nmda via all_to_all with Gate()
+        connect E -> I.nmda via all_to_all with Gate(w = 0.05)
+        connect EI: E -> I.nmda via all_to_all with Gate(w = 0.001 * j)
+        experiment e { run 10 ms }";
+    let network = |opt: u8, kind: BackendKind| {
+        let settings = Settings { opt: Some(opt), ..Settings::default() };
+        let mut session = Session::from_text(Path::new("test.snn"), text, &settings);
+        session.plan_only();
+        let model = session.model.clone().expect("a sound model");
+        let (mut network, _) = session.build(&model, kind).expect("a network");
+        network.record_spikes(PopId(0), true);
+        network.begin_run(1500, RunKey(0)).expect("a run");
+        network.advance(1500).expect("a run");
+        network
+    };
+    let mut levels: Vec<Network> = (0..3).map(|opt| network(opt, BackendKind::Jit)).collect();
+    let alike = |n: &Network| n.plan().projections.iter().map(|p| p.clocked.alike).collect::<Vec<_>>();
+    assert_eq!(alike(&levels[1]), [false, false, false]);
+    // The weights of the last differ between the neurons that get it.
+    assert_eq!(alike(&levels[2]), [true, true, false]);
+    net::bits_agree(&levels[2], &network(2, BackendKind::Interp));
+    let trains: Vec<_> =
+        levels.iter().map(|n| (n.spikes(PopId(0)).step.clone(), n.spikes(PopId(0)).neuron.clone())).collect();
+    assert!(trains[0].0.len() > 300);
+    assert_eq!(trains[0], trains[1]);
+    assert_eq!(trains[1], trains[2]);
+    for k in 0..37 {
+        let [a, b, c] = [0, 1, 2].map(|l| net::read(&mut levels[l], net::pop(1, 2), k));
+        assert_eq!(a.to_bits(), b.to_bits());
+        assert!((a - c).abs() < 1e-9 * a.abs().max(1.0), "neuron {k}: {a} and {c}");
+    }
+}

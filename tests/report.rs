@@ -137,3 +137,29 @@ fn the_summary_shows_times_accuracy_confusion_and_failures() {
     assert!(errors.starts_with("error[E0506]: `rate(P) < 1 Hz` does not hold\n"), "{errors}");
     assert!(!errors.contains("steps") && !errors.contains('\r'), "{errors}");
 }
+
+/// A profile names every part of the steps that does something, and changes no result.
+#[test]
+fn a_profile_is_reported_when_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &[]);
+    let plain = report(dir.path());
+    assert!(plain.get("profile").is_none());
+    let output = run(dir.path(), &["--profile"]);
+    let r = report(dir.path());
+    assert_eq!(plain["results"], r["results"]);
+    let p = &r["profile"];
+    for time in ["source_ms", "compile_ms", "build_ms"] {
+        assert!(p[time].as_f64().unwrap() > 0.0, "{time}");
+    }
+    assert_eq!(p["phases"].as_array().unwrap().iter().map(|x| x["name"].as_str().unwrap()).collect::<Vec<_>>(), ["settle", "measure"]);
+    let parts = p["parts"].as_array().unwrap();
+    let part = |what: &str, of: &str| parts.iter().find(|x| x["what"] == what && x["of"] == of).unwrap();
+    // 170 ms in steps of 0.1 ms, each of which reads and writes v of 20 neurons in f64, and more.
+    assert_eq!(part("update", "P")["steps"], 1700);
+    assert!(part("update", "P")["bytes_per_step"].as_u64().unwrap() >= 2 * 20 * 8);
+    assert!(part("spikes", "Q")["bytes_per_step"].is_null());
+    assert!(parts.iter().all(|x| x["ms"].as_f64().unwrap() >= 0.0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("update P") && text.contains("run measure"), "{text}");
+}

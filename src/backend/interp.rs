@@ -4,6 +4,7 @@
 //! It also runs element-level programs: marked loops as plain loops that stop at their end (the meaning that `lanes` must keep on
 //! everything but padding), and transcendentals through their expansion.
 
+use super::groups::Touched;
 use super::mathfn::math_f64;
 use super::{Backend, BackendError, Buf, Buffers, Kernels, Session};
 use crate::lir::verify::{Level, verify};
@@ -26,13 +27,15 @@ impl Backend for Interp {
             }
             expand::expand(&mut program);
         }
-        Ok(Box::new(Interpreted { program }))
+        let touched = Touched::new(&program);
+        Ok(Box::new(Interpreted { program, touched }))
     }
 }
 
 /// A program that was found to keep the contract.
 struct Interpreted {
     program: Program,
+    touched: Touched,
 }
 
 impl Kernels for Interpreted {
@@ -44,6 +47,10 @@ impl Kernels for Interpreted {
             }
         }
         Ok(Box::new(Bound { program: &self.program, buffers, values: Vec::new() }))
+    }
+
+    fn touched(&self) -> &Touched {
+        &self.touched
     }
 }
 

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "jit")]
 pub mod cranelift;
+pub mod groups;
 pub mod interp;
 pub(crate) mod mathfn;
 pub(crate) mod rows;
@@ -153,6 +154,9 @@ pub trait Kernels: Send + Sync {
     /// # Errors
     /// If a buffer does not fit its declaration.
     fn session<'a>(&'a self, buffers: &'a mut Buffers) -> Result<Box<dyn Session + 'a>, BackendError>;
+
+    /// Which buffers its functions touch.
+    fn touched(&self) -> &groups::Touched;
 }
 
 /// A series of calls on bound buffers.
@@ -162,4 +166,13 @@ pub trait Session {
     /// # Errors
     /// On a wrong call; in the interpreter also when an index leaves its buffer.
     fn call(&mut self, function: FuncId, args: &[i32]) -> Result<(), BackendError>;
+
+    /// Calls all functions of all groups with the same arguments, the groups at the same time if this back end can: on the threads of the
+    /// present rayon pool.
+    ///
+    /// # Errors
+    /// As for [`Session::call`]; also if the groups are those of another program.
+    fn call_groups(&mut self, groups: &groups::Groups, args: &[i32]) -> Result<(), BackendError> {
+        groups.lists().iter().flatten().try_for_each(|f| self.call(*f, args))
+    }
 }

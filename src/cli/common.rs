@@ -122,10 +122,7 @@ pub(super) fn tally(items: &[Diagnostic], path: &Path) -> String {
     }
 }
 
-/// Number of threads that a setting means.
-pub(super) fn threads(setting: usize) -> usize {
-    if setting == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { setting }
-}
+pub(super) use crate::driver::threads;
 
 /// The data sets of a model, opened when first read.
 pub(super) struct Sets {

@@ -8,6 +8,7 @@ mod fmt;
 mod lsp;
 mod new;
 mod plan;
+mod profile;
 mod progress;
 mod report;
 mod run;
@@ -160,6 +161,9 @@ struct RunArgs {
     /// Print results and failures only
     #[arg(long)]
     quiet: bool,
+    /// Show where the time went: by phase, population and projection
+    #[arg(long)]
+    profile: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 use super::common::{err, open, out, show};
 use super::{Emit, PlanArgs};
 use crate::diag::{Code, Diagnostic};
+use crate::runtime::{Network, cut};
 use crate::script::independent::{Independence, survey};
 use crate::{codegen, sched};
 
@@ -33,6 +34,7 @@ pub(super) fn run(args: &PlanArgs) -> u8 {
         None => {
             let synapses: Vec<u64> = network.synapse_counts();
             out(&sched::describe::describe(model, plan, &synapses, network.layout().bytes()));
+            out(&threads_words(&network, crate::driver::threads(model.settings.threads)));
             for l in survey(&model.script, model) {
                 let place = session.sources.line_column(l.span.file, l.span.start);
                 out(&format!("\nsample loop of {} (line {})", l.owner, place.0));
@@ -71,6 +73,24 @@ pub(super) fn run(args: &PlanArgs) -> u8 {
             }
         }
     }
+}
+
+/// How the steps of one run use threads, and why.
+fn threads_words(network: &Network, threads: usize) -> String {
+    let neurons: u64 = network.plan().populations.iter().map(|p| p.size).sum();
+    let why = match network.cut() {
+        Some(cut) if cut.parallel() => {
+            let [before, behind] = cut.groups();
+            return format!(
+                "\nsteps run on {threads} threads: {before} groups of parts up to the spikes, {behind} that deliver them; within a group one after the other\n"
+            );
+        }
+        _ if network.plan().opt == 0 => "not at --opt 0".to_owned(),
+        _ if threads < 2 => "there is one".to_owned(),
+        Some(cut) if cut.groups() == [1, 1] => "every part reads what another writes".to_owned(),
+        _ => format!("{neurons} neurons are over before threads have met; from {} on they are worth it", cut::LARGE),
+    };
+    format!("\nsteps run on one thread: {why}\n")
 }
 
 #[cfg(feature = "jit")]

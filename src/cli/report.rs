@@ -40,13 +40,20 @@ struct Report {
     diagnostics: Vec<String>,
     cancelled: bool,
     peak_rss_mb: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Json>,
 }
 
 /// Writes a report under a temporary name, then renames it.
 ///
 /// # Errors
 /// The file cannot be written (E0801).
-pub(super) fn write(path: &Path, facts: &Facts<'_>, outcome: &Outcome) -> Result<(), Diagnostic> {
+pub(super) fn write(
+    path: &Path,
+    facts: &Facts<'_>,
+    outcome: &Outcome,
+    profile: Option<&super::profile::Profile>,
+) -> Result<(), Diagnostic> {
     let report = Report {
         snnc: env!("CARGO_PKG_VERSION"),
         model: facts.model.display().to_string(),
@@ -99,6 +106,7 @@ pub(super) fn write(path: &Path, facts: &Facts<'_>, outcome: &Outcome) -> Result
         diagnostics: outcome.diagnostics.iter().map(|d| format!("{}: {}", d.code, d.message)).collect(),
         cancelled: outcome.cancelled,
         peak_rss_mb: super::common::peak_rss_mb(),
+        profile: profile.map(super::profile::Profile::json),
     };
     crate::data::write_atomically(path, |file| {
         serde_json::to_writer_pretty(&mut *file, &report).map_err(std::io::Error::from)?;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::RunArgs;
 use super::common::{Sets, open, out, show, threads, unknown};
+use super::profile::Profile;
 use super::progress::{Bars, Lines};
 use super::report::{self, Facts};
 use super::summary::summary;
@@ -16,7 +17,8 @@ use crate::script::recording::load_file;
 
 /// Runs the experiments; 0 if all went well, 1 if not, 130 if stopped.
 pub(super) fn run(args: &RunArgs) -> u8 {
-    let Some(session) = open(&args.model, &args.common) else { return 1 };
+    let Some(mut session) = open(&args.model, &args.common) else { return 1 };
+    session.profile = args.profile;
     let Some(model) = &session.model else { return 1 };
     let names = model.script.experiments.iter().map(|e| e.name.as_str());
     if model.script.experiments.is_empty() {
@@ -84,12 +86,16 @@ pub(super) fn run(args: &RunArgs) -> u8 {
         compile_ms: (session.front + times.compile).as_secs_f64() * 1000.0,
         build_ms: times.build.as_secs_f64() * 1000.0,
     };
+    let profile = Profile::new(&network, model, session.front, times, &outcome);
     // What failed is among the diagnostics.
     if !args.quiet {
         out(&summary(&facts, &outcome, network.dt()));
+        if let Some(profile) = &profile {
+            out(&profile.text());
+        }
     }
     if let Some(path) = &args.report
-        && let Err(d) = report::write(path, &facts, &outcome)
+        && let Err(d) = report::write(path, &facts, &outcome, profile.as_ref())
     {
         show(&[d], &session.sources);
         return 1;

@@ -1,115 +1,149 @@
 //! Events on their way where the synapses of one projection differ in their delays, and deliveries on their way along dendrites.
 //!
-//! Spikes stay in the history of the neuron that emitted them. In each step the spikes of d steps ago are looked up for every delay d
-//! that occurs, and the group of synapses with that delay is visited. The order of the visits is by ascending neuron; the events of one
-//! neuron that arrive together in the order in which they were emitted; the synapses of one event ascending.
+//! The synapses of a neuron stand in the order of their delays. A spike that has not reached all of them is in a list, with the run of
+//! synapses that it reaches next and the step in which it does. The list is in the order in which deliveries are due: by neuron, then by
+//! age. In each step one pass over it takes the new spikes in, visits the runs that are reached, and writes what is left.
 
-use super::layout::{Dendrite, Segments};
+use super::layout::{Dendrite, RunWidth, Segments};
 use super::projection::{deliver, post_pop};
-use super::{Step, emitted};
+use super::{Step, arriving};
 use crate::hir::VarId;
 use crate::lir::build::FuncBuilder;
 use crate::lir::{BinOp, BufId, CmpOp, Val};
 
-/// Lists of synapses and of the neurons at their other ends, with a range of these.
-type Group = (BufId, BufId, Val, Val);
+/// The entries that an event reaches: where their synapses and the neurons at their other ends are listed (if not by number, and as the
+/// post neurons of the synapses), and a range.
+pub(super) type Run = (Option<BufId>, Option<BufId>, Val, Val);
 
-/// Runs `body` for every neuron and group of its synapses that a spike of population `pop` (or its other event of a number) reaches in
+/// Runs `body` for every neuron and run of its synapses that a spike of population `pop` (or its other event of a number) reaches in
 /// this step.
 pub(super) fn each(
     b: &mut FuncBuilder,
     s: &Step<'_>,
     (pop, event): (usize, Option<u32>),
     g: Segments,
-    since: Option<BufId>,
-    body: &dyn Fn(&mut FuncBuilder, Val, Group),
+    body: &dyn Fn(&mut FuncBuilder, Val, Run),
 ) {
-    let bufs = &s.layout.pops[pop];
-    let history = match event {
-        None => bufs.history,
-        Some(e) => bufs.signals.get(e as usize).and_then(|signal| signal.history),
-    };
-    let Some(history) = history else { return };
     let zero = b.int(0);
     let one = b.int(1);
-    let distinct = b.int(g.distinct as i32);
-    // The groups reached, the oldest events first.
-    let count = b.fold_loop(zero, distinct, &[zero], |b, k, count| {
-        let d = b.load(g.delays, k);
-        let (list, lo, hi) = emitted(b, s, pop, history, d, since);
-        b.fold_loop(lo, hi, count, |b, e, count| {
-            let i = b.load(list, e);
-            let (at, hit) = find(b, g, i, d);
-            b.if_else(
-                hit,
-                |b| {
-                    b.store(g.found, count[0], at);
-                    let n = b.load(g.places, i);
-                    let n = b.add(n, one);
-                    b.store(g.places, i, n);
-                    vec![b.add(count[0], one)]
-                },
-                |_| vec![count[0]],
-            )
-        })
-    })[0];
-    let some = b.cmp(CmpOp::Gt, count, zero);
+    let two = b.int(2);
+    let live = g.live;
+    let waiting = b.load(live.state, zero);
+    let from = b.load(live.state, one);
+    let places = b.load(live.state, two);
+    let to = b.sub(places, from);
+    let (list, lo, hi) = arriving(b, s, (pop, event), 0, None);
+    let fresh = b.sub(hi, lo);
+    let all = b.add(waiting, fresh);
+    let some = b.cmp(CmpOp::Gt, all, zero);
     b.if_then(some, |b| {
-        // By neuron: counted, then put in their places in the order found.
-        let neurons = b.int(s.plan.populations[pop].size as i32);
-        b.fold_loop(zero, neurons, &[zero], |b, i, before| {
-            let n = b.load(g.places, i);
-            let any = b.cmp(CmpOp::Gt, n, zero);
-            b.if_then(any, |b| b.store(g.places, i, before[0]));
-            vec![b.add(before[0], n)]
+        let left = b.fold_loop(zero, all, &[zero, zero], |b, k, carried| {
+            let (old, out) = (carried[0], carried[1]);
+            // The next of the waiting and of the new ones; the older first, where both are of one neuron.
+            let new = b.sub(k, old);
+            let has_old = b.cmp(CmpOp::Lt, old, waiting);
+            let has_new = b.cmp(CmpOp::Lt, new, fresh);
+            let at = b.add(from, old);
+            let at = b.select(has_old, at, zero);
+            let there = b.add(lo, new);
+            let there = b.select(has_new, there, lo);
+            let waits = b.load(live.neuron, at);
+            let emits = b.load(list, there);
+            let before = b.cmp(CmpOp::Le, waits, emits);
+            let last = b.cmp(CmpOp::Ge, new, fresh);
+            let before = b.bin(BinOp::Or, before, last);
+            let take_old = b.bin(BinOp::And, has_old, before);
+            let next = b.if_else(
+                take_old,
+                |b| {
+                    let run = b.load(live.run, at);
+                    let entry = b.load(live.entry, at);
+                    let due = b.load(live.due, at);
+                    let old = b.add(old, one);
+                    vec![old, waits, run, entry, due]
+                },
+                |b| {
+                    let run = b.load(g.start, emits);
+                    let entry = b.load(g.first, emits);
+                    let due = due(b, g, run, s.step);
+                    vec![old, emits, run, entry, due]
+                },
+            );
+            let (old, i, run, entry, when) = (next[0], next[1], next[2], next[3], next[4]);
+            let reached = b.cmp(CmpOp::Eq, when, s.step);
+            let next = b.if_else(
+                reached,
+                |b| {
+                    let (_, len) = stored(b, g, run);
+                    let end = b.add(entry, len);
+                    body(b, i, (g.synapses, g.other, entry, end));
+                    let run = b.add(run, one);
+                    let due = due(b, g, run, s.step);
+                    vec![run, end, due]
+                },
+                |_| vec![run, entry, when],
+            );
+            let (run, entry, when) = (next[0], next[1], next[2]);
+            let stays = b.cmp(CmpOp::Gt, when, s.step);
+            let out = b.if_else(
+                stays,
+                |b| {
+                    let at = b.add(to, out);
+                    b.store(live.neuron, at, i);
+                    b.store(live.run, at, run);
+                    b.store(live.entry, at, entry);
+                    b.store(live.due, at, when);
+                    vec![b.add(out, one)]
+                },
+                |_| vec![out],
+            );
+            vec![old, out[0]]
         });
-        b.for_loop(zero, count, |b, e| {
-            let at = b.load(g.found, e);
-            let i = b.load(g.owner, at);
-            let place = b.load(g.places, i);
-            b.store(g.sorted, place, at);
-            let next = b.add(place, one);
-            b.store(g.places, i, next);
-        });
-        b.for_loop(zero, count, |b, e| {
-            let at = b.load(g.sorted, e);
-            let i = b.load(g.owner, at);
-            b.store(g.places, i, zero);
-            let lo = b.load(g.first, at);
-            let next = b.add(at, one);
-            let hi = b.load(g.first, next);
-            body(b, i, (g.synapses, g.other, lo, hi));
-        });
+        b.store(live.state, zero, left[1]);
+        b.store(live.state, one, to);
     });
 }
 
-/// The group of neuron `i` with delay `d`, by halving; and whether there is one.
-fn find(b: &mut FuncBuilder, g: Segments, i: Val, d: Val) -> (Val, Val) {
+/// The step in which run `run` is reached, counted from the one before; -1 if it is the end of its neuron's.
+fn due(b: &mut FuncBuilder, g: Segments, run: Val, now: Val) -> Val {
     let zero = b.int(0);
+    let (gap, len) = stored(b, g, run);
+    let exists = b.cmp(CmpOp::Gt, len, zero);
+    let then = b.add(now, gap);
+    let never = b.int(-1);
+    b.select(exists, then, never)
+}
+
+/// Gap and length of a run.
+fn stored(b: &mut FuncBuilder, g: Segments, run: Val) -> (Val, Val) {
     let one = b.int(1);
-    let first = b.load(g.start, i);
-    let next = b.add(i, one);
-    let end = b.load(g.start, next);
-    let halvings = b.int(g.search as i32);
-    // Delays fall within a neuron: the first group whose delay is not above `d`.
-    let found = b.fold_loop(zero, halvings, &[first, end], |b, _, range| {
-        let sum = b.add(range[0], range[1]);
-        let middle = b.bin(BinOp::Sar, sum, one);
-        let there = b.load(g.delay, middle);
-        let open = b.cmp(CmpOp::Lt, range[0], range[1]);
-        let above = b.cmp(CmpOp::Gt, there, d);
-        let right = b.bin(BinOp::And, open, above);
-        let after = b.add(middle, one);
-        let lo = b.select(right, after, range[0]);
-        let hi = b.select(right, range[1], middle);
-        let hi = b.select(open, hi, range[1]);
-        vec![lo, hi]
-    })[0];
-    let inside = b.cmp(CmpOp::Lt, found, end);
-    let there = b.load(g.delay, found);
-    let equal = b.cmp(CmpOp::Eq, there, d);
-    let hit = b.bin(BinOp::And, inside, equal);
-    (found, hit)
+    match g.width {
+        RunWidth::Half => {
+            let at = b.bin(BinOp::Sar, run, one);
+            let word = b.load(g.runs, at);
+            let odd = b.bin(BinOp::And, run, one);
+            let four = b.int(4);
+            let by = b.bin(BinOp::Shl, odd, four);
+            let half = b.bin(BinOp::Shr, word, by);
+            let mask = b.int(0xff);
+            let eight = b.int(8);
+            let gap = b.bin(BinOp::And, half, mask);
+            let len = b.bin(BinOp::Shr, half, eight);
+            let len = b.bin(BinOp::And, len, mask);
+            (gap, len)
+        }
+        RunWidth::Word => {
+            let word = b.load(g.runs, run);
+            let mask = b.int(0xffff);
+            let sixteen = b.int(16);
+            (b.bin(BinOp::And, word, mask), b.bin(BinOp::Shr, word, sixteen))
+        }
+        RunWidth::Pair => {
+            let at = b.bin(BinOp::Shl, run, one);
+            let next = b.add(at, one);
+            (b.load(g.runs, at), b.load(g.runs, next))
+        }
+    }
 }
 
 /// The slot of what reaches the soma in so many steps.

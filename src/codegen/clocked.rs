@@ -18,6 +18,29 @@ pub(super) fn inject(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     }
     let pops = &s.layout.pops[post_pop(s, p)];
     let Some(fed) = plan.injected.and_then(|v| pops.fed[v.index()]) else { return };
+    if plan.clocked.alike {
+        let zero = b.int(0);
+        let rows = b.int(s.layout.projs[p].pre as i32);
+        let nothing = b.float(s.float, 0.0);
+        let sum = b.fold_loop(zero, rows, &[nothing], |b, i, sum| {
+            let at = At { pre: Some(i), start: true, ..At::default() };
+            let mut emit = Emit::new(&plan.graph, s.float);
+            let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
+            let mut sum = sum[0];
+            for e in injects {
+                let e = emit.value(b, *e, &mut load);
+                sum = b.add(sum, e);
+            }
+            vec![sum]
+        })[0];
+        let n = b.int(s.layout.projs[p].post as i32);
+        b.vector_loop(zero, n, |b, j| {
+            let x = b.load(fed, j);
+            let x = b.add(x, sum);
+            b.store(fed, j, x);
+        });
+        return;
+    }
     synapses(b, s, p, injects, &|b, at, outer| {
         let Some(j) = at.post else { return };
         let mut emit = outer.inner();

@@ -86,57 +86,94 @@ pub struct History {
     pub depth: u32,
 }
 
-/// How many synapses a projection has, and how those with delays of their own fall into groups.
+/// How many synapses a projection has, and the runs of those with delays of their own.
 #[derive(Debug, Clone, Default)]
 pub struct ProjSize {
     /// Synapses of sparse wiring; 0 for dense.
     pub synapses: u64,
     /// Axonal delays that differ between synapses.
-    pub axonal: Option<SegmentSize>,
-    /// Dendritic delays that differ between synapses.
-    pub dendritic: Option<SegmentSize>,
+    pub axonal: Option<RunSize>,
+    /// The longest dendritic delay, where they differ between synapses.
+    pub longest_dendritic: Option<u32>,
+    /// The runs of dendritic delays, where `on post` needs them.
+    pub dendritic: Option<RunSize>,
 }
 
-/// The groups of synapses of one neuron and one delay.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SegmentSize {
-    /// How many groups.
-    pub segments: u64,
-    /// How many different delays.
-    pub distinct: u32,
+/// Synapses of one neuron and one delay are a run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunSize {
+    /// How many, those of length 0 at the end of each neuron's included.
+    pub runs: u64,
+    /// Their form.
+    pub width: RunWidth,
     /// The longest delay in steps.
     pub longest: u32,
-    /// Most groups of one neuron.
-    pub most: u32,
+    /// Whether a list has the synapses in the order of the runs.
+    pub ordered: bool,
 }
 
-/// Synapses grouped by the neuron whose spikes reach them (pre, or post for `on post`) and their delay.
+/// How a run is stored: the number of steps after the neuron's run before, and the number of synapses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RunWidth {
+    /// In 8 bits each, two runs to a word.
+    Half,
+    /// In 16 bits each, a word.
+    Word,
+    /// In a word each.
+    Pair,
+}
+
+/// Synapses in the order of their delays, by the neuron whose spikes reach them (pre, or post for `on post`), and the spikes that have not
+/// reached all of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Segments {
-    /// The different delays in steps, from long to short.
-    pub delays: BufId,
-    /// How many.
-    pub distinct: u32,
-    /// The first group of each neuron, and one more.
+    /// The first run of each neuron, and one more.
     pub start: BufId,
-    /// The delay of each group; of one neuron from long to short.
-    pub delay: BufId,
-    /// The first entry of each group, and one more.
+    /// The first entry of each neuron.
     pub first: BufId,
-    /// The neuron of each group.
-    pub owner: BufId,
-    /// The synapses, group by group, ascending.
-    pub synapses: BufId,
-    /// The neuron at the other end of each.
-    pub other: BufId,
-    /// Groups that an event reaches in this step, in the order found.
-    pub found: BufId,
-    /// The same by neuron.
-    pub sorted: BufId,
-    /// By neuron: how many of its groups are reached, then where they go; zero between steps.
-    pub places: BufId,
-    /// Halvings that find a group among those of its neuron.
-    pub search: u32,
+    /// The runs; each neuron's end with one of length 0.
+    pub runs: BufId,
+    /// Their form.
+    pub width: RunWidth,
+    /// The synapse of each entry, where that is not its number.
+    pub synapses: Option<BufId>,
+    /// The neuron at the other end of each entry, where it is not the post neuron of the synapse.
+    pub other: Option<BufId>,
+    /// The spikes on their way, by neuron and then by age.
+    pub live: Live,
+    /// The longest delay in steps.
+    pub longest: u32,
+}
+
+/// Spikes on their way to synapses with delays of their own. The lists have two halves, of which each step reads one and writes the other.
+#[derive(Debug, Clone, Copy)]
+pub struct Live {
+    /// How many there are, the first place of the half that holds them, and the places of a half.
+    pub state: BufId,
+    /// The neuron of each.
+    pub neuron: BufId,
+    /// The run that it reaches next.
+    pub run: BufId,
+    /// The first entry of that run.
+    pub entry: BufId,
+    /// The step in which it does.
+    pub due: BufId,
+}
+
+impl Live {
+    /// The lists.
+    #[must_use]
+    pub fn lists(&self) -> [BufId; 4] {
+        [self.neuron, self.run, self.entry, self.due]
+    }
+}
+
+/// Places of a half of the lists of spikes on their way, at first: room for what `neurons` may emit in `longest` steps, but no more than
+/// large networks need for a few steps (the lists grow).
+#[must_use]
+pub fn live_places(neurons: u64, longest: u32) -> u64 {
+    const MANY: u64 = 1 << 18;
+    (neurons * (u64::from(longest) + 2)).min(MANY.max(2 * neurons))
 }
 
 /// What has been delivered and is on its way to the soma.
@@ -190,9 +227,9 @@ pub struct ProjBufs {
     pub columns: Option<[BufId; 3]>,
     /// Events emitted before this step are void (`reset`).
     pub since: Option<BufId>,
-    /// Groups of equal axonal delay, where synapses differ in it.
+    /// Runs of equal axonal delay, where synapses differ in it.
     pub axonal: Option<Segments>,
-    /// Groups of equal dendritic delay of synapses with `on post`, where they differ in it.
+    /// Runs of equal dendritic delay of synapses with `on post`, where they differ in it.
     pub dendritic: Option<Segments>,
     /// Deliveries on their way to the soma.
     pub dendrite: Option<Dendrite>,
@@ -274,26 +311,18 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
         let derived = (0..slots).map(|k| new(format!("{name}@slot{k}"), float, n)).collect();
         let crosses = matches!(p.spiking, Some(Spiking::Crosses(..)));
         let source = matches!(p.spiking, Some(Spiking::Rate(_) | Spiking::Listed));
-        let mut ring = |name: &str, delay: u32, differ: bool| {
+        let mut ring = |name: &str, delay: u32| {
             let depth = delay + 1;
-            (delay > 0 || differ).then(|| History {
+            (delay > 0).then(|| History {
                 position: new(format!("{name}@ring.position"), Scalar::I32, 1),
                 counts: new(format!("{name}@ring.counts"), Scalar::I32, u64::from(depth)),
                 neurons: new(format!("{name}@ring.neurons"), Scalar::I32, u64::from(depth) * p.size),
                 depth,
             })
         };
-        let (longest, differ) = own_delays(model, sizes, p.pop.index(), None);
-        let history = ring(name, p.max_delay.max(longest), differ);
-        let rings: Vec<Option<History>> = p
-            .events
-            .iter()
-            .enumerate()
-            .map(|(k, e)| {
-                let (longest, differ) = own_delays(model, sizes, p.pop.index(), Some(k as u32));
-                ring(&format!("{name}@event{k}"), e.max_delay.max(longest), differ)
-            })
-            .collect();
+        let history = ring(name, p.max_delay);
+        let rings: Vec<Option<History>> =
+            p.events.iter().enumerate().map(|(k, e)| ring(&format!("{name}@event{k}"), e.max_delay)).collect();
         let signals = p
             .events
             .iter()
@@ -419,12 +448,12 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             .then(|| new(format!("{name}@changed"), Scalar::I32, padded(post)));
         let sparse = p.wiring == Wiring::Sparse;
         let size = &sizes[p.proj.index()];
-        let axonal = size.axonal.map(|s| segments(&mut new, &format!("{name}@axonal"), s, pre, count));
-        let dendritic = size
-            .dendritic
-            .filter(|_| projection.synapse.on_post.is_some())
-            .map(|s| segments(&mut new, &format!("{name}@dendritic"), s, post, count));
-        let longest = size.dendritic.map_or(p.dendritic.uniform(), |s| s.longest);
+        let rows = sparse.then(|| {
+            [new(format!("{name}@row"), Scalar::I32, pre + 1), new(format!("{name}@post"), Scalar::I32, count)]
+        });
+        let axonal = size.axonal.map(|s| segments(&mut new, &format!("{name}@axonal"), s, pre, count, rows));
+        let dendritic = size.dendritic.map(|s| segments(&mut new, &format!("{name}@dendritic"), s, post, count, None));
+        let longest = size.longest_dendritic.unwrap_or(p.dendritic.uniform());
         let dendrite = (p.dendritic.waits() && !p.targets.is_empty()).then(|| Dendrite {
             position: new(format!("{name}@soma.position"), Scalar::I32, 1),
             pending: new(format!("{name}@soma.pending"), Scalar::I32, u64::from(longest) + 1),
@@ -434,7 +463,7 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 .map(|v| (*v, new(format!("{name}@soma{}", v.0), float, (u64::from(longest) + 1) * stride)))
                 .collect(),
             depth: longest + 1,
-            delay: size.dendritic.map(|_| new(format!("{name}@soma.delay"), Scalar::I32, count)),
+            delay: size.longest_dendritic.map(|_| new(format!("{name}@soma.delay"), Scalar::I32, count)),
         });
         let response = p.kernel.as_ref().zip(projection.target).map(|(kernel, target)| {
             let steps = kernel.len() as u64;
@@ -453,9 +482,7 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             last,
             lists,
             changed,
-            rows: sparse.then(|| {
-                [new(format!("{name}@row"), Scalar::I32, pre + 1), new(format!("{name}@post"), Scalar::I32, count)]
-            }),
+            rows,
             columns: p.needs_columns.then(|| {
                 [
                     new(format!("{name}@column"), Scalar::I32, post + 1),
@@ -479,42 +506,37 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
     Layout { buffers, pops, projs, clock, unready, float }
 }
 
-/// The longest delay among those that differ between synapses, of the spikes of population `p` (or of its other events of a number); and
-/// whether there are such.
-fn own_delays(model: &Model, sizes: &[ProjSize], p: usize, event: Option<u32>) -> (u32, bool) {
-    let mut longest = None;
-    for (projection, size) in model.projections.iter().zip(sizes) {
-        let axonal = size.axonal.filter(|_| projection.pre.pop.index() == p && projection.event == event);
-        let dendritic = size.dendritic.filter(|_| projection.post.pop.index() == p && event.is_none());
-        for s in axonal.into_iter().chain(dendritic) {
-            longest = longest.max(Some(s.longest));
-        }
-    }
-    (longest.unwrap_or(0), longest.is_some())
-}
-
+/// The buffers of runs of `neurons`; `rows` are those of the projection, where the runs are those of pre neurons.
 fn segments(
     new: &mut dyn FnMut(String, Scalar, u64) -> BufId,
     name: &str,
-    size: SegmentSize,
+    size: RunSize,
     neurons: u64,
     synapses: u64,
+    rows: Option<[BufId; 2]>,
 ) -> Segments {
     let mut int = |part: &str, len: u64| new(format!("{name}.{part}"), Scalar::I32, len);
+    let words = match size.width {
+        RunWidth::Half => size.runs.div_ceil(2),
+        RunWidth::Word => size.runs,
+        RunWidth::Pair => 2 * size.runs,
+    };
+    let places = 2 * live_places(neurons, size.longest);
     Segments {
-        delays: int("delays", u64::from(size.distinct.max(1))),
-        distinct: size.distinct,
         start: int("start", neurons + 1),
-        // One more, so that a search may look at the end.
-        delay: int("delay", size.segments + 1),
-        first: int("first", size.segments + 1),
-        owner: int("owner", size.segments.max(1)),
-        synapses: int("synapse", synapses),
-        other: int("other", synapses),
-        found: int("found", size.segments.max(1)),
-        sorted: int("sorted", size.segments.max(1)),
-        places: int("places", neurons),
-        search: 32 - size.most.leading_zeros(),
+        first: rows.map_or_else(|| int("first", neurons + 1), |[row, _]| row),
+        runs: int("runs", words),
+        width: size.width,
+        synapses: size.ordered.then(|| int("synapse", synapses)),
+        other: rows.is_none().then(|| int("other", synapses)),
+        live: Live {
+            state: int("live", 3),
+            neuron: int("live.neuron", places),
+            run: int("live.run", places),
+            entry: int("live.entry", places),
+            due: int("live.due", places),
+        },
+        longest: size.longest,
     }
 }
 

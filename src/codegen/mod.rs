@@ -14,17 +14,11 @@ mod stimulate;
 pub use layout::Layout;
 
 use crate::lir::build::FuncBuilder;
-use crate::lir::{BinOp, BufId, FuncId, Program, Scalar, Val, expand, lanes, simplify, verify};
+use crate::lir::{BinOp, BufId, FuncId, Program, Scalar, Val, access, expand, lanes, simplify, verify};
 use crate::sched::Plan;
 
 /// The function `run`: local step of the first step, number of steps, step within the current `run`.
 pub const RUN: FuncId = FuncId(0);
-
-/// The function `unready`, which counts the neurons that are not still, if the plan leaps.
-pub const UNREADY: FuncId = FuncId(1);
-
-/// The function `leap`: passes over a number of steps.
-pub const LEAP: FuncId = FuncId(2);
 
 /// What all parts of the code generator share while one step is emitted.
 struct Step<'a> {
@@ -44,6 +38,103 @@ struct Step<'a> {
     times: (Val, Val),
 }
 
+/// A part of a step: what is done, and to which population or projection of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// What.
+    pub action: Action,
+    /// The number of the population or projection.
+    pub index: usize,
+}
+
+/// What a part of a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Slow states of a population advance.
+    Slow,
+    /// Variables of a population that follow something.
+    Follow,
+    /// `every` blocks of a population.
+    Every,
+    /// What a projection injects.
+    Inject,
+    /// States of synapses that advance at every step.
+    Advance,
+    /// The equations of a population.
+    Integrate,
+    /// Spikes and events of a population, and what they do to it.
+    React,
+    /// What was fed to a population is forgotten.
+    Forget,
+    /// `on pre` of a projection.
+    OnPre,
+    /// `on post` of a projection.
+    OnPost,
+}
+
+impl Action {
+    /// Whether it is an action of a projection.
+    #[must_use]
+    pub fn of_projection(self) -> bool {
+        matches!(self, Self::Inject | Self::Advance | Self::OnPre | Self::OnPost)
+    }
+
+    /// For people and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Slow => "slow states",
+            Self::Follow => "followed values",
+            Self::Every => "every",
+            Self::Inject => "inject",
+            Self::Advance => "synaptic states",
+            Self::Integrate => "update",
+            Self::React => "spikes",
+            Self::Forget => "inputs",
+            Self::OnPre => "on pre",
+            Self::OnPost => "on post",
+        }
+    }
+}
+
+/// The parts of a step in their order.
+#[must_use]
+pub fn order(plan: &Plan) -> Vec<Part> {
+    use Action::{Advance, Every, Follow, Forget, Inject, Integrate, OnPost, OnPre, React, Slow};
+    let mut out = Vec::new();
+    for action in [Slow, Follow, Every, Inject, Advance, Integrate, React, Forget, OnPre, OnPost] {
+        let n = if action.of_projection() { plan.projections.len() } else { plan.populations.len() };
+        out.extend((0..n).map(|index| Part { action, index }));
+    }
+    out
+}
+
+fn emit(b: &mut FuncBuilder, s: &Step<'_>, part: Part) {
+    let p = part.index;
+    match part.action {
+        Action::Slow => population::advance_slow(b, s, p),
+        Action::Follow => stimulate::follow(b, s, p),
+        Action::Every => stimulate::every(b, s, p),
+        Action::Inject => clocked::inject(b, s, p),
+        Action::Advance => clocked::advance(b, s, p),
+        Action::Integrate => population::integrate(b, s, p),
+        Action::React => population::react(b, s, p),
+        Action::Forget => clocked::forget(b, s, p),
+        Action::OnPre => projection::on_pre(b, s, p),
+        Action::OnPost => projection::on_post(b, s, p),
+    }
+}
+
+/// What the parts of the step of local number `step` share.
+fn step<'a>(b: &mut FuncBuilder, plan: &'a Plan, layout: &'a Layout, step: Val, run_step: Val) -> Step<'a> {
+    let float = layout.float;
+    let int = if float == Scalar::F32 { Scalar::I32 } else { Scalar::I64 };
+    let one = b.int(1);
+    let done = b.add(step, one);
+    let times = (time(b, plan, layout, step), time(b, plan, layout, done));
+    Step { plan, layout, float, int, step, done, run_step, times }
+}
+
 /// Emits the element-level program of a plan.
 #[must_use]
 pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
@@ -51,44 +142,12 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
     let mut b = FuncBuilder::new("run", 3, scalars);
     let (first, count, run_first) = (b.param(0), b.param(1), b.param(2));
     let zero = b.int(0);
-    let float = layout.float;
-    let int = if float == Scalar::F32 { Scalar::I32 } else { Scalar::I64 };
     b.for_loop(zero, count, |b, k| {
-        let step = b.add(first, k);
+        let now = b.add(first, k);
         let run_step = b.add(run_first, k);
-        let one = b.int(1);
-        let done = b.add(step, one);
-        let times = (time(b, plan, layout, step), time(b, plan, layout, done));
-        let s = Step { plan, layout, float, int, step, done, run_step, times };
-        for p in 0..plan.populations.len() {
-            population::advance_slow(b, &s, p);
-        }
-        for p in 0..plan.populations.len() {
-            stimulate::follow(b, &s, p);
-        }
-        for p in 0..plan.populations.len() {
-            stimulate::every(b, &s, p);
-        }
-        for p in 0..plan.projections.len() {
-            clocked::inject(b, &s, p);
-        }
-        for p in 0..plan.projections.len() {
-            clocked::advance(b, &s, p);
-        }
-        for p in 0..plan.populations.len() {
-            population::integrate(b, &s, p);
-        }
-        for p in 0..plan.populations.len() {
-            population::react(b, &s, p);
-        }
-        for p in 0..plan.populations.len() {
-            clocked::forget(b, &s, p);
-        }
-        for p in 0..plan.projections.len() {
-            projection::on_pre(b, &s, p);
-        }
-        for p in 0..plan.projections.len() {
-            projection::on_post(b, &s, p);
+        let s = step(b, plan, layout, now, run_step);
+        for part in order(plan) {
+            emit(b, &s, part);
         }
     });
     let mut functions = vec![b.finish()];
@@ -96,12 +155,44 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
     Program { buffers: layout.buffers.clone(), functions }
 }
 
+/// Emits each part of a step as a function of its own, with the parameters of `run`; it does one step. Parts that do nothing are left out.
+///
+/// # Errors
+/// A rule of the loop IR is broken: a bug.
+pub fn parts(plan: &Plan, layout: &Layout) -> Result<(Program, Vec<Part>), String> {
+    let scalars: Vec<Scalar> = layout.buffers.iter().map(|b| b.scalar).collect();
+    let mut functions = Vec::new();
+    let mut parts = Vec::new();
+    for part in order(plan) {
+        let name = format!("{}{}", part.action.name().replace(' ', "_"), part.index);
+        let mut b = FuncBuilder::new(name, 3, scalars.clone());
+        let (now, run_step) = (b.param(0), b.param(2));
+        let s = step(&mut b, plan, layout, now, run_step);
+        emit(&mut b, &s, part);
+        let mut one = Program { buffers: Vec::new(), functions: vec![b.finish()] };
+        simplify::simplify(&mut one);
+        for function in one.functions {
+            if !access::Access::of(&function).writes.is_empty() {
+                functions.push(function);
+                parts.push(part);
+            }
+        }
+    }
+    functions.extend(leap::functions(plan, layout));
+    let program = Program { buffers: layout.buffers.clone(), functions };
+    Ok((lowered(program)?, parts))
+}
+
 /// Emits the program that back ends take.
 ///
 /// # Errors
 /// A rule of the loop IR is broken: a bug.
 pub fn program(plan: &Plan, layout: &Layout) -> Result<Program, String> {
-    let mut program = element_program(plan, layout);
+    lowered(element_program(plan, layout))
+}
+
+/// From element to lane level.
+fn lowered(mut program: Program) -> Result<Program, String> {
     verify::verify(&program, verify::Level::Element).map_err(|e| e.join("; "))?;
     simplify::simplify(&mut program);
     expand::expand(&mut program);

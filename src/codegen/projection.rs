@@ -17,9 +17,8 @@ pub(super) struct At {
     pub(super) synapse: Option<Val>,
     /// The trace that has just been brought up to date.
     pub(super) fresh: Option<VarId>,
-    /// The synapses that the event reaches, where it is not all of its neuron: lists of synapses and of the neurons at their other
-    /// ends, and a range of these.
-    pub(super) group: Option<(BufId, BufId, Val, Val)>,
+    /// The synapses that the event reaches, where it is not all of its neuron.
+    pub(super) group: Option<arrivals::Run>,
     /// Whether values of the step's start are meant.
     pub(super) start: bool,
 }
@@ -29,18 +28,19 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let plan = &s.plan.projections[p];
     let bufs = &s.layout.projs[p];
     let h = &plan.on_pre;
-    if h.delivers.is_empty() && h.synapse.is_empty() && h.own_side.is_empty() {
-        return;
-    }
     let pre = pre_pop(s, p);
+    // Spikes are on their way also while what they would do is frozen.
     if let Some(segments) = bufs.axonal {
-        arrivals::each(b, s, (pre, plan.event), segments, bufs.since, &|b, i, group| {
+        arrivals::each(b, s, (pre, plan.event), segments, &|b, i, group| {
             let at = At { pre: Some(i), group: Some(group), ..At::default() };
             arrivals::announce(b, s, p);
             row(b, s, p, h, Side::Pre, at, None);
         });
         arrivals::reach_soma(b, s, p);
         response::act(b, s, p);
+        return;
+    }
+    if h.delivers.is_empty() && h.synapse.is_empty() && h.own_side.is_empty() {
         return;
     }
     let (list, lo, hi) = arriving(b, s, (pre, plan.event), plan.delay.uniform(), bufs.since);
@@ -121,19 +121,21 @@ fn whole_rows(s: &Step<'_>, p: usize, rows: BufId, first: Val, end: Val) -> Opti
 /// `on post` for the spikes of the post population.
 pub(super) fn on_post(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let plan = &s.plan.projections[p];
-    let Some(h) = &plan.on_post else { return };
     let post = post_pop(s, p);
     if s.plan.populations[post].spiking.is_none() {
         return;
     }
     let bufs = &s.layout.projs[p];
     if let Some(segments) = bufs.dendritic {
-        arrivals::each(b, s, (post, None), segments, bufs.since, &|b, j, group| {
-            let at = At { post: Some(j), group: Some(group), ..At::default() };
-            row(b, s, p, h, Side::Post, at, None);
+        arrivals::each(b, s, (post, None), segments, &|b, j, group| {
+            if let Some(h) = &plan.on_post {
+                let at = At { post: Some(j), group: Some(group), ..At::default() };
+                row(b, s, p, h, Side::Post, at, None);
+            }
         });
         return;
     }
+    let Some(h) = &plan.on_post else { return };
     let late = plan.dendritic.uniform();
     let (list, lo, hi) = arriving(b, s, (post, None), late, bufs.since.filter(|_| late > 0));
     let some = b.cmp(CmpOp::Lt, lo, hi);
@@ -226,8 +228,12 @@ fn over_row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, side: Side, at: At, bod
     let zero = b.int(0);
     if let Some((synapses, others, lo, hi)) = at.group {
         b.for_loop(lo, hi, |b, k| {
-            let synapse = b.load(synapses, k);
-            let other = b.load(others, k);
+            let synapse = synapses.map_or(k, |list| b.load(list, k));
+            let other = match (others, bufs.rows) {
+                (Some(list), _) => b.load(list, k),
+                (None, Some([_, post])) => b.load(post, synapse),
+                (None, None) => return,
+            };
             let (pre, post) = if side == Side::Pre { (at.pre, Some(other)) } else { (Some(other), at.post) };
             body(b, At { pre, post, synapse: Some(synapse), ..at });
         });

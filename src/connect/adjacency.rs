@@ -49,14 +49,11 @@ impl Adjacency {
         }
     }
 
-    /// The pre index of every synapse.
-    #[must_use]
-    pub fn pre(&self) -> Vec<u32> {
-        let mut pre = Vec::with_capacity(self.len());
-        for (index, ends) in (0..).zip(self.row_start.windows(2)) {
-            pre.resize(ends[1] as usize, index);
-        }
-        pre
+    /// The pre index of every synapse, in order.
+    pub fn pre(&self) -> impl Iterator<Item = u32> {
+        (0..)
+            .zip(self.row_start.windows(2))
+            .flat_map(|(index, ends)| std::iter::repeat_n(index, (ends[1] - ends[0]) as usize))
     }
 
     /// The same synapses by post neuron, for a post population of `post_size`.
@@ -117,36 +114,25 @@ impl Rows {
         Ok(())
     }
 
+    /// Makes room for exactly so many more synapses.
+    pub(super) fn reserve(&mut self, synapses: usize) {
+        self.post.reserve_exact(synapses);
+    }
+
+    /// Adds synapses to the current row.
+    pub(super) fn extend(&mut self, post: &[u32]) -> Result<(), ConnectError> {
+        if self.post.len() + post.len() >= u32::MAX as usize {
+            return Err(ConnectError::TooLarge((self.post.len() + post.len()) as f64));
+        }
+        self.post.extend_from_slice(post);
+        Ok(())
+    }
+
     pub(super) fn finish(mut self) -> Adjacency {
         let end = self.post.len() as u32;
         self.row_start.resize(self.pre_size as usize + 1, end);
         Adjacency { row_start: self.row_start, post: self.post, origin: None }
     }
-}
-
-/// Rows from pairs (post, pre) by ascending post: counted and placed, without sorting.
-pub(super) fn from_columns(pre_size: u32, pairs: &[(u32, u32)]) -> Result<Adjacency, ConnectError> {
-    if pairs.len() >= u32::MAX as usize {
-        return Err(ConnectError::TooLarge(pairs.len() as f64));
-    }
-    let outside = || ConnectError::Internal("a synapse from a neuron that does not exist");
-    let mut row_start = vec![0_u32; pre_size as usize + 1];
-    for &(_, pre) in pairs {
-        *row_start.get_mut(pre as usize + 1).ok_or_else(outside)? += 1;
-    }
-    let mut sum = 0;
-    for start in &mut row_start {
-        sum += *start;
-        *start = sum;
-    }
-    let mut next = row_start.clone();
-    let mut post = vec![0; pairs.len()];
-    for &(target, pre) in pairs {
-        let place = &mut next[pre as usize];
-        post[*place as usize] = target;
-        *place += 1;
-    }
-    Ok(Adjacency { row_start, post, origin: None })
 }
 
 /// Rows from pairs in any order: sorted by (pre, post), equal pairs in the order given.

@@ -3,11 +3,10 @@
 //! Without `multapses` no pair repeats: Floyd's algorithm (Bentley & Floyd 1987, CACM 30(9)) draws k of n in k draws.
 //! Draws come from the stream's element of the neuron whose degree is fixed, under a tag of the rule's own.
 
-use std::collections::HashSet;
-
 use rayon::prelude::*;
 
-use super::adjacency::{from_columns, from_pairs};
+use super::adjacency::from_pairs;
+use super::scatter::scatter;
 use super::{Adjacency, Arguments, Candidates, ConnectError, Param, ParamKind, Pattern, Value};
 use crate::rng::{Stream, UniformSeq};
 
@@ -43,9 +42,17 @@ impl Pattern for FixedIndegree {
     fn choose(&self, a: &Arguments<'_>, c: &Candidates<'_>, stream: Stream) -> Result<Adjacency, ConnectError> {
         let admits = |post, pre| c.admits(pre, post);
         let admits = c.filter.is_some().then_some(&admits as _);
-        let pairs = fixed_degree(self, a, c.post, c.pre, stream.sub(1), "onto", admits)?;
-        // They come by ascending target.
-        from_columns(c.pre_size, &pairs)
+        let sources = fixed_degree(self, a, c.post, c.pre, stream.sub(1), "onto", admits)?;
+        let k = a.count(self, "k")? as usize;
+        if k == 0 {
+            return from_pairs(c.pre_size, Vec::new());
+        }
+        scatter(c.pre_size, c.post.len().div_ceil(CHUNK), |part, sink| {
+            let owners = c.post.iter().zip(sources.chunks(k)).skip(part * CHUNK).take(CHUNK);
+            for (&post, sources) in owners {
+                sources.iter().for_each(|pre| sink(*pre, post));
+            }
+        })
     }
 }
 
@@ -69,12 +76,27 @@ impl Pattern for FixedOutdegree {
     fn choose(&self, a: &Arguments<'_>, c: &Candidates<'_>, stream: Stream) -> Result<Adjacency, ConnectError> {
         let admits = |pre, post| c.admits(pre, post);
         let admits = c.filter.is_some().then_some(&admits as _);
-        from_pairs(c.pre_size, fixed_degree(self, a, c.pre, c.post, stream.sub(2), "from", admits)?)
+        let mut post = fixed_degree(self, a, c.pre, c.post, stream.sub(2), "from", admits)?;
+        let k = a.count(self, "k")? as usize;
+        post.par_chunks_mut(k.max(1)).for_each(<[u32]>::sort_unstable);
+        let mut row_start = vec![0; c.pre_size as usize + 1];
+        for &pre in c.pre {
+            row_start[pre as usize + 1] = k as u32;
+        }
+        let mut sum = 0;
+        for start in &mut row_start {
+            sum += *start;
+            *start = sum;
+        }
+        Ok(Adjacency { row_start, post, origin: None })
     }
 }
 
-/// `k` partners for every neuron of `owners`, in the order of the owners: pairs (owner, partner). Every owner has draws of its own, so the
-/// owners are dealt with in parallel.
+/// Owners that a worker takes at a time.
+const CHUNK: usize = 256;
+
+/// The `k` partners of every neuron of `owners`, in the order of the owners and as drawn. Every owner has draws of its own, so the owners
+/// are dealt with in parallel.
 fn fixed_degree(
     rule: &dyn Pattern,
     arguments: &Arguments<'_>,
@@ -83,9 +105,7 @@ fn fixed_degree(
     stream: Stream,
     direction: &str,
     admits: Option<&(dyn Fn(u32, u32) -> Result<bool, ConnectError> + Sync)>,
-) -> Result<Vec<(u32, u32)>, ConnectError> {
-    /// Owners that a worker takes at a time.
-    const CHUNK: usize = 256;
+) -> Result<Vec<u32>, ConnectError> {
     let k = arguments.count(rule, "k")?;
     let multapses = arguments.bool(rule, "multapses")?;
     let name = rule.name();
@@ -93,11 +113,13 @@ fn fixed_degree(
     if total > f64::from(u32::MAX) {
         return Err(ConnectError::TooLarge(total));
     }
-    let chunk = |owners: &[u32]| -> Result<Vec<(u32, u32)>, ConnectError> {
-        let mut pairs = Vec::new();
+    if k == 0 {
+        return Ok(Vec::new());
+    }
+    let chunk = |(owners, out): (&[u32], &mut [u32])| -> Result<(), ConnectError> {
         let mut allowed = Vec::new();
         let mut chosen = Chosen::default();
-        for &owner in owners {
+        for (&owner, out) in owners.iter().zip(out.chunks_mut(k as usize)) {
             let allowed = match admits {
                 None => partners,
                 Some(admits) => {
@@ -111,24 +133,23 @@ fn fixed_degree(
                 }
             };
             let found = allowed.len() as u64;
-            if k > 0 && (found == 0 || (!multapses && k > found)) {
+            if found == 0 || (!multapses && k > found) {
                 let place = format!("{direction} neuron {owner}");
                 return Err(ConnectError::TooFew { rule: name, place, wanted: k, found });
             }
             let mut draws = stream.uniforms(u64::from(owner));
-            for rank in chosen.draw(&mut draws, k, found, multapses) {
-                pairs.push((owner, allowed[*rank as usize]));
+            for (rank, partner) in chosen.draw(&mut draws, k, found, multapses).iter().zip(out) {
+                *partner = allowed[*rank as usize];
             }
         }
-        Ok(pairs)
+        Ok(())
     };
+    let mut out = vec![0; k as usize * owners.len()];
     // The first fault in the order of the owners is reported, whichever worker finds one first.
-    let parts: Vec<Result<Vec<(u32, u32)>, ConnectError>> = owners.par_chunks(CHUNK).map(chunk).collect();
-    let mut pairs = Vec::with_capacity(total as usize);
-    for part in parts {
-        pairs.extend(part?);
-    }
-    Ok(pairs)
+    let parts: Vec<Result<(), ConnectError>> =
+        owners.par_chunks(CHUNK).zip(out.par_chunks_mut(CHUNK * k as usize)).map(chunk).collect();
+    parts.into_iter().collect::<Result<(), _>>()?;
+    Ok(out)
 }
 
 impl Pattern for FixedTotal {
@@ -158,6 +179,9 @@ impl Pattern for FixedTotal {
         let multapses = a.bool(self, "multapses")?;
         if n > u64::from(u32::MAX) {
             return Err(ConnectError::TooLarge(n as f64));
+        }
+        if multapses && c.filter.is_none() && n > 0 {
+            return pairs_at_random(self, n, c, stream.sub(3));
         }
         // The candidates before each row, so that a candidate's rank finds its row.
         let mut before = Vec::with_capacity(c.pre.len());
@@ -190,6 +214,29 @@ impl Pattern for FixedTotal {
     }
 }
 
+/// `n` pairs of all, each drawn by itself: draw k of element 0 is the rank of the k-th, so that they are drawn in parallel.
+fn pairs_at_random(rule: &dyn Pattern, n: u64, c: &Candidates<'_>, stream: Stream) -> Result<Adjacency, ConnectError> {
+    /// Draws that a worker takes at a time.
+    const DRAWS: u64 = 1 << 14;
+    let (rows, columns) = (c.pre.len() as u64, c.post.len() as u64);
+    let found = rows * columns;
+    if found == 0 {
+        return Err(ConnectError::TooFew { rule: rule.name(), place: "in all".to_owned(), wanted: n, found });
+    }
+    scatter(c.pre_size, n.div_ceil(DRAWS) as usize, |part, sink| {
+        let first = part as u64 * DRAWS;
+        let mut draws = stream.uniforms_from(0, first);
+        for _ in first..(first + DRAWS).min(n) {
+            let rank = draws.below(found);
+            if let (Some(pre), Some(post)) =
+                (c.pre.get((rank / columns) as usize), c.post.get((rank % columns) as usize))
+            {
+                sink(*pre, *post);
+            }
+        }
+    })
+}
+
 /// The targets that the filter admits for `pre`; `None` when there is no filter.
 fn admitted(c: &Candidates<'_>, pre: u32) -> Result<Option<Vec<u32>>, ConnectError> {
     if c.filter.is_none() {
@@ -208,18 +255,17 @@ fn admitted(c: &Candidates<'_>, pre: u32) -> Result<Option<Vec<u32>>, ConnectErr
 #[derive(Default)]
 struct Chosen {
     ranks: Vec<u64>,
-    /// Only asked for membership, never iterated over.
-    seen: HashSet<u64>,
+    seen: Seen,
 }
 
 impl Chosen {
     /// `k` numbers below `n`, in the order drawn; all different unless `repeat`. Needs `k <= n` then, and `n > 0`.
     fn draw(&mut self, draws: &mut UniformSeq, k: u64, n: u64, repeat: bool) -> &[u64] {
         self.ranks.clear();
-        self.seen.clear();
         if repeat {
             self.ranks.extend((0..k).map(|_| draws.below(n)));
         } else {
+            self.seen.clear(k);
             for last in n - k..n {
                 let rank = draws.below(last + 1);
                 let rank = if self.seen.insert(rank) { rank } else { last };
@@ -228,5 +274,41 @@ impl Chosen {
             }
         }
         &self.ranks
+    }
+}
+
+/// A set of numbers that is only asked for membership: open addressing in a table that stays at most half full.
+#[derive(Default)]
+struct Seen {
+    /// A number and one, or 0 for an empty place. As long as a power of two.
+    table: Vec<u64>,
+    /// 64 less the logarithm of the length.
+    shift: u32,
+}
+
+impl Seen {
+    /// Empties it and makes room for `k` numbers.
+    fn clear(&mut self, k: u64) {
+        let places = (2 * k as usize).next_power_of_two().max(2);
+        self.table.clear();
+        self.table.resize(places, 0);
+        self.shift = 64 - places.trailing_zeros();
+    }
+
+    /// Adds a number; whether it is new.
+    fn insert(&mut self, x: u64) -> bool {
+        let mask = self.table.len() - 1;
+        // Fibonacci hashing: the upper bits of the product with 2^64 over the golden ratio.
+        let mut place = (x.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize;
+        loop {
+            match self.table[place & mask] {
+                0 => {
+                    self.table[place & mask] = x + 1;
+                    return true;
+                }
+                y if y == x + 1 => return false,
+                _ => place += 1,
+            }
+        }
     }
 }

@@ -14,10 +14,12 @@ mod edges;
 mod fixed;
 mod random;
 mod regular;
+mod scatter;
 mod space;
 
 pub use adjacency::{Adjacency, PostIndex};
 pub use edges::EdgeList;
+pub use scatter::blocks_of_rows;
 
 use crate::diag::{Code, Diagnostic};
 use crate::rng::Stream;

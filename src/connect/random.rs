@@ -4,6 +4,8 @@
 //! one draw a synapse, and rows do not depend on each other. Skipping over all targets and then rejecting those that
 //! the filter refuses gives the same distribution as filtering first.
 
+use rayon::prelude::*;
+
 use super::adjacency::{Rows, from_pairs};
 use super::{Adjacency, Arguments, Candidates, ConnectError, Param, ParamKind, Pattern, Value};
 use crate::rng::Stream;
@@ -41,13 +43,34 @@ impl Pattern for Random {
         if a.bool(self, "symmetric")? {
             return symmetric(p, c, stream);
         }
-        let mut rows = Rows::new(c.pre_size, expected + 4.0 * expected.sqrt());
-        for &pre in c.pre {
-            rows.begin(pre);
-            for post in skip(p, pre, c.post, stream) {
-                if c.admits(pre, post)? {
-                    rows.push(post)?;
+        /// Rows that a worker makes at a time.
+        const CHUNK: usize = 256;
+        let chunk = |pres: &[u32]| -> Result<(Vec<u32>, Vec<u32>), ConnectError> {
+            let share = expected / c.pre.len().max(1) as f64 * pres.len() as f64;
+            let mut post = Vec::with_capacity((share + 4.0 * share.sqrt()).clamp(0.0, 67_108_864.0) as usize);
+            let mut ends = Vec::with_capacity(pres.len());
+            for &pre in pres {
+                for target in skip(p, pre, c.post, stream) {
+                    if c.admits(pre, target)? {
+                        post.push(target);
+                    }
                 }
+                ends.push(post.len() as u32);
+            }
+            Ok((post, ends))
+        };
+        // Every row has draws of its own. The first fault in the order of the rows is reported, whichever worker finds one first.
+        let parts: Vec<Result<_, ConnectError>> = c.pre.par_chunks(CHUNK).map(chunk).collect();
+        let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let total: usize = parts.iter().map(|(post, _)| post.len()).sum();
+        let mut rows = Rows::new(c.pre_size, 0.0);
+        rows.reserve(total);
+        for (pres, (post, ends)) in c.pre.chunks(CHUNK).zip(parts) {
+            let mut from = 0;
+            for (&pre, end) in pres.iter().zip(ends) {
+                rows.begin(pre);
+                rows.extend(post.get(from..end as usize).unwrap_or(&[]))?;
+                from = end as usize;
             }
         }
         Ok(rows.finish())

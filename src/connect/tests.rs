@@ -60,7 +60,7 @@ proptest! {
                     check_shape(&found, &c);
                     prop_assert_eq!(&build(*pattern, &a, &c, stream).unwrap(), &found);
                     let by_post = found.by_post(post_size).unwrap();
-                    let sources = found.pre();
+                    let sources: Vec<u32> = found.pre().collect();
                     prop_assert_eq!(by_post.syn.len(), found.len());
                     for j in 0..post_size as usize {
                         let range = by_post.col_start[j] as usize..by_post.col_start[j + 1] as usize;

@@ -26,6 +26,7 @@
 //!   and appends do nothing.
 //! * Every index is inside its buffer in every execution. The interpreter checks it; compiled code relies on it.
 
+pub mod access;
 pub mod build;
 pub(crate) mod eval;
 pub mod expand;

@@ -7,17 +7,22 @@
 //! Invariants: an [`EventList`] is ordered by (step, element) and holds an element once for each of its events; a rate that is zero, negative,
 //! NaN or infinite gives none.
 
-use super::Stream;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
 use super::gaps::EventList;
-use super::math::ln;
+use super::math::{ln, ln_of_normal};
+use super::{BATCH, Stream};
+use crate::simd::widest;
 
 /// The sources of one run, drawn chunk by chunk.
 #[derive(Debug, Clone)]
 pub struct CountSource {
     stream: Stream,
     rates_per_step: Vec<f64>,
-    /// Per element: the step of the next event, its place inside the step, and the number of the next draw.
-    state: Vec<(u64, f64, u64)>,
+    /// Per element.
+    state: Vec<State>,
     now: u64,
 }
 
@@ -40,36 +45,80 @@ impl CountSource {
         Self { stream, rates_per_step: rates_per_step.to_vec(), state, now: 0 }
     }
 
-    /// Draws the next `steps` steps; steps in `out` count from this chunk's start.
-    pub fn advance(&mut self, steps: u32, out: &mut EventList) {
+    /// Draws the next `steps` steps; steps in `out` count from this chunk's start. Elements are dealt with in parallel if `parallel`: on
+    /// the threads of the present rayon pool.
+    pub fn advance(&mut self, steps: u32, out: &mut EventList, parallel: bool) {
+        /// Elements that a worker takes at a time.
+        const ELEMENTS: usize = 256;
         out.begin(steps);
+        let stream = self.stream;
         let start = self.now;
         let end = start.saturating_add(u64::from(steps));
-        for (element, (state, &rate)) in self.state.iter_mut().zip(&self.rates_per_step).enumerate() {
-            if state.0 >= end {
-                continue;
-            }
-            let mut seq = self.stream.uniforms_from(element as u64, state.2);
-            while state.0 < end {
-                out.push((state.0 - start) as u32, element as u32);
-                (state.0, state.1) = after(state.0, state.1, seq.uniform(), rate);
-            }
-            state.2 = seq.position();
+        let part = |(k, (state, rates)): (usize, (&mut [State], &[f64]))| {
+            let mut drawn = Vec::new();
+            widest(
+                #[inline(always)]
+                || {
+                    for ((element, state), rate) in (k * ELEMENTS..).zip(state).zip(rates) {
+                        draw(stream, element as u32, *rate, state, start..end, &mut drawn);
+                    }
+                },
+            );
+            drawn
+        };
+        if parallel {
+            let parts = self.state.par_chunks_mut(ELEMENTS).zip(self.rates_per_step.par_chunks(ELEMENTS)).enumerate();
+            let parts: Vec<Vec<(u32, u32)>> = parts.map(part).collect();
+            parts.into_iter().flatten().for_each(|(step, element)| out.push(step, element));
+        } else {
+            let parts = self.state.chunks_mut(ELEMENTS).zip(self.rates_per_step.chunks(ELEMENTS)).enumerate();
+            parts.map(part).for_each(|drawn| drawn.into_iter().for_each(|(step, element)| out.push(step, element)));
         }
         self.now = end;
         out.finish();
     }
 
-    /// About how many events an element has in a step, at most.
+    /// How many steps to ask for at once, so that about 2^20 events are drawn.
     #[must_use]
-    pub fn most(&self) -> f64 {
-        self.rates_per_step.iter().copied().filter(|r| r.is_finite()).fold(0.0, f64::max)
+    pub fn chunk_steps(&self) -> u32 {
+        let all: f64 = self.rates_per_step.iter().copied().filter(|r| r.is_finite() && *r > 0.0).sum();
+        (f64::from(1 << 20) / all.max(1.0)).clamp(1.0, 4096.0) as u32
     }
+}
+
+/// The step of the next event of an element, its place inside the step, and the number of the next draw.
+type State = (u64, f64, u64);
+
+/// The events of one element in a range of steps, a batch of draws at a time.
+#[inline(always)]
+fn draw(stream: Stream, element: u32, rate: f64, state: &mut State, steps: Range<u64>, out: &mut Vec<(u32, u32)>) {
+    let (mut step, mut rest, mut draw) = *state;
+    while step < steps.end {
+        // A uniform is never subnormal, so the logarithm without a branch applies.
+        let mut gaps = stream.uniform_batch(u64::from(element), draw / BATCH as u64);
+        for gap in &mut gaps {
+            *gap = ln_of_normal(*gap) / -rate;
+        }
+        for gap in &gaps[(draw % BATCH as u64) as usize..] {
+            out.push(((step - steps.start) as u32, element));
+            (step, rest) = later(step, rest + gap);
+            draw += 1;
+            if step >= steps.end {
+                break;
+            }
+        }
+    }
+    *state = (step, rest, draw);
 }
 
 /// The next event after one at `rest` inside of `step`.
 fn after(step: u64, rest: f64, u: f64, rate: f64) -> (u64, f64) {
-    let at = rest + ln(u) / -rate;
+    later(step, rest + ln(u) / -rate)
+}
+
+/// Step and place of what is `at` steps behind the beginning of `step`.
+#[inline(always)]
+fn later(step: u64, at: f64) -> (u64, f64) {
     if at < 9e15 {
         let whole = at.floor();
         (step.saturating_add(whole as u64), at - whole)
@@ -88,7 +137,7 @@ mod tests {
         let (elements, steps, rate) = (300_usize, 1000_u32, 1.7_f64);
         let mut source = CountSource::new(Stream::new(5, "X/spike"), &vec![rate; elements]);
         let mut list = EventList::default();
-        source.advance(steps, &mut list);
+        source.advance(steps, &mut list, false);
         let counts: Vec<Vec<usize>> = (0..steps)
             .map(|k| {
                 let mut c = vec![0; elements];
@@ -115,11 +164,11 @@ mod tests {
         let rates = [0.5, 3.0, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e-300, 0.01];
         let stream = Stream::new(2, "X/spike");
         let (mut whole, mut part) = (EventList::default(), EventList::default());
-        CountSource::new(stream, &rates).advance(600, &mut whole);
+        CountSource::new(stream, &rates).advance(600, &mut whole, false);
         let mut source = CountSource::new(stream, &rates);
         let mut step = 0;
         for n in [1, 0, 99, 500] {
-            source.advance(n, &mut part);
+            source.advance(n, &mut part, false);
             for k in 0..n {
                 assert_eq!(part.at(k), whole.at(step));
                 step += 1;

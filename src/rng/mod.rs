@@ -21,6 +21,8 @@ use std::convert::Infallible;
 
 use rand_philox::{Philox, philox4x32_10};
 
+use crate::simd::widest;
+
 pub use gaps::{EventList, GapSource, draw_gaps};
 
 /// A stream of random numbers: one purpose (`E/v@init`, `XE/delay`, `X/spike`, …) under one seed. Copying it copies an
@@ -108,20 +110,38 @@ impl Stream {
         uniforms
     }
 
+    /// Draw 0 of `out.len()` elements from `first` on: the values of [`Stream::uniform`].
+    pub fn uniform_each(&self, first: u64, out: &mut [f64]) {
+        widest(
+            #[inline(always)]
+            || {
+                for (element, out) in (first..).step_by(BATCH / 2).zip(out.chunks_mut(BATCH / 2)) {
+                    let elements: [u64; BATCH / 2] = std::array::from_fn(|k| element.wrapping_add(k as u64));
+                    let [low, _] = self.lanes([0; BATCH / 2], elements);
+                    for (x, bits) in out.iter_mut().zip(low) {
+                        *x = unit_open(bits);
+                    }
+                }
+            },
+        );
+    }
+
     /// The halves of `BATCH / 2` blocks from `first` on: what [`Stream::bits`] gives, side by side, so that loops over them become vector code.
     #[inline(always)]
     fn blocks(&self, element: u64, first: u64) -> [[u64; BATCH / 2]; 2] {
+        self.lanes(std::array::from_fn(|k| first.wrapping_add(k as u64)), [element; BATCH / 2])
+    }
+
+    /// The halves of one block for each of several elements.
+    #[inline(always)]
+    fn lanes(&self, blocks: [u64; BATCH / 2], elements: [u64; BATCH / 2]) -> [[u64; BATCH / 2]; 2] {
         const LOW: u64 = 0xffff_ffff;
         // Multipliers and key steps of Philox 4x32 (Salmon et al. 2011).
         const TIMES: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
         const STEPS: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
         let mut key = [self.key as u32, (self.key >> 32) as u32];
-        let mut c: [[u64; BATCH / 2]; 4] = [
-            std::array::from_fn(|k| first.wrapping_add(k as u64) & LOW),
-            std::array::from_fn(|k| first.wrapping_add(k as u64) >> 32),
-            [element & LOW; BATCH / 2],
-            [element >> 32; BATCH / 2],
-        ];
+        let mut c: [[u64; BATCH / 2]; 4] =
+            [blocks.map(|b| b & LOW), blocks.map(|b| b >> 32), elements.map(|e| e & LOW), elements.map(|e| e >> 32)];
         for _ in 0..10 {
             let mut next = c;
             for k in 0..BATCH / 2 {

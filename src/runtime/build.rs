@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::groups::Groups;
+use super::cut::{self, Cut, Cutting};
 use super::init::{Initial, initial};
 use super::network::{Compiled, Network, Shared, SynapseEnds};
+use super::runs::Runs;
+use super::synapses::Made;
 use super::wiring::{Files, Wires, expected, wire};
 use crate::backend::{Backend, Buf, Buffers};
 use crate::codegen::layout::ProjSize;
 use crate::codegen::{self, Layout, layout};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, Role, VarId};
-use crate::lir::Scalar;
+use crate::lir::{BufId, Scalar};
 use crate::sched::{self, Delay, Place, Plan, ProjPlan, Uses, Wiring};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::walk;
@@ -26,6 +28,8 @@ pub struct Options {
     pub files: Files,
     /// The most bytes a network may take.
     pub memory_limit: f64,
+    /// How steps are cut.
+    pub cutting: Cutting,
 }
 
 /// Everything that went wrong, or the network with the times taken.
@@ -51,20 +55,20 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
 
     let start = Instant::now();
     check_size(&model, &plan, options.memory_limit)?;
-    let wires = wire(&model, &plan, &options.files)?;
-    let initial = initial(&model, &plan, &wires, &options.files)?;
+    let mut wires = wire(&model, &plan, &options.files)?;
+    let mut initial = initial(&model, &plan, &mut wires, &options.files)?;
     let mut played = Vec::new();
     for population in &model.populations {
         played.push(super::play::spikes(&model, population, &options.files).map_err(|d| vec![d])?);
     }
-    let groups = group(&model, &wires, &initial);
     let sizes: Vec<ProjSize> = wires
         .iter()
-        .zip(&groups)
-        .map(|(w, [axonal, dendritic])| ProjSize {
+        .zip(&initial.projs)
+        .map(|(w, made)| ProjSize {
             synapses: w.as_ref().map_or(0, |w| w.rows.len() as u64),
-            axonal: axonal.as_ref().map(Groups::size),
-            dendritic: dendritic.as_ref().map(Groups::size),
+            axonal: made.axonal.as_ref().map(Runs::size),
+            longest_dendritic: made.dendritic.as_ref().map(|(_, steps)| steps.iter().copied().max().unwrap_or(0)),
+            dendritic: made.dendritic.as_ref().and_then(|(runs, _)| runs.as_ref()).map(Runs::size),
         })
         .collect();
     let layout = layout::layout(&model, &plan, &sizes);
@@ -77,18 +81,31 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
                 .help("at most 2^31 are possible: make populations smaller, or delays and kernels shorter"),
         ]);
     }
-    let buffers = fill(&plan, &layout, &wires, &groups, &initial);
+    let counts: Vec<Option<u64>> = wires.iter().map(|w| w.as_ref().map(|w| w.rows.len() as u64)).collect();
+    let redraws = walk::redraws(&model.script);
+    let mut columns = Vec::new();
+    for wires in wires.iter_mut().flatten() {
+        if !redraws {
+            wires.columns_of_file.clear();
+        }
+    }
+    for w in &wires {
+        columns.push(w.as_ref().map(|w| w.columns_of_file.clone()).unwrap_or_default());
+    }
+    let mut bounds: Vec<_> = initial.pop_bounds.clone();
+    bounds.extend(initial.projs.iter().map(|made| made.bounds.clone()));
+    let ties: Vec<_> = initial.projs.iter_mut().map(|made| made.ties.take()).collect();
+    let buffers = fill(&plan, &layout, wires, initial);
     let built = start.elapsed();
 
     let start = Instant::now();
-    let compiled = Arc::new(compile(&plan, &layout, options.backend.as_ref())?);
+    let compiled = Arc::new(compile(&plan, &layout, options.backend.as_ref(), options.cutting)?);
     let compile_time = planned + start.elapsed();
     let states = states(&model, &plan, &layout, &buffers);
-    let redraws = walk::redraws(&model.script);
-    let columns = wires
-        .iter()
-        .map(|w| w.as_ref().filter(|_| redraws).map(|w| w.columns_of_file.clone()).unwrap_or_default())
-        .collect();
+    let parallel = compiled.cut.as_ref().is_some_and(Cut::parallel);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.cutting.threads);
+    // Without threads of its own the network runs on the present one.
+    let pool = if parallel { pool.build().ok() } else { None };
     let shared = Arc::new(Shared {
         files: options.files.clone(),
         columns,
@@ -96,11 +113,15 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         uses,
         layout,
         backend: options.backend.clone(),
-        bounds: initial.pop_bounds.iter().cloned().chain(initial.proj_bounds.iter().cloned()).collect(),
+        cutting: options.cutting,
+        pool,
+        times: Mutex::default(),
+        bounds,
         played,
-        wires: wires
-            .iter()
-            .map(|w| w.as_ref().map(|w| SynapseEnds { count: w.rows.len() as u64, list: OnceLock::new() }))
+        wires: counts
+            .into_iter()
+            .zip(ties)
+            .map(|(n, ties)| n.map(|count| SynapseEnds { count, list: OnceLock::new(), ties, places: OnceLock::new() }))
             .collect(),
         variants: Mutex::new(BTreeMap::from([(Vec::new(), compiled.clone())])),
     });
@@ -109,16 +130,30 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
 }
 
 /// Generates and compiles the code of a plan.
-pub(super) fn compile(plan: &Plan, layout: &Layout, backend: &dyn Backend) -> Result<Compiled, BuildError> {
+pub(super) fn compile(
+    plan: &Plan,
+    layout: &Layout,
+    backend: &dyn Backend,
+    cutting: Cutting,
+) -> Result<Compiled, BuildError> {
     let bug = |text: String| {
         vec![
             Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {text}"))
                 .help("please report it with this file"),
         ]
     };
-    let program = codegen::program(plan, layout).map_err(bug)?;
+    let (program, parts) = if cut::wanted(plan, cutting) {
+        let (program, parts) = codegen::parts(plan, layout).map_err(bug)?;
+        (program, Some(parts))
+    } else {
+        (codegen::program(plan, layout).map_err(bug)?, None)
+    };
     let kernels = backend.compile(&program).map_err(|e| bug(e.to_string()))?;
-    Ok(Compiled { plan: plan.clone(), kernels })
+    let cut = parts.map(|parts| Cut::new(plan, layout, parts, kernels.as_ref(), cutting));
+    // They stand behind the functions of the step.
+    let first = cut.as_ref().map_or(1, |cut| cut.parts.len()) as u32;
+    let leap = plan.leaps().then_some([crate::lir::FuncId(first), crate::lir::FuncId(first + 1)]);
+    Ok(Compiled { plan: plan.clone(), kernels, cut, leap })
 }
 
 /// Refuses networks that cannot fit, before anything is allocated.
@@ -146,7 +181,12 @@ fn check_size(model: &Model, plan: &Plan, limit: f64) -> Result<(), BuildError> 
         let n = expected(model, projection);
         let per_synapse = p.place.iter().filter(|p| **p == Place::Synapse).count() as f64;
         let index = if p.wiring == Wiring::Sparse { 8.0 + if p.needs_columns { 8.0 } else { 0.0 } } else { 0.0 }
-            + [p.delay, p.dendritic].iter().filter(|d| **d == Delay::PerSynapse).count() as f64 * 24.0;
+            + match p.delay {
+                Delay::PerSynapse if p.by_delay => 2.0,
+                Delay::PerSynapse => 8.0,
+                Delay::Uniform(_) => 0.0,
+            }
+            + if p.dendritic == Delay::PerSynapse { 16.0 } else { 0.0 };
         let bytes = n * (per_synapse * float + index);
         let stored = !matches!(p.wiring, Wiring::Uniform(_));
         total += bytes;
@@ -189,33 +229,17 @@ fn show(bytes: f64) -> String {
     format!("{x:.1} {}", UNITS[k])
 }
 
-/// By projection: the synapses in groups of equal delay, axonal and dendritic, where delays differ.
-fn group(model: &Model, wires: &[Option<Wires>], initial: &Initial) -> Vec<[Option<Groups>; 2]> {
-    model
-        .projections
-        .iter()
-        .zip(wires)
-        .zip(&initial.delays)
-        .map(|((projection, wires), [axonal, dendritic])| {
-            let size = |pop: crate::hir::PopId| model.populations[pop.index()].size();
-            let of = |steps: &Option<Vec<u32>>, neurons: u64, by_post: bool| match (wires, steps) {
-                (Some(w), Some(steps)) => Some(Groups::new(w, steps, neurons, by_post)),
-                _ => None,
-            };
-            [of(axonal, size(projection.pre.pop), false), of(dendritic, size(projection.post.pop), true)]
-        })
-        .collect()
-}
-
-/// Allocates the buffers and writes connectivity and initial values into them.
-fn fill(
-    plan: &Plan,
-    layout: &Layout,
-    wires: &[Option<Wires>],
-    groups: &[[Option<Groups>; 2]],
-    initial: &Initial,
-) -> Buffers {
-    let mut buffers: Buffers = layout.buffers.iter().map(|b| Buf::zeros(b.scalar, b.len as usize)).collect();
+/// Allocates the buffers and writes connectivity and initial values into them. What is as long as there are synapses is moved.
+fn fill(plan: &Plan, layout: &Layout, wires: Vec<Option<Wires>>, initial: Initial) -> Buffers {
+    let mut filled: Vec<Option<Buf>> = vec![None; layout.buffers.len()];
+    for (p, (made, wires)) in initial.projs.into_iter().zip(wires).enumerate() {
+        place(plan, layout, p, made, wires, &mut filled);
+    }
+    let mut buffers: Buffers = filled
+        .into_iter()
+        .zip(&layout.buffers)
+        .map(|(filled, b)| filled.unwrap_or_else(|| Buf::zeros(b.scalar, b.len as usize)))
+        .collect();
     for (p, bufs) in layout.pops.iter().enumerate() {
         for (v, buf) in bufs.vars.iter().enumerate() {
             let (Some(buf), Some(values)) = (buf, &initial.pops[p][v]) else { continue };
@@ -235,58 +259,89 @@ fn fill(
         }
     }
     for (p, bufs) in layout.projs.iter().enumerate() {
-        for (v, buf) in bufs.vars.iter().enumerate() {
-            let (Some(buf), Some(values)) = (buf, &initial.projs[p][v]) else { continue };
-            write_synapses(&mut buffers[buf.0 as usize], &plan.projections[p], v, bufs, values);
-        }
         if let (Some(r), Some(kernel)) = (bufs.response, &plan.projections[p].kernel) {
             write(&mut buffers[r.table.0 as usize], kernel);
-        }
-        for (groups, segments) in groups[p].iter().zip([bufs.axonal, bufs.dendritic]) {
-            let (Some(g), Some(s)) = (groups, segments) else { continue };
-            for (id, values) in [
-                (s.delays, &g.delays),
-                (s.start, &g.start),
-                (s.delay, &g.delay),
-                (s.first, &g.first),
-                (s.owner, &g.owner),
-                (s.synapses, &g.synapses),
-                (s.other, &g.other),
-            ] {
-                put(&mut buffers[id.0 as usize], values);
-            }
-        }
-        if let (Some(own), Some(id)) = (&initial.delays[p][1], bufs.dendrite.as_ref().and_then(|d| d.delay)) {
-            put(&mut buffers[id.0 as usize], own);
-        }
-        if let (Some(w), Some([row, post])) = (&wires[p], bufs.rows) {
-            put(&mut buffers[row.0 as usize], &w.rows.row_start);
-            put(&mut buffers[post.0 as usize], &w.rows.post);
-            if let (Some(c), Some([start, synapse, pre])) = (&w.columns, bufs.columns) {
-                put(&mut buffers[start.0 as usize], &c.col_start);
-                put(&mut buffers[synapse.0 as usize], &c.syn);
-                put(&mut buffers[pre.0 as usize], &c.pre);
-            }
         }
     }
     buffers
 }
 
-/// Writes the values of variable `v` of a projection as [`Initial::projs`] gives them.
-pub(super) fn write_synapses(target: &mut Buf, plan: &ProjPlan, v: usize, bufs: &layout::ProjBufs, values: &[f64]) {
-    match plan.place[v] {
-        Place::Pre | Place::Post => {
-            let x = values.first().copied().unwrap_or(0.0);
-            (0..target.len()).for_each(|k| target.set_f64(k, x));
-        }
-        Place::Synapse if plan.wiring == Wiring::Dense => {
-            for (r, row) in values.chunks(bufs.post.max(1) as usize).enumerate() {
-                for (c, x) in row.iter().enumerate() {
-                    target.set_f64(r * bufs.stride as usize + c, *x);
+/// The buffers of projection `p` that its synapses fill.
+fn place(plan: &Plan, layout: &Layout, p: usize, made: Made, wires: Option<Wires>, filled: &mut [Option<Buf>]) {
+    let bufs = &layout.projs[p];
+    let length = |id: BufId| layout.buffers[id.0 as usize].len as usize;
+    for (v, (buf, values)) in bufs.vars.iter().zip(made.values).enumerate() {
+        let (Some(buf), Some(values)) = (buf, values) else { continue };
+        let plan = &plan.projections[p];
+        let sparse = plan.place[v] == Place::Synapse && plan.wiring != Wiring::Dense;
+        filled[buf.0 as usize] = Some(if sparse && values.len() == length(*buf) {
+            values
+        } else {
+            let mut target = Buf::zeros(layout.float, length(*buf));
+            write_synapses(&mut target, plan, v, bufs, &values);
+            target
+        });
+    }
+    let mut put = |id: BufId, values: Vec<u32>| filled[id.0 as usize] = Some(ints(values, length(id)));
+    let (dendritic, steps) = made.dendritic.map_or((None, None), |(runs, steps)| (runs, Some(steps)));
+    let mut words = Vec::new();
+    for (runs, segments) in [(made.axonal, bufs.axonal), (dendritic, bufs.dendritic)] {
+        let (Some(r), Some(s)) = (runs, segments) else { continue };
+        put(s.start, r.start);
+        words.push((s.runs, r.list.words()));
+        if let Some(order) = r.order {
+            for (id, values) in
+                [(Some(s.first), order.first), (s.synapses, Some(order.synapses)), (s.other, order.other)]
+            {
+                if let (Some(id), Some(values)) = (id, values) {
+                    put(id, values);
                 }
             }
         }
-        Place::Synapse | Place::Constant(_) => write(target, values),
+        put(s.live.state, vec![0, 0, (length(s.live.neuron) / 2) as u32]);
+    }
+    if let (Some(steps), Some(id)) = (steps, bufs.dendrite.as_ref().and_then(|d| d.delay)) {
+        put(id, steps);
+    }
+    if let (Some(w), Some([row, post])) = (wires, bufs.rows) {
+        put(row, w.rows.row_start);
+        put(post, w.rows.post);
+        if let (Some(c), Some([start, synapse, pre])) = (w.columns, bufs.columns) {
+            put(start, c.col_start);
+            put(synapse, c.syn);
+            put(pre, c.pre);
+        }
+    }
+    for (id, mut list) in words {
+        list.resize(length(id).max(list.len()), 0);
+        filled[id.0 as usize] = Some(Buf::I32(list));
+    }
+}
+
+/// Numbers as the code reads them, in the same memory.
+fn ints(values: Vec<u32>, len: usize) -> Buf {
+    let mut out: Vec<i32> = values.into_iter().map(|x| x as i32).collect();
+    out.resize(len.max(out.len()), 0);
+    Buf::I32(out)
+}
+
+/// Writes the values of variable `v` of a projection, one for each synapse or a single one where it lives with a neuron.
+pub(super) fn write_synapses(target: &mut Buf, plan: &ProjPlan, v: usize, bufs: &layout::ProjBufs, values: &Buf) {
+    let at = |k: usize| values.get_f64(k).unwrap_or(0.0);
+    match plan.place[v] {
+        Place::Pre | Place::Post => {
+            (0..target.len()).for_each(|k| target.set_f64(k, at(0)));
+        }
+        Place::Synapse if plan.wiring == Wiring::Dense => {
+            let (columns, stride) = (bufs.post.max(1) as usize, bufs.stride as usize);
+            for k in 0..values.len() {
+                target.set_f64(k / columns * stride + k % columns, at(k));
+            }
+        }
+        Place::Synapse | Place::Constant(_) => {
+            let last = values.len().saturating_sub(1);
+            (0..target.len()).for_each(|k| target.set_f64(k, at(k.min(last))));
+        }
     }
 }
 
@@ -295,14 +350,6 @@ pub(super) fn write(buf: &mut Buf, values: &[f64]) {
     let last = values.last().copied().unwrap_or(0.0);
     for k in 0..buf.len() {
         buf.set_f64(k, values.get(k).copied().unwrap_or(last));
-    }
-}
-
-fn put(buf: &mut Buf, values: &[u32]) {
-    if let Buf::I32(v) = buf {
-        for (x, y) in v.iter_mut().zip(values) {
-            *x = *y as i32;
-        }
     }
 }
 

@@ -104,7 +104,8 @@ pub fn eval(e: &Expr, env: &Env<'_>) -> f64 {
 }
 
 /// A draw. Each site of an initial value and each attempt has draws of its own.
-fn draw(dist: Dist, args: &[f64; 4], site: u32, d: Draws) -> f64 {
+#[must_use]
+pub fn draw(dist: Dist, args: &[f64; 4], site: u32, d: Draws) -> f64 {
     let stream = if site == 0 { d.stream } else { d.stream.sub(u64::from(site)) };
     let [a, b, ..] = *args;
     match dist {

@@ -1,13 +1,17 @@
 //! Running networks: connectivity, initial values, buffers, and the steps between them.
 
+mod block;
 pub mod build;
+pub mod cut;
 mod draws;
 pub mod eval;
-pub mod groups;
 pub mod init;
 pub mod network;
 mod play;
 mod redraw;
+pub mod runs;
+pub mod synapses;
+pub mod values;
 pub mod wiring;
 
 pub use build::{BuildError, Options, build};

@@ -8,13 +8,17 @@ mod sources;
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
+use super::cut::{Cut, Cutting, Times};
+use super::synapses::{Ties, places};
 use super::wiring::Files;
-use crate::backend::{Backend, Buf, Buffers, Kernels};
-use crate::codegen::{Layout, RUN};
+use crate::backend::{Backend, BackendError, Buf, Buffers, Kernels};
+use crate::codegen::layout::Segments;
+use crate::codegen::{Action, Layout, RUN};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, PopId, ProjId, Side};
-use crate::lir::BufId;
+use crate::lir::{BufId, FuncId};
 use crate::methods::expm::{noise_factor, propagator};
 use crate::methods::sym::Node;
 use crate::rng::events::CountSource;
@@ -30,6 +34,10 @@ pub struct Compiled {
     pub plan: Plan,
     /// The code.
     pub kernels: Box<dyn Kernels>,
+    /// The parts of a step, if it is cut.
+    pub cut: Option<Cut>,
+    /// The functions `unready` and `leap`, if the plan passes over steps.
+    pub leap: Option<[FuncId; 2]>,
 }
 
 /// The ends of the synapses of a sparse projection.
@@ -38,6 +46,10 @@ pub struct SynapseEnds {
     pub count: u64,
     /// Pre and post index of each, made from the rows when a protocol asks for them: most networks never do.
     pub list: OnceLock<(Vec<u32>, Vec<u32>)>,
+    /// Where synapses are stored by delay.
+    pub ties: Option<Ties>,
+    /// The place of each synapse in storage, if that is not its number; made when a protocol asks.
+    pub places: OnceLock<Vec<u32>>,
 }
 
 /// What all copies of a network share.
@@ -50,6 +62,12 @@ pub struct Shared {
     pub layout: Layout,
     /// What executes.
     pub backend: Arc<dyn Backend + Send + Sync>,
+    /// How steps are cut.
+    pub cutting: Cutting,
+    /// Threads that the parts of a step run on.
+    pub pool: Option<rayon::ThreadPool>,
+    /// Times taken of parts, where they are wanted.
+    pub times: Mutex<Times>,
     /// Where files of the model are looked for.
     pub files: Files,
     /// Columns of the `edges` files, by projection; empty if no protocol redraws.
@@ -96,6 +114,8 @@ pub struct Network {
     run: RunKey,
     /// By population: the run step up to which random numbers have been drawn.
     drawn: Vec<u64>,
+    /// Whether this is one of several copies that run at the same time, each on a thread of its own.
+    lane: bool,
     /// Variables whose columns all obeyed a rule of the protocol when it was last applied, and its number; what changed since is in the buffer
     /// `changed` of the projection.
     settled: BTreeMap<VarKey, u64>,
@@ -127,20 +147,20 @@ enum Train {
 }
 
 impl Train {
-    fn advance(&mut self, steps: u32, out: &mut EventList) {
+    /// Draws on several threads if `parallel`.
+    fn advance(&mut self, steps: u32, out: &mut EventList, parallel: bool) {
         match self {
             Self::Gaps(g) => g.advance(steps, out),
-            Self::Counts(c) => c.advance(steps, out),
+            Self::Counts(c) => c.advance(steps, out, parallel),
         }
     }
 
     /// How many steps to ask for at once, for `n` elements.
     fn chunk(&self, n: usize) -> u64 {
-        let most = match self {
-            Self::Gaps(_) => 1.0,
-            Self::Counts(c) => c.most().max(1.0),
-        };
-        u64::from(chunk_steps((n as f64 * most).min(1e9) as usize))
+        u64::from(match self {
+            Self::Gaps(_) => chunk_steps(n),
+            Self::Counts(c) => c.chunk_steps(),
+        })
     }
 }
 
@@ -169,6 +189,7 @@ impl Network {
             stale_slots: true,
             run: RunKey(0),
             drawn: vec![0; n],
+            lane: false,
             settled: BTreeMap::new(),
             silent: None,
             passed: 0,
@@ -245,6 +266,11 @@ impl Network {
                 let x = self.ints(since)[0].saturating_sub(by);
                 self.fill_ints(since, x);
             }
+            for segments in [p.axonal, p.dendritic].into_iter().flatten() {
+                if let Buf::I32(due) = self.buf(segments.live.due) {
+                    due.iter_mut().for_each(|step| *step = step.wrapping_sub(by));
+                }
+            }
         }
         self.base += by as u64;
         self.step = 0;
@@ -260,8 +286,22 @@ impl Network {
             for (i, ends) in (0..).zip(self.ints(start).windows(2)) {
                 pre.resize(ends[1] as usize, i);
             }
-            (pre, self.ints(post).iter().take(n).map(|j| *j as u32).collect())
+            let post = self.ints(post);
+            let at = |k: usize| post.get(k).map_or(0, |j| *j as u32);
+            let post = match self.places(p) {
+                Some(places) => places.iter().map(|k| at(*k as usize)).collect(),
+                None => (0..n).map(at).collect(),
+            };
+            (pre, post)
         }))
+    }
+
+    /// The place of each synapse in storage, if that is not its number.
+    fn places(&self, p: usize) -> Option<&[u32]> {
+        let wires = self.shared.wires[p].as_ref()?;
+        let (ties, [start, post]) = (wires.ties.as_ref()?, self.shared.layout.projs[p].rows?);
+        let post = self.ints(post).get(..wires.count as usize)?;
+        Some(wires.places.get_or_init(|| places(self.ints(start), post, ties)))
     }
 
     /// Something about a population changed from outside: none of its neurons rests.
@@ -371,6 +411,62 @@ impl Network {
         copy(&mut self.buffers[neurons.0 as usize], &source.events.elements);
     }
 
+    /// The times taken so far.
+    fn times(&self) -> std::sync::MutexGuard<'_, Times> {
+        self.shared.times.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The times that parts of steps took, if they were wanted when the network was built.
+    #[must_use]
+    pub fn profile(&self) -> Option<Times> {
+        self.shared.cutting.profile.then(|| self.times().clone())
+    }
+
+    /// The bytes that a part of a step moves, where that does not depend on spikes: what its pass over a population reads and writes.
+    #[must_use]
+    pub fn bytes_of(&self, action: Action, index: usize) -> Option<u64> {
+        if !matches!(action, Action::Integrate | Action::Forget) {
+            return None;
+        }
+        let cut = self.cut()?;
+        let f = cut.parts.iter().position(|p| p.action == action && p.index == index)?;
+        let access = self.compiled.kernels.touched().of(FuncId(f as u32))?;
+        let n = self.shared.model.populations.get(index)?.size();
+        let of = |id: &BufId| self.shared.layout.buffers.get(id.0 as usize).filter(|b| b.len >= n);
+        Some(access.reads.iter().chain(&access.writes).filter_map(of).map(|b| n * b.scalar.bytes()).sum())
+    }
+
+    /// The parts of a step, if it is cut.
+    #[must_use]
+    pub fn cut(&self) -> Option<&Cut> {
+        self.compiled.cut.as_ref()
+    }
+
+    /// Runs the code: from a local step, so many steps, from a step of the run.
+    fn call(&mut self, args: [i32; 3]) -> Result<(), BackendError> {
+        let compiled = self.compiled.clone();
+        let kernels = compiled.kernels.as_ref();
+        let Some(cut) = &compiled.cut else {
+            return kernels.session(&mut self.buffers).and_then(|mut s| s.call(RUN, &args));
+        };
+        if self.shared.cutting.profile {
+            let mut times = Times::default();
+            let result = cut.timed(kernels, &mut self.buffers, args, &mut times);
+            let mut all = self.times();
+            for (part, (time, steps)) in times.parts {
+                let sum = all.parts.entry(part).or_default();
+                *sum = (sum.0 + time, sum.1 + steps);
+            }
+            return result;
+        }
+        let shared = self.shared.clone();
+        let buffers = &mut self.buffers;
+        match shared.pool.as_ref().filter(|_| !self.lane) {
+            Some(pool) => pool.install(|| cut.run(kernels, buffers, args, true)),
+            None => cut.run(kernels, buffers, args, false),
+        }
+    }
+
     /// Moves logged spikes from the buffers to the logs.
     fn drain(&mut self) {
         for p in 0..self.logs.len() {
@@ -408,6 +504,49 @@ impl Network {
             steps = steps.min(capacity as u64 / n);
         }
         steps.max(1)
+    }
+
+    /// How many steps the lists of spikes on their way have room for, whatever happens; at least one, for which they grow if need be.
+    fn room_for_live(&mut self, wanted: u64) -> u64 {
+        let shared = self.shared.clone();
+        let mut steps = wanted;
+        for bufs in &shared.layout.projs {
+            for (segments, pop) in [(bufs.axonal, bufs.pre_pop), (bufs.dendritic, bufs.post_pop)] {
+                let Some(g) = segments else { continue };
+                let [waiting, _, places] = self.ints(g.live.state) else { continue };
+                let (waiting, places) = (*waiting as u64, *places as u64);
+                let n = shared.model.populations[pop].size().max(1);
+                // Trains of many sources have any number of events a step; they are all drawn by now.
+                let pooled = shared.model.populations[pop].pooled;
+                let drawn = self.sources[pop].as_ref().filter(|_| pooled).map_or(0, |s| s.events.elements.len() as u64);
+                let most = drawn.max(n);
+                // Every neuron in each of the steps that its longest delay takes: there cannot be more.
+                if !pooled && places >= n * (u64::from(g.longest) + 2) {
+                    continue;
+                }
+                if waiting + most > places {
+                    self.grow_live(g, (waiting + most) * 2);
+                    steps = steps.min(((waiting + most) * 2 - waiting) / most);
+                } else {
+                    steps = steps.min((places - waiting) / most);
+                }
+            }
+        }
+        steps.max(1)
+    }
+
+    /// Makes the lists of spikes on their way longer: so many places in each half.
+    fn grow_live(&mut self, g: Segments, places: u64) {
+        let [waiting, from, _] = self.ints(g.live.state) else { return };
+        let (waiting, from) = (*waiting as usize, *from as usize);
+        for id in g.live.lists() {
+            if let Buf::I32(list) = self.buf(id) {
+                list.copy_within(from..from + waiting, 0);
+                list.resize(2 * places as usize, 0);
+            }
+        }
+        self.set_int(g.live.state, 1, 0);
+        self.set_int(g.live.state, 2, places as i32);
     }
 
     /// Rebuilds the list of non-zero traces of projection `p` after something else wrote them.
@@ -613,6 +752,10 @@ impl Network {
             let step = self.step;
             self.set_int(since, 0, step);
         }
+        let bufs = &self.shared.layout.projs[p];
+        for segments in [bufs.axonal, bufs.dendritic].into_iter().flatten() {
+            self.set_int(segments.live.state, 0, 0);
+        }
         if let Some(r) = self.shared.layout.projs[p].response {
             self.fill_ints(r.pending, 0);
             self.clear(r.amounts);
@@ -642,7 +785,8 @@ impl Network {
             };
             let plan = sched::build(&self.shared.model, &self.shared.uses, &self.frozen).map_err(first)?;
             let compiled =
-                super::build::compile(&plan, &self.shared.layout, self.shared.backend.as_ref()).map_err(first)?;
+                super::build::compile(&plan, &self.shared.layout, self.shared.backend.as_ref(), self.shared.cutting)
+                    .map_err(first)?;
             let compiled = Arc::new(compiled);
             variants.insert(key, compiled.clone());
             self.compiled = compiled;
@@ -686,6 +830,7 @@ impl Machine for Network {
             stale_slots: self.stale_slots,
             run: self.run,
             drawn: self.drawn.clone(),
+            lane: true,
             settled: self.settled.clone(),
             silent: self.silent,
             passed: self.passed,
@@ -754,7 +899,11 @@ impl Machine for Network {
         let mut left = steps;
         while left > 0 {
             self.rebase();
+            let before = self.shared.cutting.profile.then(Instant::now);
             let drawn = self.draw(left.min(CHUNK).min(WRAP - self.run_step % WRAP));
+            if let Some(before) = before {
+                self.times().draws += before.elapsed();
+            }
             let chunk = match self.next(drawn)? {
                 leap::Next::Run(steps) => self.room(steps),
                 leap::Next::Passed(steps) => {
@@ -764,17 +913,14 @@ impl Machine for Network {
                     continue;
                 }
             };
+            let chunk = self.room_for_live(chunk);
             self.set_phases();
             let base = self.base as f64;
             let clock = self.shared.layout.clock;
             self.buf(clock).set_f64(0, base);
-            let compiled = self.compiled.clone();
             // Run steps matter modulo 1024 and relative to the drawn events.
             let run_step = (self.run_step % WRAP) as i32;
-            let result = compiled
-                .kernels
-                .session(&mut self.buffers)
-                .and_then(|mut s| s.call(RUN, &[self.step, chunk as i32, run_step]));
+            let result = self.call([self.step, chunk as i32, run_step]);
             result.map_err(|e| {
                 Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {e}"))
                     .help("please report it with this file")
@@ -842,6 +988,13 @@ impl Machine for Network {
         if self.relaxes(key) {
             // Brought up to date for the reader only: a reading changes nothing.
             self.scratch = (0..self.buffers[id.0 as usize].len()).map(|k| self.present(key, id, k)).collect();
+            return Values { data: Slice::F64(&self.scratch), rows, cols, stride };
+        }
+        if let Entity::Proj(p) = key.entity
+            && let Some(places) = self.places(p.index())
+        {
+            let values = &self.buffers[id.0 as usize];
+            self.scratch = places.iter().map(|k| values.get_f64(*k as usize).unwrap_or(f64::NAN)).collect();
             return Values { data: Slice::F64(&self.scratch), rows, cols, stride };
         }
         let data = match &self.buffers[id.0 as usize] {

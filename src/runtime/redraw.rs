@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::build::{write, write_synapses};
-use super::init::{Anew, Ends, Set};
 use super::network::Network;
+use super::values::{Anew, Ends, Set};
+use crate::backend::Buf;
 use crate::diag::Diagnostic;
 use crate::hir::{PopId, Role, Side, VarId};
 use crate::sched::{Place, Storage, Wiring};
@@ -81,8 +82,16 @@ impl Network {
                     let k = if model.populations[pop.index()].size() == 1 { 0 } else { k };
                     self.element(VarKey { entity: Entity::Pop(pop), var }, k)
                 };
-                let ends = Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, other: &other, size: &size };
-                set.some(&ends, &|_, _| None, &|_| false)?
+                let ends = Ends {
+                    pre: &|k| k,
+                    post: &|k| k,
+                    side: &|_, _, _| f64::NAN,
+                    other: &other,
+                    size: &size,
+                    column: &|_, _| None,
+                    single: &|_| false,
+                };
+                set.all(&ends)?
             }
             Entity::Proj(p) => {
                 let projection = &model.projections[p.index()];
@@ -107,9 +116,16 @@ impl Network {
                     |side: Side, var: VarId, k: u64| self.element(VarKey { entity: Entity::Pop(pop(side)), var }, k);
                 let pre = |k: u64| self.ends_of(p.index(), k).0;
                 let post = |k: u64| self.ends_of(p.index(), k).1;
-                let ends = Ends { pre: &pre, post: &post, side: &neuron, other: &|_, _, _| f64::NAN, size: &size };
-                let column = |name: &str, k: u64| self.shared.columns[p.index()].get(name)?.get(k as usize).copied();
-                set.some(&ends, &column, &|v| matches!(place[v.index()], Place::Pre | Place::Post))?
+                let ends = Ends {
+                    pre: &pre,
+                    post: &post,
+                    side: &neuron,
+                    other: &|_, _, _| f64::NAN,
+                    size: &size,
+                    column: &|name, k| self.shared.columns[p.index()].get(name)?.get(k as usize).copied(),
+                    single: &|v| matches!(place[v.index()], Place::Pre | Place::Post),
+                };
+                set.all(&ends)?
             }
         };
         Ok((0..).map(VarId).zip(values).filter_map(|(v, x)| Some((v, x?))).collect())
@@ -162,7 +178,13 @@ impl Network {
             Entity::Pop(_) => write(target, values),
             Entity::Proj(p) => {
                 let plan = &self.compiled.plan.projections[p.index()];
-                write_synapses(target, plan, key.var.index(), &self.shared.layout.projs[p.index()], values);
+                write_synapses(
+                    target,
+                    plan,
+                    key.var.index(),
+                    &self.shared.layout.projs[p.index()],
+                    &Buf::F64(values.to_vec()),
+                );
             }
         }
         if self.initial.contains_key(&key) {

@@ -57,8 +57,6 @@ pub struct Wires {
     pub rows: Adjacency,
     /// By post neuron, where `on post` needs it.
     pub columns: Option<PostIndex>,
-    /// Pre index of each synapse.
-    pub pre: Vec<u32>,
     /// Columns of the `edges` file, by name, one value per synapse.
     pub columns_of_file: BTreeMap<String, Vec<f64>>,
 }
@@ -235,8 +233,7 @@ fn one(model: &Model, projection: &Projection, columns: bool, files: &Files) -> 
         }
     }
     let columns = if columns { Some(rows.by_post(candidates.post_size).map_err(fault)?) } else { None };
-    let pre = rows.pre();
-    Ok(Wires { rows, columns, pre, columns_of_file })
+    Ok(Wires { rows, columns, columns_of_file })
 }
 
 /// An array as whole numbers, if it holds such.

@@ -4,9 +4,9 @@
 //! nothing needs its value at every step. All other states are *clocked*: they are integrated together at every step, from the values of
 //! t_n, by the method that their equations admit. A state that a clocked equation or an `inject` reads is clocked too.
 
-use super::Plan;
 use super::lower::{Context, Lowering};
 use super::projection::Lazy;
+use super::{Place, Plan};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{Model, Projection, Role, Rule, Select, Side, SynapseModel, VarId, View};
 use crate::methods::sym::{Graph, Node, Sym};
@@ -22,6 +22,8 @@ pub struct Clocked {
     pub update: Option<Update>,
     /// Amounts added to the target input, from the values of t_n.
     pub injects: Vec<Sym>,
+    /// Whether all post neurons get the same from `injects`: it is summed over the pre neurons once.
+    pub alike: bool,
     /// For each clocked state (frozen or not) why it cannot be event-driven, with its equation.
     pub why: Vec<(VarId, String, Span)>,
 }
@@ -154,6 +156,16 @@ fn estimate(model: &Model, projection: &Projection) -> f64 {
     }
 }
 
+/// Whether amounts that every pre neuron injects into every post neuron are the same for all of these.
+pub(super) fn alike(graph: &Graph, injects: &[Sym], place: &[Place]) -> bool {
+    let of_post = |n: &Node| match n {
+        Node::Var(Side::Post, ..) | Node::Index(Side::Post) => true,
+        Node::Var(Side::Own, v, _) => matches!(place[v.index()], Place::Synapse | Place::Post),
+        _ => false,
+    };
+    !injects.is_empty() && !injects.iter().any(|e| graph.any(*e, &of_post))
+}
+
 /// Whether an equation of another state, or an `inject`, reads `v`.
 pub(super) fn is_read(
     graph: &mut Graph,
@@ -232,6 +244,7 @@ pub(super) fn plan(
         vars: system.vars,
         update,
         injects,
+        alike: false,
         why: stepped.into_iter().map(|s| (s.var, s.why, s.span)).collect(),
     })
 }

@@ -155,6 +155,9 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             let _ = match delay {
                 Delay::Uniform(0) => Ok(()),
                 Delay::Uniform(n) => writeln!(out, "  {what} delay: {n} steps"),
+                Delay::PerSynapse if p.by_delay => {
+                    writeln!(out, "  {what} delay: each synapse its own; rows are stored in the order of their delays")
+                }
                 Delay::PerSynapse => {
                     writeln!(out, "  {what} delay: each synapse its own; those of equal delay are visited together")
                 }
@@ -172,6 +175,9 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         }
         if !p.clocked.injects.is_empty() {
             let _ = writeln!(out, "  injects at every step, from the states at its start");
+            if p.clocked.alike {
+                let _ = writeln!(out, "    the same into all neurons: summed over the pre neurons once a step");
+            }
         }
         for (k, var) in synapse.vars.iter().enumerate() {
             let place = match p.place[k] {

@@ -136,6 +136,8 @@ pub struct ProjPlan {
     pub delay: Delay,
     /// Dendritic delay: from `deliver` to the soma and from the post spike to `on post`.
     pub dendritic: Delay,
+    /// Whether synapses are stored in the order of their axonal delays instead of that of their numbers.
+    pub by_delay: bool,
     /// The response to one delivered amount, at the steps after it.
     pub kernel: Option<std::sync::Arc<[f64]>>,
     /// The variables of the post neurons that some variant of the plan delivers to.
@@ -232,7 +234,10 @@ pub(super) fn plan(
     };
 
     let ignore = |v: VarId| is_frozen(v) || dead.contains(&v);
-    let clocked = clocked::plan(&mut graph, &context, synapse, stepped, injects, &ignore)?;
+    let mut clocked = clocked::plan(&mut graph, &context, synapse, stepped, injects, &ignore)?;
+    // Another order of the sum: rounding differs.
+    clocked.alike =
+        model.settings.opt > 1 && wiring == Wiring::Dense && clocked::alike(&graph, &clocked.injects, &place);
     let all_dense = wiring == Wiring::Dense;
     let on_pre = handler(&mut graph, synapse, &place, &lazy, &pre, Place::Pre, Place::Post, all_dense);
     let on_post = handler(&mut graph, synapse, &place, &lazy, &post, Place::Post, Place::Pre, all_dense);
@@ -249,8 +254,19 @@ pub(super) fn plan(
         }
     }
     let does_something = !on_post.synapse.is_empty() || !on_post.own_side.is_empty() || !on_post.delivers.is_empty();
+    // Who writes synapses by number, or reaches them from their other end, needs them in the order of their numbers.
+    let by_number = synapse.on_post.is_some()
+        || !synapse.injects.is_empty()
+        || synapse.vars.iter().enumerate().any(|(k, _)| uses.assigned.contains(&key(VarId(k as u32))))
+        || crate::script::walk::redraws(&model.script);
+    let by_delay = model.settings.opt > 0
+        && delay == Delay::PerSynapse
+        && matches!(dendritic, Delay::Uniform(_))
+        && synapse.odes.is_empty()
+        && !by_number;
     Ok(ProjPlan {
         proj: ProjId(p as u32),
+        by_delay,
         wiring,
         graph,
         place,

@@ -17,9 +17,11 @@ use std::sync::Mutex;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::FuncId as ModuleFuncId;
 
+use crate::backend::groups::{Groups, Touched};
 use crate::backend::rows;
 use crate::backend::{BackendError, Buf, Buffers, Kernels, Session};
 use crate::lir::{Buffer, FuncId, Program};
+use rayon::prelude::*;
 
 /// A compiled function: the table of buffers, the arguments.
 type Entry = unsafe extern "C" fn(*const *mut u8, *const i32);
@@ -102,7 +104,8 @@ impl Code {
                 CompiledFunction { name: function.name.clone(), arguments: function.params.len(), entry }
             })
             .collect();
-        Ok(CompiledKernels { functions, buffers: program.buffers.clone(), _code: Mutex::new(self) })
+        let touched = Touched::new(program);
+        Ok(CompiledKernels { functions, buffers: program.buffers.clone(), touched, _code: Mutex::new(self) })
     }
 }
 
@@ -126,6 +129,7 @@ struct CompiledFunction {
 pub(super) struct CompiledKernels {
     functions: Vec<CompiledFunction>,
     buffers: Vec<Buffer>,
+    touched: Touched,
     /// Only kept alive, never locked; the mutex makes the whole `Sync`.
     _code: Mutex<Code>,
 }
@@ -149,6 +153,10 @@ impl Kernels for CompiledKernels {
             });
         }
         Ok(Box::new(JitSession { kernels: self, table, _buffers: PhantomData }))
+    }
+
+    fn touched(&self) -> &Touched {
+        &self.touched
     }
 }
 
@@ -176,7 +184,34 @@ impl Session for JitSession<'_> {
         unsafe { (compiled.entry)(self.table.as_ptr(), args.as_ptr()) };
         Ok(())
     }
+
+    fn call_groups(&mut self, groups: &Groups, args: &[i32]) -> Result<(), BackendError> {
+        let kernels = self.kernels;
+        let fits = |f: &FuncId| kernels.functions.get(f.0 as usize).is_some_and(|c| c.arguments == args.len());
+        if !groups.belong_to(&kernels.touched) || !groups.lists().iter().flatten().all(fits) {
+            return Err(BackendError::Call("groups of functions of another program".to_owned()));
+        }
+        let table = Table(self.table.as_ptr());
+        groups.lists().par_iter().with_max_len(1).for_each(|list| {
+            let table = &table;
+            for f in list {
+                if let Some(compiled) = kernels.functions.get(f.0 as usize) {
+                    // SAFETY: as for `call`, and functions of different lists do not touch what the other writes: `Groups` are
+                    // only made by `Touched::groups`, which puts functions that do into one list, and `belong_to` says that
+                    // these are of this program. A list runs on one thread, in its order, and this call returns when all have.
+                    unsafe { (compiled.entry)(table.0, args.as_ptr()) };
+                }
+            }
+        });
+        Ok(())
+    }
 }
+
+/// The table of buffers, read by several threads.
+struct Table(*const *mut u8);
+
+// SAFETY: the table itself is only read while it is shared, and what it points to is used as `call_groups` says.
+unsafe impl Sync for Table {}
 
 #[cfg(test)]
 mod tests {

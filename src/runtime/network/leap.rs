@@ -3,9 +3,9 @@
 
 use super::Network;
 use crate::backend::{BackendError, Buf};
-use crate::codegen::{LEAP, UNREADY};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::PopId;
+use crate::lir::FuncId;
 use crate::script::machine::Machine;
 
 /// Steps between two questions, and the least number worth passing over.
@@ -22,9 +22,9 @@ pub(super) enum Next {
 impl Network {
     /// Decides about at most `chunk` steps, for which all sources are drawn.
     pub(super) fn next(&mut self, chunk: u64) -> Result<Next, Diagnostic> {
-        if !self.compiled.plan.leaps() || chunk < 2 * WAIT {
+        let Some([unready, leap]) = self.compiled.leap.filter(|_| chunk >= 2 * WAIT) else {
             return Ok(Next::Run(chunk));
-        }
+        };
         let events = self.steps_with_events(chunk);
         if events > 0 {
             self.silent = None;
@@ -39,10 +39,10 @@ impl Network {
         if !waited || room < WAIT || self.run_step.is_multiple_of(1024) {
             return Ok(Next::Run(wait));
         }
-        if self.unready()? > 0 {
+        if self.unready(unready)? > 0 {
             return Ok(Next::Run(wait));
         }
-        self.call(LEAP, &[room as i32])?;
+        self.call_one(leap, &[room as i32])?;
         self.passed += room;
         Ok(Next::Passed(room))
     }
@@ -84,8 +84,8 @@ impl Network {
         self.compiled.plan.populations.iter().map(|p| p.max_delay).max().unwrap_or(0)
     }
 
-    fn unready(&mut self) -> Result<i32, Diagnostic> {
-        self.call(UNREADY, &[])?;
+    fn unready(&mut self, function: FuncId) -> Result<i32, Diagnostic> {
+        self.call_one(function, &[])?;
         let total = self.shared.layout.unready.map(|id| &self.buffers[id.0 as usize]);
         match total {
             Some(Buf::I32(v)) => Ok(v.first().copied().unwrap_or(1)),
@@ -93,7 +93,7 @@ impl Network {
         }
     }
 
-    fn call(&mut self, function: crate::lir::FuncId, args: &[i32]) -> Result<(), Diagnostic> {
+    fn call_one(&mut self, function: FuncId, args: &[i32]) -> Result<(), Diagnostic> {
         let compiled = self.compiled.clone();
         let result: Result<(), BackendError> =
             compiled.kernels.session(&mut self.buffers).and_then(|mut s| s.call(function, args));

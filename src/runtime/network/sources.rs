@@ -83,6 +83,7 @@ impl Network {
     pub(super) fn draw(&mut self, wanted: u64) -> u64 {
         let mut covered = wanted;
         let now = self.steps();
+        let parallel = self.shared.cutting.threads > 1 && !self.lane;
         for p in 0..self.sources.len() {
             let n = self.shared.model.populations[p].size() as usize;
             let Some(source) = &mut self.sources[p] else { continue };
@@ -103,7 +104,7 @@ impl Network {
                 && let Some(gaps) = &mut source.gaps
             {
                 let steps = wanted.min(gaps.chunk(n));
-                gaps.advance(steps as u32, &mut source.events);
+                gaps.advance(steps as u32, &mut source.events, parallel);
                 source.drawn = self.run_step + steps;
                 self.publish(p);
             }
