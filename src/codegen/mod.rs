@@ -9,6 +9,7 @@ mod population;
 mod projection;
 mod response;
 mod stimulate;
+mod synapse;
 
 pub use layout::Layout;
 
@@ -59,8 +60,14 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
         for p in 0..plan.populations.len() {
             stimulate::follow(b, &s, p);
         }
+        for p in 0..plan.projections.len() {
+            synapse::follow(b, &s, p);
+        }
         for p in 0..plan.populations.len() {
             stimulate::every(b, &s, p);
+        }
+        for p in 0..plan.projections.len() {
+            synapse::every(b, &s, p);
         }
         for p in 0..plan.projections.len() {
             clocked::inject(b, &s, p);
@@ -71,8 +78,14 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
         for p in 0..plan.populations.len() {
             population::integrate(b, &s, p);
         }
+        for p in 0..plan.projections.len() {
+            synapse::detect(b, &s, p);
+        }
         for p in 0..plan.populations.len() {
             population::react(b, &s, p);
+        }
+        for p in 0..plan.projections.len() {
+            synapse::react(b, &s, p);
         }
         for p in 0..plan.populations.len() {
             clocked::forget(b, &s, p);

@@ -333,6 +333,12 @@ pub struct SynapseModel {
     pub on_post: Option<Vec<Stmt>>,
     /// `inject e`: amounts added to the projection's target input at every step.
     pub injects: Vec<Expr>,
+    /// Its noise sources: `xi`, `xi_name`, in order of their first use.
+    pub noises: Vec<String>,
+    /// Its own events, in order of the file.
+    pub events: Vec<Event>,
+    /// `every T { … }`, in order of the file.
+    pub every: Vec<Every>,
     /// `method …`
     pub method: Option<MethodRef>,
     /// Where it is declared.
@@ -437,7 +443,8 @@ pub enum ExprKind {
     Local(LocalId),
     /// White noise of unit s^-1/2 (here ms^-1/2), by its number in the model; in right sides only.
     Noise(u32),
-    /// A variable of another population of the same size (or of one element), at the step's start; in arguments of populations.
+    /// A variable of another population of the same size (or of one element), at the step's start; in arguments of populations, and
+    /// (of one element) of inputs of synapses.
     Other(PopId, VarId),
     /// `timed(list, step)`: entry floor(t/step) of the list, the last one after its end. The step is in ms.
     Timed(Arc<[f64]>, f64),
@@ -627,6 +634,14 @@ pub struct Projection {
     pub post_span: Span,
     /// The rule as written.
     pub rule_span: Span,
+}
+
+impl Projection {
+    /// The value given for a variable of its synapses, or its default.
+    #[must_use]
+    pub fn given(&self, v: VarId) -> Option<&Expr> {
+        self.args.iter().find(|(w, _)| *w == v).map(|(_, e)| e).or(self.synapse.vars.get(v.index())?.init.as_ref())
+    }
 }
 
 /// How a projection chooses its pairs.

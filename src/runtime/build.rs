@@ -239,6 +239,12 @@ fn fill(
             let (Some(buf), Some(values)) = (buf, &initial.projs[p][v]) else { continue };
             write_synapses(&mut buffers[buf.0 as usize], &plan.projections[p], v, bufs, values);
         }
+        for flag in bufs.live.iter().flatten() {
+            buffers[flag.0 as usize] = Buf::I32(vec![1]);
+        }
+        for (table, id) in plan.projections[p].own.tables.iter().zip(&bufs.tables) {
+            write(&mut buffers[id.0 as usize], table);
+        }
         if let (Some(r), Some(kernel)) = (bufs.response, &plan.projections[p].kernel) {
             write(&mut buffers[r.table.0 as usize], kernel);
         }

@@ -120,7 +120,14 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
             }
         };
         let single = |v: VarId| matches!(place[v.index()], Place::Pre | Place::Post);
-        let ends = Ends { pre: &pre_of, post: &post_of, side: &neuron_value, other: &|_, _, _| f64::NAN, size: &size };
+        // What an input follows has one neuron.
+        let other = |pop: PopId, var: VarId, _: u64| match plan.populations[pop.index()].storage[var.index()] {
+            Storage::Constant(x) => x,
+            Storage::Array => {
+                out.pops[pop.index()][var.index()].as_ref().and_then(|v| v.first()).copied().unwrap_or(0.0)
+            }
+        };
+        let ends = Ends { pre: &pre_of, post: &post_of, side: &neuron_value, other: &other, size: &size };
         let column = |name: &str, k: u64| {
             wires.and_then(|w| w.columns_of_file.get(name)).and_then(|c| c.get(k as usize)).copied()
         };

@@ -93,7 +93,7 @@ pub struct Network {
     stale_slots: bool,
     /// Names the random draws of the present run.
     run: RunKey,
-    /// By population: the run step up to which random numbers have been drawn.
+    /// By population, then by projection: the run step up to which random numbers have been drawn.
     drawn: Vec<u64>,
 }
 
@@ -145,6 +145,7 @@ impl Network {
         initial: BTreeMap<VarKey, Buf>,
     ) -> Self {
         let n = shared.model.populations.len();
+        let all = n + shared.model.projections.len();
         let mut network = Self {
             shared,
             compiled,
@@ -160,7 +161,7 @@ impl Network {
             scratch: Vec::new(),
             stale_slots: true,
             run: RunKey(0),
-            drawn: vec![0; n],
+            drawn: vec![0; all],
         };
         for p in 0..network.shared.layout.projs.len() {
             network.relist(p);
@@ -327,6 +328,20 @@ impl Network {
         }
     }
 
+    /// A parameter or input of synapse `k` of a projection, stored at place `k`.
+    fn synapse_leaf(&self, p: usize, plan: &sched::ProjPlan, n: &Node, k: usize) -> f64 {
+        match n {
+            Node::Var(Side::Own, v, _) => match plan.place[v.index()] {
+                Place::Constant(x) => x,
+                Place::Synapse => self.shared.layout.projs[p].vars[v.index()]
+                    .and_then(|b| self.buffers[b.0 as usize].get_f64(k))
+                    .unwrap_or(f64::NAN),
+                Place::Pre | Place::Post => f64::NAN,
+            },
+            _ => f64::NAN,
+        }
+    }
+
     /// Tells the code where periods stand.
     fn set_phases(&mut self) {
         let compiled = self.compiled.clone();
@@ -337,13 +352,22 @@ impl Network {
                 self.set_int(id, 0, phase as i32);
             }
         }
+        for (p, plan) in compiled.plan.projections.iter().enumerate() {
+            for (k, every) in plan.own.every.iter().enumerate() {
+                let id = self.shared.layout.projs[p].phases[k];
+                let phase = self.base % u64::from(every.period);
+                self.set_int(id, 0, phase as i32);
+            }
+        }
     }
 
     /// Whether a variable follows something from now on (if it is one that does).
     fn set_live(&mut self, key: VarKey, follows: bool) {
-        if let Entity::Pop(p) = key.entity
-            && let Some(flag) = self.shared.layout.pops[p.index()].live.get(key.var.index()).copied().flatten()
-        {
+        let flags = match key.entity {
+            Entity::Pop(p) => &self.shared.layout.pops[p.index()].live,
+            Entity::Proj(p) => &self.shared.layout.projs[p.index()].live,
+        };
+        if let Some(flag) = flags.get(key.var.index()).copied().flatten() {
             self.set_int(flag, 0, i32::from(follows));
         }
     }
@@ -882,6 +906,9 @@ impl Machine for Network {
                         self.restore(key);
                     }
                     self.empty_queue(proj.index());
+                    for signal in self.shared.layout.projs[proj.index()].signals.clone() {
+                        signal.below.into_iter().for_each(|id| self.fill_ints(id, 0));
+                    }
                 }
                 ResetTarget::Pop(pop) => {
                     self.wake(pop.index());

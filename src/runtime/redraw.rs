@@ -107,7 +107,8 @@ impl Network {
                     |side: Side, var: VarId, k: u64| self.element(VarKey { entity: Entity::Pop(pop(side)), var }, k);
                 let pre = |k: u64| self.ends_of(p.index(), k).0;
                 let post = |k: u64| self.ends_of(p.index(), k).1;
-                let ends = Ends { pre: &pre, post: &post, side: &neuron, other: &|_, _, _| f64::NAN, size: &size };
+                let other = |pop: PopId, var: VarId, _: u64| self.element(VarKey { entity: Entity::Pop(pop), var }, 0);
+                let ends = Ends { pre: &pre, post: &post, side: &neuron, other: &other, size: &size };
                 let column = |name: &str, k: u64| self.shared.columns[p.index()].get(name)?.get(k as usize).copied();
                 set.some(&ends, &column, &|v| matches!(place[v.index()], Place::Pre | Place::Post))?
             }

@@ -132,6 +132,9 @@ pub(crate) fn model() -> Model {
         ],
         on_post: Some(vec![set(0, AssignOp::Add, own(1))]),
         injects: Vec::new(),
+        noises: Vec::new(),
+        events: Vec::new(),
+        every: Vec::new(),
         method: None,
         span,
     };

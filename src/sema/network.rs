@@ -242,6 +242,9 @@ fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
             on_pre: Vec::new(),
             on_post: None,
             injects: Vec::new(),
+            noises: Vec::new(),
+            events: Vec::new(),
+            every: Vec::new(),
             method: None,
             span,
         },
@@ -684,7 +687,10 @@ fn projection(
         );
         return None;
     }
+    let pops = model.populations.iter().map(|p| (p.size() > 0).then_some((p.model, p.size()))).collect();
+    let heads = Heads { neurons: &model.neurons, pops };
     let ends = Ends {
+        heads: &heads,
         pre: &pre_model.vars,
         post: &post_model.vars,
         target,
