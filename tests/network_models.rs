@@ -110,8 +110,8 @@ fn both_executions_agree_on_reward_modulated_plasticity() {
             v.fill(0.5);
         }
         n.written(level);
-        run(n, 150);
-        assert!((read(n, level, 0) - 0.5 * (-150.0_f64 / 200.0).exp()).abs() < 1e-12);
+        run(n, 600);
+        assert!((read(n, level, 0) - 0.5 * (-600.0_f64 / 200.0).exp()).abs() < 1e-12);
     }
     assert!(jit.counts(PopId(0)).iter().sum::<i32>() > 20);
     bits_agree(&jit, &interp);
