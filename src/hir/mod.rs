@@ -138,6 +138,59 @@ pub enum DataSource {
         /// The folder named.
         dir: Option<String>,
     },
+    /// `arrays("train.npz", "test.npz")`: every key a field.
+    Arrays {
+        /// The files as written.
+        files: Vec<String>,
+        /// What their headers say.
+        schema: DataSchema,
+    },
+}
+
+/// Splits and fields of a data set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DataSchema {
+    /// The names of the splits: `train`, and perhaps `test`.
+    pub splits: Vec<String>,
+    /// The fields of every sample; `index` is among them.
+    pub fields: Vec<SampleField>,
+}
+
+/// A field of the samples of a data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleField {
+    /// Its name.
+    pub name: String,
+    /// Its axes; empty for one number.
+    pub shape: Vec<u64>,
+    /// Whether it holds whole numbers.
+    pub int: bool,
+}
+
+impl DataSource {
+    /// Splits and fields.
+    #[must_use]
+    pub fn schema(&self) -> DataSchema {
+        match self {
+            Self::Mnist { .. } => {
+                let field = |name: &str, shape: &[u64], int| SampleField { name: name.to_owned(), shape: shape.into(), int };
+                DataSchema {
+                    splits: vec!["train".to_owned(), "test".to_owned()],
+                    fields: vec![field("image", &[28, 28], false), field("label", &[], true), field("index", &[], true)],
+                }
+            }
+            Self::Arrays { schema, .. } => schema.clone(),
+        }
+    }
+
+    /// The name of the data set's kind, and its arguments.
+    #[must_use]
+    pub fn call(&self) -> (&'static str, Vec<String>) {
+        match self {
+            Self::Mnist { dir } => ("mnist", dir.iter().cloned().collect()),
+            Self::Arrays { files, .. } => ("arrays", files.clone()),
+        }
+    }
 }
 
 /// A type of the model language: one element.

@@ -461,7 +461,8 @@ impl Mentions<'_> {
 
 /// Variables of the program's own models that nothing mentions. The models of the prelude are exempt.
 fn unused(model: &Model, sink: &mut Sink) {
-    let Some(file) = model.populations.first().map(|p| p.span.file) else { return };
+    // The model's own file is the first; those it imports may hold more than it needs.
+    let file = FileId(0);
     let vars_of = |p: PopId| model.neurons[model.populations[p.index()].model.index()].vars.as_slice();
     let mut used = BTreeSet::new();
     for neuron in &model.neurons {

@@ -47,6 +47,14 @@ pub trait DataAccess: Sync {
     /// # Errors
     /// As [`DataAccess::image`].
     fn label(&self, sample: SampleRef) -> Result<i64, Diagnostic>;
+
+    /// Replaces the contents of `out` by the values of a field of a data set of arrays.
+    ///
+    /// # Errors
+    /// As [`DataAccess::image`].
+    fn field(&self, _sample: SampleRef, name: &str, _out: &mut Vec<f64>) -> Result<(), Diagnostic> {
+        Err(Diagnostic::without_span(Code::E0504, format!("these data have no `{name}`")))
+    }
 }
 
 /// What a run is given beside the program and the network.

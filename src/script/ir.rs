@@ -447,7 +447,7 @@ impl Split {
 }
 
 /// A field of a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
     /// `.image`: reals in 0..1, axes 28 × 28.
     Image,
@@ -455,6 +455,15 @@ pub enum Field {
     Label,
     /// `.index`: the number of the sample in its split.
     Index,
+    /// A field of a data set of arrays.
+    Named {
+        /// Its name.
+        name: String,
+        /// Its axes.
+        shape: Vec<usize>,
+        /// Whether it holds whole numbers.
+        int: bool,
+    },
 }
 
 /// Elements of a model variable.

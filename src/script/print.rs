@@ -282,6 +282,7 @@ impl<'a> Printer<'a> {
                     super::ir::Field::Image => "image",
                     super::ir::Field::Label => "label",
                     super::ir::Field::Index => "index",
+                    super::ir::Field::Named { name, .. } => name,
                 };
                 format!("{}.{field}", self.local(*sample))
             }

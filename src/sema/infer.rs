@@ -149,6 +149,8 @@ pub(crate) struct Globals {
     /// For each list of lists, the number of values in a row; 0 for plain lists.
     pub(crate) widths: Vec<usize>,
     pub(crate) dt: f64,
+    /// The prelude's file.
+    pub(crate) prelude: crate::source::FileId,
 }
 
 /// Checks expressions.
