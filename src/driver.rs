@@ -125,6 +125,7 @@ impl Session {
             threads: settings.threads,
             opt: settings.opt,
             schemas: sema::Schemas::default(),
+            arrays: files::array_reader(&self.path),
         };
         for (name, value) in &settings.set {
             options.set.push(self.set_source(name, value));

@@ -8,7 +8,8 @@ use snnc::data::{NpyArray, NpyData, write_npz};
 
 /// Runs snnc in a folder; standard output and error together, and whether it succeeded.
 fn snnc(dir: &Path, args: &[&str]) -> (String, bool) {
-    let out = Command::new(env!("CARGO_BIN_EXE_snnc")).args(args).current_dir(dir).env("NO_COLOR", "1").output().unwrap();
+    let out =
+        Command::new(env!("CARGO_BIN_EXE_snnc")).args(args).current_dir(dir).env("NO_COLOR", "1").output().unwrap();
     (String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr), out.status.success())
 }
 
@@ -52,7 +53,8 @@ fn declarations_of_imported_files_are_the_models_own() {
     let (words, fine) = snnc(dir.path(), &["check", "-D", "warnings", "m.snn"]);
     assert!(fine, "{words}");
     // From any folder: an import starts at the folder of the file that has it.
-    let (words, fine) = snnc(Path::new("/"), &["run", dir.path().join("m.snn").to_str().unwrap(), "--set", "start=6 mV"]);
+    let (words, fine) =
+        snnc(Path::new("/"), &["run", dir.path().join("m.snn").to_str().unwrap(), "--set", "start=6 mV"]);
     assert!(fine && words.contains("2.20728") && !words.contains("imported"), "6/e mV: {words}");
     let (words, fine) = snnc(dir.path(), &["test", "m.snn"]);
     assert!(fine && words.contains("1 passed"), "{words}");
@@ -135,5 +137,77 @@ fn arrays_are_data_sets() {
         let (words, fine) = snnc(dir.path(), &["check", "--message-format", "short", "m.snn"]);
         assert!(!fine && words.contains(expected) && words.contains("m.snn:"), "{data} {body}: {words}");
         assert_eq!(words.matches("error[").count(), 1, "{data} {body}: {words}");
+    }
+}
+
+#[test]
+fn samples_are_played_and_tables_come_from_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let array = |shape: &[u64], data: &[f64]| NpyArray { shape: shape.to_vec(), data: NpyData::F64(data.to_vec()) };
+    let inf = f64::INFINITY;
+    let ids = NpyArray { shape: vec![2, 3], data: NpyData::I64(vec![0, 1, 1, 1, 0, 0]) };
+    let file = [("times".to_owned(), array(&[2, 3], &[2.0, 4.0, 4.2, 1.0, inf, inf])), ("ids".to_owned(), ids)];
+    write_npz(&dir.path().join("d.npz"), &file).unwrap();
+    let tables =
+        [("I".to_owned(), array(&[3], &[0.0, 5.0, 1.0])), ("K".to_owned(), array(&[2, 2], &[1.0, 2.0, 3.0, 4.0]))];
+    write_npz(&dir.path().join("t.npz"), &tables).unwrap();
+    let text = "
+simulation { dt = 1 ms }
+const K = array(\"t.npz\", \"K\") * 1 mV
+data d = arrays(\"d.npz\")
+neuron Sum { input I = 2*timed(array(\"t.npz\", \"I\") * 1 pA, 2 ms)
+  state a = 0 mV, b = 0 pA
+  da/dt = 0*a/ms
+  db/dt = I/ms }
+population X[2]: spike_source(times = [])
+population P[2]: Sum()
+connect X -> P.a via one_to_one with static(w = K[0, 1])
+connect X -> P.a via one_to_one with static(w = K[1, 0])
+experiment e {
+  run 5 ms
+  print(\"b\", P[1].b)
+  for s in d.train {
+    X.play(s.times * 1 ms, s.ids)
+    run 5 ms
+    print(\"count\", X.count)
+  }
+  run 5 ms
+  print(\"after\", X.count, P.a)
+  X.play([1 ms, 3 ms])
+  run 4 ms
+  print(\"both\", X.count)
+}
+";
+    write(dir.path(), &[("m.snn", text)]);
+    let (words, fine) = snnc(dir.path(), &["check", "-D", "warnings", "m.snn"]);
+    assert!(fine, "{words}");
+    for backend in ["jit", "interp"] {
+        let (words, fine) = snnc(dir.path(), &["run", "--backend", backend, "m.snn"]);
+        // 2*(0 + 0 + 5 + 5 + 1) pA*ms/ms.
+        assert!(fine && words.contains("b 22 pA"), "{words}");
+        // 4 ms and 4.2 ms are one step.
+        assert!(words.contains("count [1, 1]") && words.contains("count [0, 1]"), "{words}");
+        assert!(words.contains("after [0, 0] [5, 10] mV") && words.contains("both [2, 2]"), "{words}");
+    }
+    for (from, to, expected) in [
+        ("X.play(s.times * 1 ms, s.ids)", "X.play(s.times, s.ids)", "E0205"),
+        ("X.play(s.times * 1 ms, s.ids)", "P.play(s.times * 1 ms)", "E0502"),
+        ("X.play(s.times * 1 ms, s.ids)", "X.play(s.times * 1 ms, s.times)", "E0205"),
+        ("\"t.npz\", \"I\"", "\"t.npz\", \"J\"", "E0802"),
+        ("\"t.npz\", \"K\"", "\"u.npz\", \"K\"", "E0801"),
+        ("\"t.npz\", \"I\") * 1 pA", "\"t.npz\", \"I\")", "E0202"),
+    ] {
+        assert!(text.contains(from));
+        write(dir.path(), &[("m.snn", &text.replace(from, to))]);
+        let (words, fine) = snnc(dir.path(), &["check", "--message-format", "short", "m.snn"]);
+        assert!(!fine && words.contains(expected), "{to}: {words}");
+        assert_eq!(words.matches("error[").count(), 1, "{to}: {words}");
+    }
+    for (to, expected) in
+        [("X.play([-1 ms])", "E0205"), ("X.play([1 ms], [7])", "E0402"), ("X.play([1 ms], [1, 0])", "E0405")]
+    {
+        write(dir.path(), &[("m.snn", &text.replace("X.play([1 ms, 3 ms])", to))]);
+        let (words, fine) = snnc(dir.path(), &["run", "m.snn"]);
+        assert!(!fine && words.contains(expected) && words.contains("m.snn:"), "{to}: {words}");
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::data::{self, Places};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{DataSchema, SampleField};
-use crate::sema::Schemas;
+use crate::runtime::wiring::{Files, reals};
+use crate::sema::{ArrayReader, Schemas};
 use crate::source::{SourceMap, Span};
 use crate::syntax::{self, ast};
 
@@ -45,9 +46,13 @@ impl Imports<'_> {
                 K::Import { path, alias } => {
                     if let Some(alias) = alias {
                         self.sink.push(
-                            Diagnostic::new(Code::E0901, alias.span, "a name for an imported file is not supported yet")
-                                .label("the declarations of the file would be `name.x`")
-                                .help(format!("write `import \"{}\"`: its names are used as they are", path.node)),
+                            Diagnostic::new(
+                                Code::E0901,
+                                alias.span,
+                                "a name for an imported file is not supported yet",
+                            )
+                            .label("the declarations of the file would be `name.x`")
+                            .help(format!("write `import \"{}\"`: its names are used as they are", path.node)),
                         );
                         self.sink.hole(item.span);
                         continue;
@@ -71,8 +76,12 @@ impl Imports<'_> {
             let mut circle: Vec<String> = self.open[k..].iter().map(|(_, name)| format!("`{name}`")).collect();
             circle.extend(circle.first().cloned());
             self.sink.push(
-                Diagnostic::new(Code::E0106, span, format!("files import each other in a circle: {}", circle.join(" → ")))
-                    .help("put what both need into a file of its own, and import that in both"),
+                Diagnostic::new(
+                    Code::E0106,
+                    span,
+                    format!("files import each other in a circle: {}", circle.join(" → ")),
+                )
+                .help("put what both need into a file of its own, and import that in both"),
             );
             return None;
         }
@@ -102,6 +111,24 @@ impl Imports<'_> {
         self.open.pop();
         Some(items)
     }
+}
+
+/// Reads the arrays that a model needs while it is checked.
+pub(super) fn array_reader(path: &Path) -> ArrayReader {
+    let files = Files { model_dir: path.parent().map(Path::to_path_buf).unwrap_or_default() };
+    ArrayReader(Some(std::sync::Arc::new(move |path: &str, key: &str| {
+        let span = Span::default();
+        let mut table = files.read(path, span).map_err(|mut d| {
+            d.primary = None;
+            d
+        })?;
+        let names: Vec<String> = table.keys().map(|k| format!("`{k}`")).collect();
+        let array = table.remove(key).ok_or_else(|| {
+            Diagnostic::without_span(Code::E0802, format!("`{path}` has no array `{key}`"))
+                .note(format!("it holds {}", names.join(", ")))
+        })?;
+        Ok((reals(&array), array.shape))
+    })))
 }
 
 /// What the data sets `arrays(…)` of a model hold, from the headers of their files. Wrong arguments are reported where names are checked.
@@ -142,9 +169,11 @@ fn one(schema: &data::Schema) -> Result<DataSchema, Diagnostic> {
     let Some((first, rest)) = schema.splits.split_first() else { return Ok(DataSchema::default()) };
     for other in rest {
         if other.fields != first.fields {
-            let differs = first.fields.iter().find(|f| !other.fields.contains(f)).or_else(|| {
-                other.fields.iter().find(|f| !first.fields.contains(f))
-            });
+            let differs = first
+                .fields
+                .iter()
+                .find(|f| !other.fields.contains(f))
+                .or_else(|| other.fields.iter().find(|f| !first.fields.contains(f)));
             let name = differs.map_or("", |f| &f.name);
             return Err(Diagnostic::without_span(
                 Code::E0802,

@@ -173,10 +173,15 @@ impl DataSource {
     pub fn schema(&self) -> DataSchema {
         match self {
             Self::Mnist { .. } => {
-                let field = |name: &str, shape: &[u64], int| SampleField { name: name.to_owned(), shape: shape.into(), int };
+                let field =
+                    |name: &str, shape: &[u64], int| SampleField { name: name.to_owned(), shape: shape.into(), int };
                 DataSchema {
                     splits: vec!["train".to_owned(), "test".to_owned()],
-                    fields: vec![field("image", &[28, 28], false), field("label", &[], true), field("index", &[], true)],
+                    fields: vec![
+                        field("image", &[28, 28], false),
+                        field("label", &[], true),
+                        field("index", &[], true),
+                    ],
                 }
             }
             Self::Arrays { schema, .. } => schema.clone(),

@@ -58,7 +58,10 @@ fn shown(seen: Seen<'_>, uri: &lsp::Uri, d: &Diagnostic) -> lsp::Diagnostic {
 
 /// The name of the file in which a span lies, if the document imports it.
 fn imported(seen: Seen<'_>, span: crate::source::Span) -> Option<&str> {
-    (span.file.0 > super::names::PRELUDE_FILE.0).then(|| seen.session.sources.get(span.file)).flatten().map(|f| f.name.as_str())
+    (span.file.0 > super::names::PRELUDE_FILE.0)
+        .then(|| seen.session.sources.get(span.file))
+        .flatten()
+        .map(|f| f.name.as_str())
 }
 
 /// The place of a diagnostic; the beginning of the file for what stands nowhere in it.

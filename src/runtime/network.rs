@@ -87,6 +87,8 @@ pub struct Network {
     run_step: u64,
     /// Steps left of chunk of drawn events, by population.
     sources: Vec<Option<Source>>,
+    /// By population: the spikes that a protocol gave to a source, by the number of their step.
+    given: Vec<Option<Arc<[(u64, u32)]>>>,
     logs: Vec<SpikeLog>,
     logging: Vec<bool>,
     scratch: Vec<f64>,
@@ -156,6 +158,7 @@ impl Network {
             step: 0,
             run_step: 0,
             sources: vec![None; n],
+            given: vec![None; n],
             logs: vec![SpikeLog::default(); n],
             logging: vec![false; n],
             scratch: Vec::new(),
@@ -674,6 +677,7 @@ impl Machine for Network {
             step: self.step,
             run_step: self.run_step,
             sources: self.sources.clone(),
+            given: self.given.clone(),
             logs: vec![SpikeLog::default(); self.logs.len()],
             logging: self.logging.clone(),
             scratch: Vec::new(),
@@ -693,6 +697,7 @@ impl Machine for Network {
             self.step = other.step;
             self.run_step = other.run_step;
             self.sources.clone_from(&other.sources);
+            self.given.clone_from(&other.given);
             self.run = other.run;
             self.drawn.clone_from(&other.drawn);
             self.stale_slots = other.stale_slots;
@@ -911,6 +916,7 @@ impl Machine for Network {
                     }
                 }
                 ResetTarget::Pop(pop) => {
+                    self.given[pop.index()] = None;
                     self.wake(pop.index());
                     for key in self.states_of(Entity::Pop(pop)) {
                         self.restore(key);
@@ -936,6 +942,15 @@ impl Machine for Network {
                 }
             }
         }
+    }
+
+    fn play(&mut self, pop: PopId, spikes: &[(u64, u32)]) -> Result<(), Diagnostic> {
+        let now = self.steps();
+        let Some(given) = self.given.get_mut(pop.index()) else {
+            return Err(Diagnostic::without_span(Code::E0900, "a bug in snnc: a population that is not there plays"));
+        };
+        *given = Some(spikes.iter().map(|(step, k)| (now + step, *k)).collect());
+        Ok(())
     }
 
     fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic> {

@@ -445,6 +445,10 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
             StmtKind::Break => return Ok(Flow::Break),
             StmtKind::Reset(targets) => self.machine.reset(targets),
+            StmtKind::Play { pop, times, ids } => {
+                let spikes = self.played(*pop, times, ids.as_ref(), s.span)?;
+                self.machine.play(*pop, &spikes).map_err(|d| at(d, s.span))?;
+            }
             StmtKind::Redraw(targets) => {
                 let key = self.scope.next_redraw();
                 self.machine.redraw(targets, key).map_err(|d| at(d, s.span))?;

@@ -309,6 +309,15 @@ pub enum StmtKind {
     Reset(Vec<ResetTarget>),
     /// `redraw(E, E.v)`: draws initial values anew.
     Redraw(Vec<ResetTarget>),
+    /// `X.play(times, ids)`: a source plays these spikes from now on, instead of those it had.
+    Play {
+        /// The source.
+        pop: PopId,
+        /// Times from now in ms, one axis; those that are not finite are no spikes.
+        times: Expr,
+        /// The neuron of each; without, every time is one of all neurons.
+        ids: Option<Expr>,
+    },
     /// `freeze(XE.w)`
     Freeze(Vec<VarKey>),
     /// `thaw(XE.w)`

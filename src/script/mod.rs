@@ -23,6 +23,7 @@ mod names;
 mod operators;
 pub mod ops;
 pub mod outcome;
+mod play;
 pub mod print;
 mod procs;
 mod quantity;

@@ -221,9 +221,10 @@ impl Lower<'_, '_> {
                         [one] => format!("its only split is {one}"),
                         all => format!("its splits are {}", all.join(" and ")),
                     };
-                    let d = Diagnostic::new(Code::E0504, member.span, format!("`{name}` has no split `{}`", member.node))
-                        .label("no such split")
-                        .help(help);
+                    let d =
+                        Diagnostic::new(Code::E0504, member.span, format!("`{name}` has no split `{}`", member.node))
+                            .label("no such split")
+                            .help(help);
                     self.err(d);
                     return Thing::Poisoned;
                 }

@@ -151,6 +151,8 @@ pub(crate) struct Globals {
     pub(crate) dt: f64,
     /// The prelude's file.
     pub(crate) prelude: crate::source::FileId,
+    /// Reads arrays of files.
+    pub(crate) arrays: super::ArrayReader,
 }
 
 /// Checks expressions.
@@ -908,8 +910,8 @@ impl<'a> Typer<'a> {
         };
         if !names.draws() {
             self.error(
-                Diagnostic::new(Code::E0901, span, "`array` is not supported yet in this place")
-                    .help("use it as an initial value or an argument of a population or synapse"),
+                Diagnostic::new(Code::E0205, span, "an array from a file has no single value here")
+                    .help("use it as an initial value, an argument of a population or synapse, in `timed`, or as a list: `const K = array(…)`"),
             );
             return None;
         }

@@ -15,6 +15,7 @@ mod rules;
 pub mod scope;
 
 mod synapse;
+mod tables;
 mod unroll;
 mod views;
 
@@ -49,6 +50,21 @@ pub struct Options {
     pub opt: Option<u8>,
     /// What the data sets of the program hold.
     pub schemas: Schemas,
+    /// How arrays are read that are needed while checking.
+    pub arrays: ArrayReader,
+}
+
+/// The values and the axes of an array in a file.
+pub type ArrayValues = (Vec<f64>, Vec<u64>);
+
+/// Reads the array of a file: `array("file.npz", "key")`. The checker itself reads no files.
+#[derive(Clone, Default)]
+pub struct ArrayReader(pub Option<std::sync::Arc<dyn Fn(&str, &str) -> Result<ArrayValues, Diagnostic>>>);
+
+impl std::fmt::Debug for ArrayReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "ArrayReader" } else { "no ArrayReader" })
+    }
 }
 
 /// What is in data sets that are read before names are checked: by the call that names them.
@@ -69,7 +85,7 @@ pub fn check(
     sink: &mut Sink,
 ) -> Option<hir::Model> {
     let start = sink.items.len();
-    let mut globals = Globals { dt: 0.1, prelude, ..Globals::default() };
+    let mut globals = Globals { dt: 0.1, prelude, arrays: options.arrays.clone(), ..Globals::default() };
     let (prelude, faults) = syntax::parse(prelude, PRELUDE);
     sink.items.extend(faults);
     let mut scope = Scope::default();

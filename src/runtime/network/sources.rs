@@ -17,9 +17,11 @@ impl Network {
     pub(super) fn start_sources(&mut self, key: RunKey, steps: u64) -> Result<(), Diagnostic> {
         let compiled = self.compiled.clone();
         for (p, plan) in compiled.plan.populations.iter().enumerate() {
-            if let (Some(Spiking::Listed), Some(listed)) = (&plan.spiking, self.shared.played.get(p)) {
+            let listed = self.given.get(p).and_then(Option::as_ref).or(self.shared.played.get(p));
+            if let (Some(Spiking::Listed), Some(listed)) = (&plan.spiking, listed) {
+                let listed = listed.clone();
                 let events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
-                self.sources[p] = Some(Source { gaps: None, listed: Some(listed.clone()), drawn: 0, events });
+                self.sources[p] = Some(Source { gaps: None, listed: Some(listed), drawn: 0, events });
                 continue;
             }
             let Some(Spiking::Rate(rate)) = &plan.spiking else { continue };
