@@ -10,6 +10,7 @@
 //! A new rule is a file here with an `impl Pattern`, an entry in [`PATTERNS`] and a property test.
 
 mod adjacency;
+mod conv;
 mod edges;
 mod fixed;
 mod random;
@@ -17,6 +18,7 @@ mod regular;
 mod space;
 
 pub use adjacency::{Adjacency, PostIndex};
+pub use conv::Convolution;
 pub use edges::EdgeList;
 
 use crate::diag::{Code, Diagnostic};
@@ -354,6 +356,7 @@ pub static PATTERNS: &[&dyn Pattern] = &[
     &edges::Edges,
     &space::Distance,
     &space::Pool,
+    &conv::Conv,
 ];
 
 /// The rule of a name.

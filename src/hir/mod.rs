@@ -728,6 +728,17 @@ pub enum Rule {
         /// The block's edge.
         size: u64,
     },
+    /// Each target hears a square of every channel of the source's grid.
+    Conv {
+        /// The square's edge.
+        kernel: u64,
+        /// The distance of neighbouring squares.
+        stride: u64,
+        /// Channels of the target.
+        channels: u64,
+        /// Whether drawn values are one for each entry of the kernel.
+        shared: bool,
+    },
     /// A fixed number of pre neurons per post neuron.
     FixedIndegree {
         /// How many.

@@ -69,7 +69,8 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
                 values.and_then(|v| v.get(k as usize).or_else(|| v.first())).copied().unwrap_or(0.0)
             }
         };
-        let ends = Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, other: &other, size: &size };
+        let ends =
+            Ends { shared: None, pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, other: &other, size: &size };
         let result = set.all(&ends, &|_, _| None);
         match result {
             Ok((values, bounds)) => {
@@ -127,7 +128,10 @@ pub fn initial(model: &Model, plan: &Plan, wires: &[Option<Wires>], files: &File
                 out.pops[pop.index()][var.index()].as_ref().and_then(|v| v.first()).copied().unwrap_or(0.0)
             }
         };
-        let ends = Ends { pre: &pre_of, post: &post_of, side: &neuron_value, other: &other, size: &size };
+        let kernel = super::wiring::shared_kernel(model, projection);
+        let entry = |k: u64| kernel.and_then(|c| c.entry(pre_of(k), post_of(k))).unwrap_or(k);
+        let shared = kernel.map(|c| (&entry as &dyn Fn(u64) -> u64, c.entries()));
+        let ends = Ends { shared, pre: &pre_of, post: &post_of, side: &neuron_value, other: &other, size: &size };
         let column = |name: &str, k: u64| {
             wires.and_then(|w| w.columns_of_file.get(name)).and_then(|c| c.get(k as usize)).copied()
         };
@@ -166,6 +170,9 @@ type Bounds = Vec<Option<(f64, f64)>>;
 
 /// Where the elements of a set are in the network.
 pub(super) struct Ends<'a> {
+    /// The number by which an element's draws are addressed and its entry of a file is found, and how many there are: of synapses
+    /// that share the entries of a kernel that of the entry. `None`: the element's own.
+    pub(super) shared: Option<(&'a dyn Fn(u64) -> u64, u64)>,
     pub(super) pre: &'a dyn Fn(u64) -> u64,
     pub(super) post: &'a dyn Fn(u64) -> u64,
     pub(super) side: &'a dyn Fn(Side, VarId, u64) -> f64,
@@ -221,7 +228,8 @@ impl Set<'_> {
         let n = self.vars.len();
         let mut values: Values = vec![None; n];
         let mut bounds: Bounds = vec![None; n];
-        let arrays = self.arrays()?;
+        let arrays = self.arrays(ends.shared.map_or(self.count, |(_, n)| n))?;
+        let number = |k: u64| ends.shared.map_or(k, |(f, _)| f(k));
         for v in self.order().into_iter().filter(|v| self.wanted(*v)) {
             let var = &self.vars[v.index()];
             let count = if single(v) { 1 } else { self.count };
@@ -246,10 +254,10 @@ impl Set<'_> {
                     size: ends.size,
                     other: ends.other,
                     dt: self.model.settings.dt,
-                    draws: Some(Draws { stream, element: k, attempt }),
+                    draws: Some(Draws { stream, element: number(k), attempt }),
                     array: &|path, key| {
                         let a = arrays.get(&(path.to_owned(), key.to_owned()));
-                        a.and_then(|a| if a.len() == 1 { a.first() } else { a.get(k as usize) })
+                        a.and_then(|a| if a.len() == 1 { a.first() } else { a.get(number(k) as usize) })
                             .copied()
                             .unwrap_or(f64::NAN)
                     },
@@ -325,7 +333,7 @@ impl Set<'_> {
         name: &str,
     ) -> Result<Vec<u32>, Diagnostic> {
         let mut arrays = BTreeMap::new();
-        self.read_arrays(e, &mut arrays)?;
+        self.read_arrays(e, self.count, &mut arrays)?;
         let stream = Stream::new(self.model.settings.seed, &format!("{}/{name}", self.name));
         let missing: RefCell<Option<String>> = RefCell::new(None);
         let mut steps = Vec::with_capacity(self.count as usize);
@@ -437,17 +445,22 @@ impl Set<'_> {
     }
 
     /// The file arrays that initial values mention, checked for their length.
-    fn arrays(&self) -> Result<BTreeMap<(String, String), Vec<f64>>, Diagnostic> {
+    fn arrays(&self, count: u64) -> Result<BTreeMap<(String, String), Vec<f64>>, Diagnostic> {
         let mut out = BTreeMap::new();
         for v in 0..self.vars.len() as u32 {
             if let Some(e) = self.given(VarId(v)).filter(|_| self.wanted(VarId(v))) {
-                self.read_arrays(e, &mut out)?;
+                self.read_arrays(e, count, &mut out)?;
             }
         }
         Ok(out)
     }
 
-    fn read_arrays(&self, e: &Expr, out: &mut BTreeMap<(String, String), Vec<f64>>) -> Result<(), Diagnostic> {
+    fn read_arrays(
+        &self,
+        e: &Expr,
+        count: u64,
+        out: &mut BTreeMap<(String, String), Vec<f64>>,
+    ) -> Result<(), Diagnostic> {
         if let ExprKind::FileArray { path, key } = &e.kind {
             let mut table = self.files.read(path, e.span)?;
             let names: Vec<String> = table.keys().map(|k| format!("`{k}`")).collect();
@@ -456,11 +469,11 @@ impl Set<'_> {
                     .note(format!("it holds {}", names.join(", ")))
             })?;
             let values = super::wiring::reals(&array);
-            if values.len() != 1 && values.len() as u64 != self.count {
+            if values.len() != 1 && values.len() as u64 != count {
                 return Err(Diagnostic::new(
                     Code::E0405,
                     e.span,
-                    format!("`{key}` of `{path}` has {} values, but `{}` has {}", values.len(), self.name, self.count),
+                    format!("`{key}` of `{path}` has {} values, but `{}` has {}", values.len(), self.name, count),
                 )
                 .help("give one value for each element, or a single one"));
             }
@@ -469,7 +482,7 @@ impl Set<'_> {
         let mut result = Ok(());
         e.each_part(&mut |c| {
             if result.is_ok() {
-                result = self.read_arrays(c, out);
+                result = self.read_arrays(c, count, out);
             }
         });
         result

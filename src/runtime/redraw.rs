@@ -81,7 +81,14 @@ impl Network {
                     let k = if model.populations[pop.index()].size() == 1 { 0 } else { k };
                     self.element(VarKey { entity: Entity::Pop(pop), var }, k)
                 };
-                let ends = Ends { pre: &|k| k, post: &|k| k, side: &|_, _, _| f64::NAN, other: &other, size: &size };
+                let ends = Ends {
+                    shared: None,
+                    pre: &|k| k,
+                    post: &|k| k,
+                    side: &|_, _, _| f64::NAN,
+                    other: &other,
+                    size: &size,
+                };
                 set.some(&ends, &|_, _| None, &|_| false)?
             }
             Entity::Proj(p) => {
@@ -108,7 +115,10 @@ impl Network {
                 let pre = |k: u64| self.ends_of(p.index(), k).0;
                 let post = |k: u64| self.ends_of(p.index(), k).1;
                 let other = |pop: PopId, var: VarId, _: u64| self.element(VarKey { entity: Entity::Pop(pop), var }, 0);
-                let ends = Ends { pre: &pre, post: &post, side: &neuron, other: &other, size: &size };
+                let kernel = super::wiring::shared_kernel(model, projection);
+                let entry = |k: u64| kernel.and_then(|c| c.entry(pre(k), post(k))).unwrap_or(k);
+                let shared = kernel.map(|c| (&entry as &dyn Fn(u64) -> u64, c.entries()));
+                let ends = Ends { shared, pre: &pre, post: &post, side: &neuron, other: &other, size: &size };
                 let column = |name: &str, k: u64| self.shared.columns[p.index()].get(name)?.get(k as usize).copied();
                 set.some(&ends, &column, &|v| matches!(place[v.index()], Place::Pre | Place::Post))?
             }

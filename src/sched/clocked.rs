@@ -160,6 +160,13 @@ fn estimate(model: &Model, projection: &Projection) -> f64 {
         // A bound: what the grid allows is known when the rule is carried out.
         Rule::Distance { p, lambda } => p * pre * post.min((lambda * 1.8).powi(3).max(1.0)),
         Rule::Pool { .. } => pre,
+        Rule::Conv { kernel, .. } => {
+            let channels = match model.populations[projection.pre.pop.index()].shape.as_slice() {
+                [c, _, _] => *c as f64,
+                _ => 1.0,
+            };
+            (*kernel as f64).powi(2) * channels * post
+        }
         Rule::FixedIndegree { k, .. } => *k as f64 * post,
         Rule::FixedOutdegree { k, .. } => *k as f64 * pre,
         Rule::FixedTotal { n, .. } => *n as f64,

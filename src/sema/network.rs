@@ -7,7 +7,7 @@ use super::drive::{base_name, drive, has_drive};
 use super::infer::{Count, Globals, Typer, list, strip};
 use super::kernel::{self, Kernel};
 use super::model::{Ends, Heads, ModelCx};
-use super::rules::{grids_fit, rule};
+use super::rules::{grids_fit, kernel_changes, rule};
 use super::views::{self, IndexNames, len};
 use super::{Schemas, circles, mismatch, neuron, play, poison, synapse, unroll};
 use crate::diag::{Code, Diagnostic, Sink};
@@ -741,6 +741,7 @@ fn projection(
         return None;
     }
     grids_fit(&rule, rule_span, c, &pre, &post, source_span, model, typer)?;
+    kernel_changes(&rule, rule_span, &instance.synapse, typer)?;
     if let (Some(k), Some(delay)) = (&c.through, &instance.dendritic_delay) {
         typer.error(
             Diagnostic::new(Code::E0901, delay.span, "a dendritic delay together with a kernel is not supported yet")
