@@ -116,3 +116,21 @@ fn both_executions_agree_on_reward_modulated_plasticity() {
     assert!(jit.counts(PopId(0)).iter().sum::<i32>() > 20);
     bits_agree(&jit, &interp);
 }
+
+/// Segments, permanences and winners by latency, with both sequences begun.
+#[test]
+fn both_executions_agree_on_sequence_memory() {
+    let text = model("sequence_memory", &[("columns = 4, cells = 8", "columns = 2, cells = 3")]);
+    let (mut jit, mut interp) = both(&text);
+    for n in [&mut jit, &mut interp] {
+        for symbol in [0, 1, 2, 5, 1, 2] {
+            if let SliceMut::F64(v) = n.values_mut(pop(0, 0)).unwrap().data {
+                v[symbol] = 1.0;
+            }
+            n.written(pop(0, 0));
+            run(n, 400);
+            assert!(n.counts(PopId(1)).iter().sum::<i32>() >= 2, "symbol {symbol}");
+        }
+    }
+    bits_agree(&jit, &interp);
+}
