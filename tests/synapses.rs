@@ -392,3 +392,41 @@ fn faulty_bindings_are_explained() {
         assert_eq!(words.matches("error[").count(), 1, "{words}");
     }
 }
+
+/// A protocol's rule for columns is applied again where periodic code has changed them, though no event has.
+#[test]
+fn rules_of_protocols_see_what_synapses_do_by_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "
+        simulation { dt = 1 ms }
+        neuron Cell { state v = 0
+          dv/dt = -v / 10 ms
+          spike when v > 1e9 }
+        synapse Grows { weight w = 1
+          state x = 0, y = 0
+          dx/dt = -x / 20 ms
+          dy/dt = -y / 20 ms
+          on pre { deliver w; w -= 0.1*y; x += 1 }
+          on post { w += 0.1*x; y += 1 }
+          every 5 ms { w += 1 } }
+        population X[3]: poisson(rate = 50 Hz)
+        population E[2]: Cell()
+        connect XE: X -> E.v via all_to_all with Grows()
+        experiment e {
+          for k in 0..3 {
+            XE.w *= 6 / sum(XE.w over pre)
+            print(\"sums\", sum(XE.w over pre))
+            run 20 ms
+          }
+        }";
+    std::fs::write(dir.path().join("m.snn"), text).unwrap();
+    for opt in ["1", "2"] {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_snnc"))
+            .args(["run", "--quiet", "--opt", opt, "m.snn"])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert_eq!(words.matches("[6, 6]").count(), 3, "{opt}: {words}");
+    }
+}

@@ -97,6 +97,9 @@ pub struct Network {
     run: RunKey,
     /// By population, then by projection: the run step up to which random numbers have been drawn.
     drawn: Vec<u64>,
+    /// Variables whose columns all obeyed a rule of the protocol when it was last applied, and its number; what changed since is in the buffer
+    /// `changed` of the projection.
+    settled: BTreeMap<VarKey, u64>,
 }
 
 /// A population whose spikes are drawn beforehand.
@@ -165,6 +168,7 @@ impl Network {
             stale_slots: true,
             run: RunKey(0),
             drawn: vec![0; all],
+            settled: BTreeMap::new(),
         };
         for p in 0..network.shared.layout.projs.len() {
             network.relist(p);
@@ -450,6 +454,24 @@ impl Network {
             }
             self.set_int(count, 0, active.len() as i32);
         }
+        self.flag_listed(p);
+    }
+
+    /// Post neurons on a list may change their synapses at the next pre event.
+    fn flag_listed(&mut self, p: usize) {
+        let Some(changed) = self.shared.layout.projs[p].changed else { return };
+        for v in 0..self.shared.layout.projs[p].lists.len() {
+            let Some([_, _, mark]) = self.shared.layout.projs[p].lists[v] else { continue };
+            if self.compiled.plan.projections[p].place[v] != Place::Post {
+                continue;
+            }
+            let post = self.shared.layout.projs[p].post as usize;
+            for j in 0..post {
+                if self.buffers[mark.0 as usize].get_f64(j) != Some(0.0) {
+                    self.set_int(changed, j, 1);
+                }
+            }
+        }
     }
 
     /// The closed form of a variable that relaxes between updates: rate and drive, its stored values, and their step marks.
@@ -572,6 +594,7 @@ impl Network {
 
     fn restore(&mut self, key: VarKey) {
         let Some(buf) = self.var_buffer(key) else { return };
+        self.settled.remove(&key);
         let all = self.initial.clone();
         let Some(initial) = all.get(&key) else { return };
         match (&mut self.buffers[buf.0 as usize], initial) {
@@ -684,6 +707,7 @@ impl Machine for Network {
             stale_slots: self.stale_slots,
             run: self.run,
             drawn: self.drawn.clone(),
+            settled: self.settled.clone(),
         })
     }
 
@@ -700,6 +724,7 @@ impl Machine for Network {
             self.given.clone_from(&other.given);
             self.run = other.run;
             self.drawn.clone_from(&other.drawn);
+            self.settled.clone_from(&other.settled);
             self.stale_slots = other.stale_slots;
         }
     }
@@ -866,6 +891,7 @@ impl Machine for Network {
     }
 
     fn written(&mut self, key: VarKey) {
+        self.settled.remove(&key);
         self.stamp(key);
         self.set_live(key, false);
         match key.entity {
@@ -882,6 +908,39 @@ impl Machine for Network {
             }
             Entity::Proj(p) => self.relist(p.index()),
         }
+    }
+
+    fn changed_columns(&mut self, key: VarKey, rule: u64) -> Option<Vec<u32>> {
+        let Entity::Proj(proj) = key.entity else { return None };
+        let p = proj.index();
+        let changed = self.shared.layout.projs[p].changed?;
+        let plan = &self.compiled.plan.projections[p];
+        // Pre events must leave all columns alone but those whose trace is listed; these were listed by an event of their post neuron.
+        let by_list = |z: &Option<crate::hir::VarId>| z.is_some_and(|z| plan.place[z.index()] == Place::Post);
+        let known = plan.on_pre.synapse.iter().all(|(v, _, z)| *v != key.var || by_list(z));
+        let clocked = plan.clocked.vars.contains(&key.var);
+        // What synapses do by themselves is in no record.
+        let by_itself = plan.own.every.iter().map(|e| &e.effects).chain(plan.own.events.iter().map(|e| &e.on));
+        let by_itself = by_itself.flat_map(|e| &e.assigns).any(|(v, _)| *v == key.var);
+        if !known || clocked || by_itself || self.settled.get(&key) != Some(&rule) {
+            return None;
+        }
+        let post = self.shared.layout.projs[p].post as usize;
+        let Buf::I32(flags) = self.buf(changed) else { return None };
+        let columns = flags.iter().take(post).enumerate().filter(|(_, flag)| **flag != 0);
+        Some(columns.map(|(j, _)| j as u32).collect())
+    }
+
+    fn settle_columns(&mut self, key: VarKey, rule: u64) {
+        let Entity::Proj(proj) = key.entity else { return };
+        let Some(changed) = self.shared.layout.projs[proj.index()].changed else { return };
+        // One record serves all variables of the projection: the others are settled no longer.
+        self.settled.retain(|k, _| k.entity != key.entity);
+        self.settled.insert(key, rule);
+        if let Buf::I32(flags) = self.buf(changed) {
+            flags.fill(0);
+        }
+        self.flag_listed(proj.index());
     }
 
     fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])> {
@@ -954,6 +1013,7 @@ impl Machine for Network {
     }
 
     fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic> {
+        self.settled.clear();
         self.draw_anew(targets, key)
     }
 

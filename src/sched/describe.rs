@@ -86,8 +86,9 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         for v in &p.shared {
             let _ = writeln!(
                 out,
-                "  {}: one shared value, and a deviation for neurons that did not get all of it: everything reaches all alike",
-                name(v)
+                "  {}: one shared value, and a deviation for neurons that did not get all of it: everything reaches all alike{}",
+                name(v),
+                faint(p.faint[v.index()])
             );
         }
         if p.calms {
@@ -189,7 +190,9 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 }
             };
             let lazy = if p.lazy[k].is_some() { ", event-driven: advanced where it is read" } else { "" };
-            let listed = if p.listed[k] { "; neurons where it is zero are not visited" } else { "" };
+            let faint = faint(p.faint[k]);
+            let listed =
+                if p.listed[k] { format!("; neurons where it is zero are not visited{faint}") } else { String::new() };
             let dead = if p.dead.contains(&VarId(k as u32)) { "; not needed while its readers are frozen" } else { "" };
             let frozen = if p.frozen.contains(&VarId(k as u32)) { "; frozen" } else { "" };
             let _ = writeln!(out, "  {}: {place}{lazy}{listed}{dead}{frozen}", var.name);
@@ -202,4 +205,9 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         plan.projections.iter().map(|p| model.projections[p.proj.index()].name.as_str()).collect::<Vec<_>>().join(", "),
     );
     out
+}
+
+/// What counts as zero, if that is more than the subnormal.
+fn faint(least: f64) -> String {
+    if least > 0.0 { format!(" (below {least:.1e} it counts as zero)") } else { String::new() }
 }
