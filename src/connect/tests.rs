@@ -252,7 +252,7 @@ fn fixed_degrees_with_a_filter_are_uniform_and_not_quadratic() {
     let calls = AtomicU64::new(0);
     let filter = |i: u32, j: u32| {
         calls.fetch_add(1, Ordering::Relaxed);
-        Ok(i != j && i % 2 == 0)
+        Ok(i != j && i.is_multiple_of(2))
     };
     let c = Candidates { pre_size: 2000, post_size: 2000, pre: &pre, post: &post, filter: Some(&filter) };
     let a = Arguments::new().with("k", Value::Int(20));
@@ -263,7 +263,7 @@ fn fixed_degrees_with_a_filter_are_uniform_and_not_quadratic() {
     let mut into = vec![std::collections::BTreeSet::new(); 2000];
     let mut degree = vec![0.0_f64; 2000];
     for (i, j) in found.pre().iter().zip(&found.post) {
-        assert!(i % 2 == 0 && i != j);
+        assert!(i.is_multiple_of(2) && i != j);
         assert!(into[*j as usize].insert(*i));
         degree[*i as usize] += 1.0;
     }

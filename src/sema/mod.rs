@@ -57,9 +57,12 @@ pub struct Options {
 /// The values and the axes of an array in a file.
 pub type ArrayValues = (Vec<f64>, Vec<u64>);
 
+/// From the names of a file and of an array in it to the array.
+pub type ReadArray = dyn Fn(&str, &str) -> Result<ArrayValues, Diagnostic>;
+
 /// Reads the array of a file: `array("file.npz", "key")`. The checker itself reads no files.
 #[derive(Clone, Default)]
-pub struct ArrayReader(pub Option<std::sync::Arc<dyn Fn(&str, &str) -> Result<ArrayValues, Diagnostic>>>);
+pub struct ArrayReader(pub Option<std::sync::Arc<ReadArray>>);
 
 impl std::fmt::Debug for ArrayReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
