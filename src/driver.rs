@@ -1,5 +1,7 @@
 //! A session: source files and options, and the passes in order.
 
+mod files;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -133,13 +135,18 @@ impl Session {
             seed: settings.seed,
             threads: settings.threads,
             opt: settings.opt,
+            schemas: sema::Schemas::default(),
+            arrays: files::array_reader(&self.path),
         };
         for (name, value) in &settings.set {
             options.set.push(self.set_source(name, value));
         }
         let (tree, faults) = syntax::parse(id, text);
         self.sink.items.extend(faults);
-        let model = sema::check(&tree, prelude, &self.sources, &options, &mut self.sink);
+        let path = self.path.clone();
+        let whole = files::expand(&tree, &path, &mut self.sources, &mut self.sink);
+        options.schemas = files::schemas(&whole, &path);
+        let model = sema::check(&whole, prelude, &self.sources, &options, &mut self.sink);
         self.tree = Some(tree);
         // A fault of syntax leaves holes in the tree, in which uses are lost: no warnings then.
         if !self.sink.has_errors() {

@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("connect", &["diag", "rng"]),
     ("data", &["diag"]),
     ("diag", &["source"]),
-    ("driver", &["backend", "diag", "hir", "runtime", "sched", "script", "sema", "source", "syntax"]),
+    ("driver", &["backend", "data", "diag", "hir", "runtime", "sched", "script", "sema", "source", "syntax"]),
     ("hir", &["builtins", "script", "source", "units"]),
     ("lib", &[]),
     ("lir", &[]),

@@ -3,11 +3,11 @@
 
 mod net;
 
-use net::{bits_agree, both, build, run};
+use net::{bits_agree, both, build, pop, read, run};
 use snnc::driver::BackendKind;
 use snnc::hir::PopId;
 use snnc::runtime::Network;
-use snnc::script::machine::Machine;
+use snnc::script::machine::{Machine, SliceMut};
 
 fn model(name: &str, changes: &[(&str, &str)]) -> String {
     let path = format!("{}/models/{name}.snn", env!("CARGO_MANIFEST_DIR"));
@@ -87,4 +87,50 @@ fn both_executions_agree_on_reduced_models() {
         assert!(spikes > 20, "{spikes}");
         bits_agree(&jit, &interp);
     }
+}
+
+/// Weights that follow a neuromodulator: once with its level at zero, then raised.
+#[test]
+fn both_executions_agree_on_reward_modulated_plasticity() {
+    let text = model(
+        "reward_stdp",
+        &[
+            ("800", "48"),
+            ("N[1000]", "N[60]"),
+            ("fixed_outdegree(100)", "fixed_outdegree(12)"),
+            ("N[0..50]", "N[0..5]"),
+            ("N[50..100]", "N[5..10]"),
+        ],
+    );
+    let (mut jit, mut interp) = both(&text);
+    let level = pop(1, 1);
+    for n in [&mut jit, &mut interp] {
+        run(n, 150);
+        if let SliceMut::F64(v) = n.values_mut(level).unwrap().data {
+            v.fill(0.5);
+        }
+        n.written(level);
+        run(n, 600);
+        assert!((read(n, level, 0) - 0.5 * (-600.0_f64 / 200.0).exp()).abs() < 1e-12);
+    }
+    assert!(jit.counts(PopId(0)).iter().sum::<i32>() > 20);
+    bits_agree(&jit, &interp);
+}
+
+/// Segments, permanences and winners by latency, with both sequences begun.
+#[test]
+fn both_executions_agree_on_sequence_memory() {
+    let text = model("sequence_memory", &[("columns = 4, cells = 8", "columns = 2, cells = 3")]);
+    let (mut jit, mut interp) = both(&text);
+    for n in [&mut jit, &mut interp] {
+        for symbol in [0, 1, 2, 5, 1, 2] {
+            if let SliceMut::F64(v) = n.values_mut(pop(0, 0)).unwrap().data {
+                v[symbol] = 1.0;
+            }
+            n.written(pop(0, 0));
+            run(n, 400);
+            assert!(n.counts(PopId(1)).iter().sum::<i32>() >= 2, "symbol {symbol}");
+        }
+    }
+    bits_agree(&jit, &interp);
 }

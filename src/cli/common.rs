@@ -153,10 +153,10 @@ impl Sets {
             d
         };
         let set = self.sets[data.index()].get_or_init(|| {
-            let DataSource::Mnist { dir } = source;
-            let arguments: Vec<String> = dir.iter().cloned().collect();
-            let source = crate::data::lookup("mnist")
-                .ok_or_else(|| Diagnostic::without_span(Code::E0900, "a bug in snnc: there is no data set `mnist`"))?;
+            let (name, arguments) = source.call();
+            let source = crate::data::lookup(name).ok_or_else(|| {
+                Diagnostic::without_span(Code::E0900, format!("a bug in snnc: there is no data set `{name}`"))
+            })?;
             source.open(&arguments, &self.places)
         });
         match set {
@@ -165,7 +165,7 @@ impl Sets {
         }
     }
 
-    fn field(&self, sample: SampleRef, name: &str) -> Result<crate::data::View<'_>, Diagnostic> {
+    fn named(&self, sample: SampleRef, name: &str) -> Result<crate::data::View<'_>, Diagnostic> {
         let split = self.split(sample.data, sample.split)?;
         let field = split.schema().field(name);
         field.and_then(|f| split.view(f, sample.index)).ok_or_else(|| {
@@ -185,7 +185,7 @@ impl DataAccess for Sets {
 
     fn image(&self, sample: SampleRef) -> Result<Tensor, Diagnostic> {
         let mut values = Vec::new();
-        self.field(sample, "image")?.write_f32(&mut values);
+        self.named(sample, "image")?.write_f32(&mut values);
         let n = values.len();
         let shape = if n == 784 { vec![28, 28] } else { vec![n] };
         Tensor::new(shape, Data::F32(values))
@@ -193,9 +193,14 @@ impl DataAccess for Sets {
     }
 
     fn label(&self, sample: SampleRef) -> Result<i64, Diagnostic> {
-        self.field(sample, "label")?.int().ok_or_else(|| {
+        self.named(sample, "label")?.int().ok_or_else(|| {
             Diagnostic::new(Code::E0802, self.sources[sample.data.index()].1, "a label is not a whole number")
         })
+    }
+
+    fn field(&self, sample: SampleRef, name: &str, out: &mut Vec<f64>) -> Result<(), Diagnostic> {
+        self.named(sample, name)?.write_f64(out);
+        Ok(())
     }
 }
 

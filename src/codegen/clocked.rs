@@ -1,8 +1,8 @@
 //! What happens to synapses at every step: injections, which read the states of t_n, and clocked states.
 
-use super::Step;
 use super::expr::Emit;
 use super::projection::{At, leaf, post_pop};
+use super::{Step, synapse};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{UnOp, Val};
@@ -41,7 +41,7 @@ pub(super) fn inject(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         });
         return;
     }
-    synapses(b, s, p, injects, &|b, at, outer| {
+    synapses(b, s, p, At { start: true, ..At::default() }, injects, false, &|b, at, outer| {
         let Some(j) = at.post else { return };
         let mut emit = outer.inner();
         let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
@@ -59,7 +59,7 @@ pub(super) fn advance(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let plan = &s.plan.projections[p];
     let bufs = &s.layout.projs[p];
     let Some(update) = &plan.clocked.update else { return };
-    synapses(b, s, p, &update.new, &|b, at, outer| {
+    synapses(b, s, p, At { start: true, ..At::default() }, &update.new, false, &|b, at, outer| {
         let Some(synapse) = at.synapse else { return };
         let mut emit = outer.inner();
         let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
@@ -84,21 +84,29 @@ pub(super) fn forget(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     }
 }
 
-/// Runs `body` for every synapse, by ascending pre index, then synapse. What depends on the pre neuron alone is computed once for it.
-fn synapses(
+/// Runs `body` for every synapse, by ascending pre index, then synapse, at the step's start or end as `at` says. What of `values` depends
+/// on the pre neuron alone is computed once for it. `single` keeps synapses out of vectors.
+pub(super) fn synapses(
     b: &mut FuncBuilder,
     s: &Step<'_>,
     p: usize,
+    at: At,
     values: &[Sym],
+    single: bool,
     body: &dyn Fn(&mut FuncBuilder, At, &Emit<'_>),
 ) {
     let plan = &s.plan.projections[p];
     let bufs = &s.layout.projs[p];
     let zero = b.int(0);
     let rows = b.int(bufs.pre as i32);
+    let around = synapse::around(b, s, p);
+    let at = At { row: around.row, ..at };
+    // In 64 bits the step numbers of event-driven states (32 bits) do not fit the lanes.
+    let single = single || s.float == crate::lir::Scalar::F64 && bufs.last.iter().any(Option::is_some);
     b.for_loop(zero, rows, |b, i| {
-        let at = At { pre: Some(i), start: true, ..At::default() };
+        let at = At { pre: Some(i), ..at };
         let mut outer = Emit::new(&plan.graph, s.float);
+        around.seed(&mut outer, !at.start);
         let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
         let uniform = |n: &Node| super::expr::on_side(n, Side::Pre, &|_: VarId| false);
         for e in values {
@@ -109,10 +117,11 @@ fn synapses(
                 let stride = b.int(bufs.stride as i32);
                 let base = b.mul(i, stride);
                 let n = b.int(bufs.post as i32);
-                b.vector_loop(zero, n, |b, j| {
+                let each = |b: &mut FuncBuilder, j: Val| {
                     let synapse = b.add(base, j);
                     body(b, At { post: Some(j), synapse: Some(synapse), ..at }, &outer);
-                });
+                };
+                if single { b.for_loop(zero, n, each) } else { b.vector_loop(zero, n, each) }
             }
             (Wiring::Sparse, Some([start, post])) => {
                 let one = b.int(1);

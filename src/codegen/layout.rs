@@ -235,6 +235,19 @@ pub struct ProjBufs {
     pub dendrite: Option<Dendrite>,
     /// Deliveries through a kernel.
     pub response: Option<Response>,
+    /// By variable: of inputs that follow something 1, or 0 after a protocol has assigned it.
+    pub live: Vec<Option<BufId>>,
+    /// By `every` block: the number of steps done before local step 0, modulo the period.
+    pub phases: Vec<BufId>,
+    /// The synapses' own events, in order of the file.
+    pub signals: Vec<SynapseSignal>,
+    /// Random numbers drawn beforehand: the run step of the first row; the numbers, by row, number of the draw, and place of the synapse
+    /// among [`Self::count`].
+    pub draws: Option<[BufId; 2]>,
+    /// The tables of `timed`.
+    pub tables: Vec<BufId>,
+    /// Places for one value per synapse.
+    pub count: u64,
     /// Distance between rows of a dense matrix.
     pub stride: u64,
     /// Index of the pre population.
@@ -245,6 +258,15 @@ pub struct ProjBufs {
     pub pre: u64,
     /// Number of post neurons.
     pub post: u64,
+}
+
+/// The buffers of an event of synapses.
+#[derive(Debug, Clone, Copy)]
+pub struct SynapseSignal {
+    /// 1 where it happened in this step.
+    pub happened: BufId,
+    /// For crossings: 1 where `a < b` at the last step's end.
+    pub below: Option<BufId>,
 }
 
 /// All buffers of a network.
@@ -495,6 +517,39 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             dendritic,
             dendrite,
             response,
+            live: (0..projection.synapse.vars.len())
+                .map(|k| {
+                    let var = &projection.synapse.vars[k].name;
+                    let follows = p.own.live.iter().any(|(v, _)| v.index() == k);
+                    follows.then(|| new(format!("{name}.{var}@live"), Scalar::I32, 1))
+                })
+                .collect(),
+            phases: (0..p.own.every.len()).map(|k| new(format!("{name}@every{k}.phase"), Scalar::I32, 1)).collect(),
+            signals: p
+                .own
+                .events
+                .iter()
+                .enumerate()
+                .map(|(k, e)| SynapseSignal {
+                    happened: new(format!("{name}@event{k}"), Scalar::I32, count),
+                    below: matches!(e.cond, Spiking::Crosses(..))
+                        .then(|| new(format!("{name}@event{k}.below"), Scalar::I32, count)),
+                })
+                .collect(),
+            draws: (!p.own.draws.is_empty()).then(|| {
+                [
+                    new(format!("{name}@draws.base"), Scalar::I32, 1),
+                    new(format!("{name}@draws"), float, count * p.own.draws.len() as u64),
+                ]
+            }),
+            tables: p
+                .own
+                .tables
+                .iter()
+                .enumerate()
+                .map(|(k, t)| new(format!("{name}@table{k}"), float, t.len() as u64))
+                .collect(),
+            count,
             stride,
             pre_pop: projection.pre.pop.index(),
             post_pop: projection.post.pop.index(),

@@ -10,6 +10,7 @@ mod population;
 mod projection;
 mod response;
 mod stimulate;
+mod synapse;
 
 pub use layout::Layout;
 
@@ -56,12 +57,20 @@ pub enum Action {
     Follow,
     /// `every` blocks of a population.
     Every,
+    /// Variables of a projection's synapses that follow something.
+    FollowSynapses,
+    /// `every` blocks of synapses.
+    EverySynapse,
     /// What a projection injects.
     Inject,
     /// States of synapses that advance at every step.
     Advance,
     /// The equations of a population.
     Integrate,
+    /// Events of synapses are found.
+    Detect,
+    /// What events of synapses do.
+    ReactSynapses,
     /// Spikes and events of a population, and what they do to it.
     React,
     /// What was fed to a population is forgotten.
@@ -76,7 +85,17 @@ impl Action {
     /// Whether it is an action of a projection.
     #[must_use]
     pub fn of_projection(self) -> bool {
-        matches!(self, Self::Inject | Self::Advance | Self::OnPre | Self::OnPost)
+        matches!(
+            self,
+            Self::FollowSynapses
+                | Self::EverySynapse
+                | Self::Inject
+                | Self::Advance
+                | Self::Detect
+                | Self::ReactSynapses
+                | Self::OnPre
+                | Self::OnPost
+        )
     }
 
     /// For people and reports.
@@ -86,6 +105,10 @@ impl Action {
             Self::Slow => "slow states",
             Self::Follow => "followed values",
             Self::Every => "every",
+            Self::FollowSynapses => "followed synaptic values",
+            Self::EverySynapse => "every of synapses",
+            Self::Detect => "synaptic events",
+            Self::ReactSynapses => "reactions of synapses",
             Self::Inject => "inject",
             Self::Advance => "synaptic states",
             Self::Integrate => "update",
@@ -100,9 +123,28 @@ impl Action {
 /// The parts of a step in their order.
 #[must_use]
 pub fn order(plan: &Plan) -> Vec<Part> {
-    use Action::{Advance, Every, Follow, Forget, Inject, Integrate, OnPost, OnPre, React, Slow};
+    use Action::{
+        Advance, Detect, Every, EverySynapse, Follow, FollowSynapses, Forget, Inject, Integrate, OnPost, OnPre, React,
+        ReactSynapses, Slow,
+    };
     let mut out = Vec::new();
-    for action in [Slow, Follow, Every, Inject, Advance, Integrate, React, Forget, OnPre, OnPost] {
+    let actions = [
+        Slow,
+        Follow,
+        FollowSynapses,
+        Every,
+        EverySynapse,
+        Inject,
+        Advance,
+        Integrate,
+        Detect,
+        React,
+        ReactSynapses,
+        Forget,
+        OnPre,
+        OnPost,
+    ];
+    for action in actions {
         let n = if action.of_projection() { plan.projections.len() } else { plan.populations.len() };
         out.extend((0..n).map(|index| Part { action, index }));
     }
@@ -115,6 +157,10 @@ fn emit(b: &mut FuncBuilder, s: &Step<'_>, part: Part) {
         Action::Slow => population::advance_slow(b, s, p),
         Action::Follow => stimulate::follow(b, s, p),
         Action::Every => stimulate::every(b, s, p),
+        Action::FollowSynapses => synapse::follow(b, s, p),
+        Action::EverySynapse => synapse::every(b, s, p),
+        Action::Detect => synapse::detect(b, s, p),
+        Action::ReactSynapses => synapse::react(b, s, p),
         Action::Inject => clocked::inject(b, s, p),
         Action::Advance => clocked::advance(b, s, p),
         Action::Integrate => population::integrate(b, s, p),

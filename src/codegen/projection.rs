@@ -1,7 +1,7 @@
 //! One projection in one step: `on pre` of the arriving events, `on post` of the post neurons' spikes.
 
 use super::expr::{Emit, on_side};
-use super::{Step, arrivals, arriving, population, response};
+use super::{Step, arrivals, arriving, population, response, synapse};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{AddRows, BinOp, BufId, CmpOp, Scalar, UnOp, Val};
@@ -21,6 +21,8 @@ pub(super) struct At {
     pub(super) group: Option<arrivals::Run>,
     /// Whether values of the step's start are meant.
     pub(super) start: bool,
+    /// The index of this step's first random number.
+    pub(super) row: Option<Val>,
 }
 
 /// `on pre` for the events that arrive in this step.
@@ -166,6 +168,9 @@ fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at:
     let bufs = &s.layout.projs[p];
     let own_place = if side == Side::Pre { Place::Pre } else { Place::Post };
     let mut outer = Emit::new(&plan.graph, s.float);
+    if !plan.own.tables.is_empty() {
+        synapse::around(b, s, p).seed(&mut outer, true);
+    }
     let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
     // What is the same for all synapses of the event is computed once.
     let uniform = |n: &Node| on_side(n, side, &|v: VarId| plan.place[v.index()] == own_place);
@@ -215,7 +220,7 @@ fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at:
     let here = at.pre.or(at.post);
     if let Some(here) = here {
         for (v, x) in own_new {
-            store(b, s, p, v, here, x);
+            store(b, s, p, v, here, x, false);
             enlist(b, s, p, v, here);
         }
     }
@@ -322,7 +327,7 @@ fn one(
     }
     if let Some(synapse) = at.synapse {
         for (v, x) in new {
-            store(b, s, p, v, synapse, x);
+            store(b, s, p, v, synapse, x, false);
         }
     }
 }
@@ -352,14 +357,14 @@ pub(super) fn deliver(b: &mut FuncBuilder, s: &Step<'_>, p: usize, target: VarId
 }
 
 /// Stores a synaptic variable at its element; event-driven ones are then up to date.
-fn store(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, element: Val, x: Val) {
+pub(super) fn store(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, element: Val, x: Val, start: bool) {
     let bufs = &s.layout.projs[p];
     if let Some(buf) = bufs.vars[v.index()] {
         let x = b.cast(x, s.float);
         b.store(buf, element, x);
     }
     if let Some(last) = bufs.last[v.index()] {
-        b.store(last, element, s.done);
+        b.store(last, element, if start { s.step } else { s.done });
     }
 }
 
@@ -377,7 +382,7 @@ pub(super) fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, n: &Node, at: At
                 Place::Post => at.post,
             };
             match element {
-                Some(e) => current(b, s, p, *v, e, at.fresh == Some(*v)),
+                Some(e) => current(b, s, p, *v, e, at),
                 None => missing(b),
             }
         }
@@ -391,30 +396,44 @@ pub(super) fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, n: &Node, at: At
         },
         Node::Index(Side::Post) => at.post.unwrap_or_else(|| b.int(0)),
         Node::Index(_) => at.pre.unwrap_or_else(|| b.int(0)),
+        Node::Other(pop, _) => {
+            // It has one neuron.
+            let zero = b.int(0);
+            population::leaf(b, s, pop.index(), n, zero, now)
+        }
+        Node::Draw(k) => match (s.layout.projs[p].draws, at.row, at.synapse) {
+            (Some([_, numbers]), Some(row), Some(synapse)) => {
+                let shift = b.int((s.layout.projs[p].count * u64::from(*k)) as i32);
+                let from = b.add(row, shift);
+                let place = b.add(from, synapse);
+                b.load(numbers, place)
+            }
+            _ => missing(b),
+        },
         _ => now,
     }
 }
 
 /// A synaptic variable brought up to date (without storing it).
-fn current(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, element: Val, fresh: bool) -> Val {
+fn current(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, element: Val, at: At) -> Val {
     let plan = &s.plan.projections[p];
     let bufs = &s.layout.projs[p];
     let Some(buf) = bufs.vars[v.index()] else { return b.float(s.float, f64::NAN) };
     let x = b.load(buf, element);
     match (plan.lazy[v.index()], bufs.last[v.index()]) {
-        (Some(_), Some(last)) if !fresh => {
+        (Some(_), Some(last)) if at.fresh != Some(v) => {
             let since = b.load(last, element);
-            advanced(b, s, p, v, x, since)
+            let n = b.sub(if at.start { s.step } else { s.done }, since);
+            advanced(b, s, p, v, x, n)
         }
         _ => x,
     }
 }
 
-/// `x` after the steps since `since`: x*e^(a*n*dt), towards -b/a.
-fn advanced(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, x: Val, since: Val) -> Val {
+/// `x` after `n` steps: x*e^(a*n*dt), towards -b/a.
+fn advanced(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, x: Val, n: Val) -> Val {
     let plan: &ProjPlan = &s.plan.projections[p];
     let Some(lazy) = plan.lazy[v.index()] else { return x };
-    let n = b.sub(s.done, since);
     let n = b.cast(n, s.float);
     let dt = s.plan.dt;
     let (a, drive) = (plan.graph.as_const(lazy.a), plan.graph.as_const(lazy.b));

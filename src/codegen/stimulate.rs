@@ -7,7 +7,7 @@ use super::population::{decay, leaf, own, relax};
 use crate::hir::VarId;
 use crate::lir::build::FuncBuilder;
 use crate::lir::{BinOp, CmpOp, Scalar, Val};
-use crate::methods::sym::{Kind, Node, Sym};
+use crate::methods::sym::{Graph, Kind, Node, Sym};
 use crate::sched::lower::Effects;
 
 /// What a step knows of a population before it looks at single neurons.
@@ -29,11 +29,24 @@ pub(super) fn outer(b: &mut FuncBuilder, s: &Step<'_>, p: usize) -> Outer {
         let width = b.int((super::layout::padded(plan.size) * plan.draws.len() as u64) as i32);
         b.mul(row, width)
     });
+    let timed = entries(b, s, &plan.graph, &plan.tables, &bufs.tables);
+    Outer { row, timed }
+}
+
+/// The entries of the `timed` tables that a graph mentions, at the step's start and at its end.
+pub(super) fn entries(
+    b: &mut FuncBuilder,
+    s: &Step<'_>,
+    graph: &Graph,
+    tables: &[std::sync::Arc<[f64]>],
+    bufs: &[crate::lir::BufId],
+) -> Vec<(Sym, Val, Val)> {
     let mut timed = Vec::new();
-    if !bufs.tables.is_empty() {
+    if !bufs.is_empty() {
+        let zero = b.int(0);
         let base = b.load(s.layout.clock, zero);
-        for (sym, table, step) in plan.graph.timed_nodes() {
-            let Some(k) = plan.tables.iter().position(|t| std::sync::Arc::ptr_eq(t, table)) else { continue };
+        for (sym, table, step) in graph.timed_nodes() {
+            let Some(k) = tables.iter().position(|t| std::sync::Arc::ptr_eq(t, table)) else { continue };
             let at = |b: &mut FuncBuilder, n: Val| {
                 // Half a step keeps rounding away from the edges; a time between steps goes to the nearest.
                 let n = b.cast(n, Scalar::F64);
@@ -45,13 +58,13 @@ pub(super) fn outer(b: &mut FuncBuilder, s: &Step<'_>, p: usize) -> Outer {
                 let last = b.float(Scalar::F64, (table.len() - 1) as f64);
                 let x = b.bin(BinOp::Min, x, last);
                 let k_at = b.cast(x, Scalar::I32);
-                b.load(bufs.tables[k], k_at)
+                b.load(bufs[k], k_at)
             };
             let (start, end) = (at(b, s.step), at(b, s.done));
             timed.push((sym, start, end));
         }
     }
-    Outer { row, timed }
+    timed
 }
 
 impl Outer {

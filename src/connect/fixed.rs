@@ -3,6 +3,8 @@
 //! Without `multapses` no pair repeats: Floyd's algorithm (Bentley & Floyd 1987, CACM 30(9)) draws k of n in k draws.
 //! Draws come from the stream's element of the neuron whose degree is fixed, under a tag of the rule's own.
 
+use std::collections::HashSet;
+
 use rayon::prelude::*;
 
 use super::adjacency::from_pairs;
@@ -119,7 +121,15 @@ fn fixed_degree(
     let chunk = |(owners, out): (&[u32], &mut [u32])| -> Result<(), ConnectError> {
         let mut allowed = Vec::new();
         let mut chosen = Chosen::default();
+        let mut tried = Vec::new();
         for (&owner, out) in owners.iter().zip(out.chunks_mut(k as usize)) {
+            let mut draws = stream.uniforms(u64::from(owner));
+            if let Some(admits) = admits
+                && drawn_again(&mut draws, partners, k, multapses, &mut tried, &mut |partner| admits(owner, partner))?
+            {
+                out.copy_from_slice(&tried);
+                continue;
+            }
             let allowed = match admits {
                 None => partners,
                 Some(admits) => {
@@ -137,7 +147,6 @@ fn fixed_degree(
                 let place = format!("{direction} neuron {owner}");
                 return Err(ConnectError::TooFew { rule: name, place, wanted: k, found });
             }
-            let mut draws = stream.uniforms(u64::from(owner));
             for (rank, partner) in chosen.draw(&mut draws, k, found, multapses).iter().zip(out) {
                 *partner = allowed[*rank as usize];
             }
@@ -150,6 +159,40 @@ fn fixed_degree(
         owners.par_chunks(CHUNK).zip(out.par_chunks_mut(CHUNK * k as usize)).map(chunk).collect();
     parts.into_iter().collect::<Result<(), _>>()?;
     Ok(out)
+}
+
+/// Draws `k` partners that a filter admits by drawing again whatever it does not admit (or has been drawn), without a look at all partners;
+/// `false` if that would take too long. All admitted partners are treated alike, whether it succeeds or not, so that the choice is uniform
+/// among the sets of them, as that from a list is.
+fn drawn_again(
+    draws: &mut UniformSeq,
+    partners: &[u32],
+    k: u64,
+    multapses: bool,
+    out: &mut Vec<u32>,
+    admits: &mut dyn FnMut(u32) -> Result<bool, ConnectError>,
+) -> Result<bool, ConnectError> {
+    out.clear();
+    let n = partners.len() as u64;
+    // A list is as good where a good part of it is wanted.
+    if n < 32 || k.saturating_mul(4) > n {
+        return Ok(false);
+    }
+    let mut seen: HashSet<u64> = HashSet::new();
+    let mut left = 8 * k + 64;
+    while (out.len() as u64) < k {
+        if left == 0 {
+            return Ok(false);
+        }
+        left -= 1;
+        let rank = draws.below(n);
+        let Some(&partner) = partners.get(rank as usize) else { continue };
+        if (multapses || !seen.contains(&rank)) && admits(partner)? {
+            seen.insert(rank);
+            out.push(partner);
+        }
+    }
+    Ok(true)
 }
 
 impl Pattern for FixedTotal {

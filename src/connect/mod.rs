@@ -10,6 +10,7 @@
 //! A new rule is a file here with an `impl Pattern`, an entry in [`PATTERNS`] and a property test.
 
 mod adjacency;
+mod conv;
 mod edges;
 mod fixed;
 mod random;
@@ -18,6 +19,7 @@ mod scatter;
 mod space;
 
 pub use adjacency::{Adjacency, PostIndex};
+pub use conv::Convolution;
 pub use edges::EdgeList;
 pub use scatter::blocks_of_rows;
 
@@ -356,6 +358,7 @@ pub static PATTERNS: &[&dyn Pattern] = &[
     &edges::Edges,
     &space::Distance,
     &space::Pool,
+    &conv::Conv,
 ];
 
 /// The rule of a name.

@@ -74,7 +74,9 @@ proptest! {
                 }
                 Err(ConnectError::TooFew { wanted, found, .. }) => prop_assert!(found < wanted),
                 Err(ConnectError::Argument(_)) => {
-                    prop_assert!(pattern.name() == "pool" && pre_size / 2 != post_size);
+                    let unfit = pattern.name() == "pool" && pre_size / 2 != post_size;
+                    // Lines are no grids.
+                    prop_assert!(unfit || pattern.name() == "conv");
                 }
                 Err(ConnectError::SizesDiffer { .. }) => prop_assert!(pre.len() != post.len()),
                 Err(other) => prop_assert!(false, "{}: {other}", pattern.name()),
@@ -240,4 +242,79 @@ fn faults_are_named() {
     assert_eq!(code(&regular::AllToAll, &Arguments::new(), &wide), Code::E0902);
     let broken = |_: u32, _: u32| Err(Diagnostic::without_span(Code::E0402, "index out of range"));
     assert_eq!(code(&regular::AllToAll, &Arguments::new(), &Candidates { filter: Some(&broken), ..c }), Code::E0402);
+}
+
+/// A filter costs a fixed degree about as many calls as it makes synapses, and every admitted partner is as likely as any other.
+#[test]
+fn fixed_degrees_with_a_filter_are_uniform_and_not_quadratic() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let (pre, post) = (all(2000), all(2000));
+    let calls = AtomicU64::new(0);
+    let filter = |i: u32, j: u32| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        Ok(i != j && i.is_multiple_of(2))
+    };
+    let c = Candidates { pre_size: 2000, post_size: 2000, pre: &pre, post: &post, filter: Some(&filter) };
+    let a = Arguments::new().with("k", Value::Int(20));
+    let found = build(&fixed::FixedIndegree, &a, &c, Stream::new(1, "p")).unwrap();
+    assert_eq!(found.len(), 40_000);
+    assert!(calls.load(Ordering::Relaxed) < 200_000, "{calls:?}");
+    // Every target has 20 different sources that are admitted.
+    let mut into = vec![std::collections::BTreeSet::new(); 2000];
+    let mut degree = vec![0.0_f64; 2000];
+    for (i, j) in found.pre().zip(&found.post) {
+        let i = &i;
+        assert!(i.is_multiple_of(2) && i != j);
+        assert!(into[*j as usize].insert(*i));
+        degree[*i as usize] += 1.0;
+    }
+    assert!(into.iter().all(|s| s.len() == 20));
+    // Each of the 1000 even sources has 40 targets in the mean: chi-squared of 999 degrees of freedom, 4 standard deviations.
+    let chi: f64 = degree.iter().step_by(2).map(|d| (d - 40.0).powi(2) / 40.0).sum();
+    assert!((chi - 980.0).abs() < 4.0 * (2.0 * 999.0_f64).sqrt() + 20.0, "{chi}");
+    // Where nearly nothing is admitted, the list is used: the same degrees.
+    let rare = |i: u32, j: u32| Ok(i / 25 == j / 25);
+    let c = Candidates { filter: Some(&rare), ..c };
+    let found = build(&fixed::FixedOutdegree, &a, &c, Stream::new(1, "p")).unwrap();
+    assert_eq!(found.len(), 40_000);
+    assert!(found.pre().zip(&found.post).all(|(i, j)| i / 25 == j / 25));
+}
+
+/// Every pair of a convolution is linked by one entry of its kernel, and every target by all entries of its channel.
+#[test]
+fn convolutions_link_squares() {
+    let grid = vec![2, 6, 7];
+    for (kernel, stride, channels) in [(3, 1, 4), (2, 2, 1), (3, 2, 3), (6, 1, 2), (1, 3, 2)] {
+        let shape = Convolution::new(&grid, kernel, stride, channels).unwrap();
+        let [d, h, w] = shape.target();
+        assert_eq!([d, h, w], [channels, (6 - kernel) / stride + 1, (7 - kernel) / stride + 1]);
+        let (pre, post) = (all(84), all((d * h * w) as u32));
+        let c = Candidates { pre_size: 84, post_size: post.len() as u32, pre: &pre, post: &post, filter: None };
+        let a = Arguments::new()
+            .with("kernel", Value::Int(kernel as i64))
+            .with("stride", Value::Int(stride as i64))
+            .with("channels", Value::Int(channels as i64))
+            .with_grids(grid.clone(), vec![d, h, w]);
+        let found = build(&conv::Conv, &a, &c, Stream::new(1, "p")).unwrap();
+        let chosen: Vec<(u32, u32)> = found.pre().into_iter().zip(found.post.iter().copied()).collect();
+        // Directly from the definition.
+        let mut wanted = Vec::new();
+        for i in 0..84_u64 {
+            let (y, x) = (i / 7 % 6, i % 7);
+            for j in 0..d * h * w {
+                let (v, u) = (j / w % h * stride, j % w * stride);
+                if (v..v + kernel).contains(&y) && (u..u + kernel).contains(&x) {
+                    let entry = ((j / (h * w) * 2 + i / 42) * kernel + y - v) * kernel + x - u;
+                    assert_eq!(shape.entry(i, j), Some(entry));
+                    wanted.push((i as u32, j as u32));
+                } else {
+                    assert_eq!(shape.entry(i, j), None);
+                }
+            }
+        }
+        assert_eq!(chosen, wanted);
+        assert_eq!(shape.entries(), d * 2 * kernel * kernel);
+    }
+    assert_eq!(Convolution::new(&[5], 1, 1, 1), None);
+    assert_eq!(Convolution::new(&[5, 5], 6, 1, 1), None);
 }

@@ -138,6 +138,64 @@ pub enum DataSource {
         /// The folder named.
         dir: Option<String>,
     },
+    /// `arrays("train.npz", "test.npz")`: every key a field.
+    Arrays {
+        /// The files as written.
+        files: Vec<String>,
+        /// What their headers say.
+        schema: DataSchema,
+    },
+}
+
+/// Splits and fields of a data set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DataSchema {
+    /// The names of the splits: `train`, and perhaps `test`.
+    pub splits: Vec<String>,
+    /// The fields of every sample; `index` is among them.
+    pub fields: Vec<SampleField>,
+}
+
+/// A field of the samples of a data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleField {
+    /// Its name.
+    pub name: String,
+    /// Its axes; empty for one number.
+    pub shape: Vec<u64>,
+    /// Whether it holds whole numbers.
+    pub int: bool,
+}
+
+impl DataSource {
+    /// Splits and fields.
+    #[must_use]
+    pub fn schema(&self) -> DataSchema {
+        match self {
+            Self::Mnist { .. } => {
+                let field =
+                    |name: &str, shape: &[u64], int| SampleField { name: name.to_owned(), shape: shape.into(), int };
+                DataSchema {
+                    splits: vec!["train".to_owned(), "test".to_owned()],
+                    fields: vec![
+                        field("image", &[28, 28], false),
+                        field("label", &[], true),
+                        field("index", &[], true),
+                    ],
+                }
+            }
+            Self::Arrays { schema, .. } => schema.clone(),
+        }
+    }
+
+    /// The name of the data set's kind, and its arguments.
+    #[must_use]
+    pub fn call(&self) -> (&'static str, Vec<String>) {
+        match self {
+            Self::Mnist { dir } => ("mnist", dir.iter().cloned().collect()),
+            Self::Arrays { files, .. } => ("arrays", files.clone()),
+        }
+    }
 }
 
 /// A type of the model language: one element.
@@ -333,6 +391,12 @@ pub struct SynapseModel {
     pub on_post: Option<Vec<Stmt>>,
     /// `inject e`: amounts added to the projection's target input at every step.
     pub injects: Vec<Expr>,
+    /// Its noise sources: `xi`, `xi_name`, in order of their first use.
+    pub noises: Vec<String>,
+    /// Its own events, in order of the file.
+    pub events: Vec<Event>,
+    /// `every T { … }`, in order of the file.
+    pub every: Vec<Every>,
     /// `method …`
     pub method: Option<MethodRef>,
     /// Where it is declared.
@@ -437,7 +501,8 @@ pub enum ExprKind {
     Local(LocalId),
     /// White noise of unit s^-1/2 (here ms^-1/2), by its number in the model; in right sides only.
     Noise(u32),
-    /// A variable of another population of the same size (or of one element), at the step's start; in arguments of populations.
+    /// A variable of another population of the same size (or of one element), at the step's start; in arguments of populations, and
+    /// (of one element) of inputs of synapses.
     Other(PopId, VarId),
     /// `timed(list, step)`: entry floor(t/step) of the list, the last one after its end. The step is in ms.
     Timed(Arc<[f64]>, f64),
@@ -629,6 +694,14 @@ pub struct Projection {
     pub rule_span: Span,
 }
 
+impl Projection {
+    /// The value given for a variable of its synapses, or its default.
+    #[must_use]
+    pub fn given(&self, v: VarId) -> Option<&Expr> {
+        self.args.iter().find(|(w, _)| *w == v).map(|(_, e)| e).or(self.synapse.vars.get(v.index())?.init.as_ref())
+    }
+}
+
 /// How a projection chooses its pairs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
@@ -654,6 +727,17 @@ pub enum Rule {
     Pool {
         /// The block's edge.
         size: u64,
+    },
+    /// Each target hears a square of every channel of the source's grid.
+    Conv {
+        /// The square's edge.
+        kernel: u64,
+        /// The distance of neighbouring squares.
+        stride: u64,
+        /// Channels of the target.
+        channels: u64,
+        /// Whether drawn values are one for each entry of the kernel.
+        shared: bool,
     },
     /// A fixed number of pre neurons per post neuron.
     FixedIndegree {

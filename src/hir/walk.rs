@@ -1,6 +1,9 @@
 //! What expressions and models mention.
 
-use super::{Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, Role, Side, SpikeCond, Stmt, StmtKind, VarId};
+use super::{
+    Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, ProjId, Role, Side, SpikeCond, Stmt, StmtKind, SynapseModel,
+    VarId,
+};
 
 impl Expr {
     /// Calls `f` with each operand.
@@ -98,7 +101,76 @@ impl NeuronModel {
     }
 }
 
+impl SpikeCond {
+    /// Its expressions.
+    pub fn sides(&self) -> impl Iterator<Item = &Expr> {
+        match self {
+            Self::Level(e) | Self::Rate(e) => [Some(e), None],
+            Self::Crosses(a, b) => [Some(a), Some(b)],
+        }
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl SynapseModel {
+    /// Calls `f` with every expression of the model and all their parts.
+    pub fn each_expr(&self, f: &mut dyn FnMut(&Expr)) {
+        for v in &self.vars {
+            v.init.iter().chain(v.bounds.iter().flat_map(|(lo, hi)| [lo, hi])).for_each(|e| each(e, f));
+        }
+        self.lets.iter().for_each(|l| each(&l.value, f));
+        self.odes.iter().for_each(|o| each(&o.rhs, f));
+        self.injects.iter().for_each(|e| each(e, f));
+        each_of_block(&self.on_pre, f);
+        self.on_post.iter().for_each(|b| each_of_block(b, f));
+        for e in &self.events {
+            e.cond.sides().for_each(|e| each(e, f));
+            each_of_block(&e.on, f);
+        }
+        for e in &self.every {
+            each(&e.period, f);
+            each_of_block(&e.body, f);
+        }
+    }
+}
+
 impl Model {
+    /// The inputs of a projection's synapses whose values follow the time, another population, states of the neurons at their ends or
+    /// of the synapse itself: computed anew at the start of every step. By variable.
+    #[must_use]
+    pub fn live_inputs(&self, proj: ProjId) -> Vec<bool> {
+        let Some(projection) = self.projections.get(proj.index()) else { return Vec::new() };
+        let synapse = &projection.synapse;
+        let changes = |pop: PopId| {
+            let neuron = self.populations.get(pop.index()).and_then(|p| self.neurons.get(p.model.index()));
+            let roles = neuron.map(|n| n.vars.iter().map(|v| matches!(v.role, Role::State | Role::Learned)));
+            let live = self.live(pop);
+            roles.map(|r| r.zip(live).map(|(state, live)| state || live).collect::<Vec<bool>>()).unwrap_or_default()
+        };
+        let (pre, post) = (changes(projection.pre.pop), changes(projection.post.pop));
+        let mut live = vec![false; synapse.vars.len()];
+        loop {
+            let before = live.clone();
+            for (k, _) in synapse.vars.iter().enumerate().filter(|(_, v)| v.role == Role::Input) {
+                let Some(e) = projection.given(VarId(k as u32)) else { continue };
+                live[k] = e.any(&synapse.lets, &|e| match &e.kind {
+                    ExprKind::Time | ExprKind::Timed(..) | ExprKind::Other(..) => true,
+                    ExprKind::Var(Side::Pre, v) => pre.get(v.index()) == Some(&true),
+                    ExprKind::Var(Side::Post, v) => post.get(v.index()) == Some(&true),
+                    ExprKind::Var(Side::Own, v) => {
+                        let role = synapse.vars.get(v.index()).map(|d| d.role);
+                        before.get(v.index()) == Some(&true) || matches!(role, Some(Role::State | Role::Weight))
+                    }
+                    _ => false,
+                });
+            }
+            if live == before {
+                return live;
+            }
+        }
+    }
+
     /// The parameters and inputs of a population whose values follow the time, states or other populations: computed anew at the
     /// start of every step. By variable.
     #[must_use]

@@ -24,11 +24,16 @@ fn shown(seen: Seen<'_>, uri: &lsp::Uri, d: &Diagnostic) -> lsp::Diagnostic {
     for help in &d.helps {
         message += &format!("\nhelp: {help}");
     }
+    if let Some(file) = d.primary.as_ref().and_then(|l| imported(seen, l.span)) {
+        message = format!("in {file}: {message}");
+    }
     let mut related = Vec::new();
     for label in &d.secondary {
         if label.span.file == FILE {
             let location = lsp::Location { uri: uri.clone(), range: seen.text.range(label.span.range()) };
             related.push(lsp::DiagnosticRelatedInformation { location, message: label.text.clone() });
+        } else if let Some(file) = imported(seen, label.span) {
+            message += &format!("\nnote: `{}` in {file}: {}", seen.source(label.span).trim(), label.text);
         } else {
             // The prelude has no file that an editor could open.
             message += &format!("\nnote: `{}` of the prelude: {}", seen.source(label.span).trim(), label.text);
@@ -49,6 +54,14 @@ fn shown(seen: Seen<'_>, uri: &lsp::Uri, d: &Diagnostic) -> lsp::Diagnostic {
         related_information: (!related.is_empty()).then_some(related),
         data: None,
     }
+}
+
+/// The name of the file in which a span lies, if the document imports it.
+fn imported(seen: Seen<'_>, span: crate::source::Span) -> Option<&str> {
+    (span.file.0 > super::names::PRELUDE_FILE.0)
+        .then(|| seen.session.sources.get(span.file))
+        .flatten()
+        .map(|f| f.name.as_str())
 }
 
 /// The place of a diagnostic; the beginning of the file for what stands nowhere in it.

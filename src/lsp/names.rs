@@ -9,7 +9,7 @@ use crate::source::{FileId, Span};
 use crate::syntax::{self, ast};
 
 /// The prelude is the second file of a session.
-const PRELUDE_FILE: FileId = FileId(1);
+pub(super) const PRELUDE_FILE: FileId = FileId(1);
 
 /// What is declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -259,6 +259,12 @@ fn fill(plan: &Plan, layout: &Layout, wires: Vec<Option<Wires>>, initial: Initia
         }
     }
     for (p, bufs) in layout.projs.iter().enumerate() {
+        for flag in bufs.live.iter().flatten() {
+            buffers[flag.0 as usize] = Buf::I32(vec![1]);
+        }
+        for (table, id) in plan.projections[p].own.tables.iter().zip(&bufs.tables) {
+            write(&mut buffers[id.0 as usize], table);
+        }
         if let (Some(r), Some(kernel)) = (bufs.response, &plan.projections[p].kernel) {
             write(&mut buffers[r.table.0 as usize], kernel);
         }

@@ -22,22 +22,27 @@ pub(super) struct Piece {
     pub(super) steps: u64,
     /// The first step, counted from the network's start.
     pub(super) since_start: u64,
-    /// Neurons.
-    pub(super) size: usize,
+    /// Rows of elements: one for neurons.
+    pub(super) rows: usize,
+    /// Elements in a row.
+    pub(super) columns: usize,
+    /// Places from row to row.
+    pub(super) pitch: usize,
     /// Places per draw and step.
     pub(super) stride: usize,
     /// Draws a step.
     pub(super) draws: usize,
 }
 
-/// Fills in the numbers of draw number `k`: of neuron i and step r at `(r*draws + k)*stride + i`. `stream` is that of the
-/// population and run; `shape` gives the shapes of gamma distributions.
+/// Fills in the numbers of draw number `k`: of the element at place i and step r at `(r*draws + k)*stride + i`. `stream` is that of
+/// the population or projection and run; `shape` gives the shapes of gamma distributions, by place.
 pub(super) fn fill(out: &mut Buf, k: usize, draw: &Draw, stream: Stream, piece: &Piece, shape: &dyn Fn(usize) -> f64) {
     let stream = if draw.sub == 0 { stream } else { stream.sub(u64::from(draw.sub)) };
     let due: Vec<u64> =
         (0..piece.steps).filter(|r| (piece.since_start + r).is_multiple_of(u64::from(draw.period.max(1)))).collect();
-    for i in 0..piece.size {
-        let element = i as u64;
+    let elements = (0..piece.rows).flat_map(|r| (0..piece.columns).map(move |c| (r, c)));
+    for (element, (r, c)) in elements.enumerate() {
+        let (element, i) = (element as u64, r * piece.pitch + c);
         let shape = if matches!(draw.kind, DrawKind::Gamma(_)) { shape(i) } else { 0.0 };
         // Consecutive numbers of an element share blocks of the generator.
         let mut seq = (draw.of == 1 && draw.period == 1).then(|| stream.uniforms_from(element, piece.first));

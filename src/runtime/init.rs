@@ -62,6 +62,7 @@ pub fn initial(
             }
         };
         let ends = Ends {
+            shared: None,
             pre: &|k| k,
             post: &|k| k,
             side: &|_, _, _| f64::NAN,
@@ -119,11 +120,22 @@ pub fn initial(
                 }
             }
         };
+        // What an input follows has one neuron.
+        let other = |pop: PopId, var: VarId, _: u64| match plan.populations[pop.index()].storage[var.index()] {
+            Storage::Constant(x) => x,
+            Storage::Array => {
+                out.pops[pop.index()][var.index()].as_ref().and_then(|v| v.first()).copied().unwrap_or(0.0)
+            }
+        };
+        let kernel = super::wiring::shared_kernel(model, projection);
+        let entry = |i: u64, j: u64| kernel.as_ref().and_then(|c| c.entry(i, j));
+        let shared = kernel.as_ref().map(|c| (&entry as &(dyn Fn(u64, u64) -> Option<u64> + Sync), c.entries()));
         let ends = Ends {
+            shared,
             pre: &|k| k / post.max(1),
             post: &|k| k % post.max(1),
             side: &neuron_value,
-            other: &|_, _, _| f64::NAN,
+            other: &other,
             size: &size,
             column: &|name, k| table.and_then(|t| t.get(name)).and_then(|c| c.get(k as usize)).copied(),
             single: &|v| matches!(place[v.index()], Place::Pre | Place::Post),

@@ -106,13 +106,15 @@ pub struct Network {
     run_step: u64,
     /// Steps left of chunk of drawn events, by population.
     sources: Vec<Option<Source>>,
+    /// By population: the spikes that a protocol gave to a source, by the number of their step.
+    given: Vec<Option<Arc<[(u64, u32)]>>>,
     logs: Vec<SpikeLog>,
     logging: Vec<bool>,
     scratch: Vec<f64>,
     stale_slots: bool,
     /// Names the random draws of the present run.
     run: RunKey,
-    /// By population: the run step up to which random numbers have been drawn.
+    /// By population, then by projection: the run step up to which random numbers have been drawn.
     drawn: Vec<u64>,
     /// Whether this is one of several copies that run at the same time, each on a thread of its own.
     lane: bool,
@@ -173,6 +175,7 @@ impl Network {
         initial: BTreeMap<VarKey, Buf>,
     ) -> Self {
         let n = shared.model.populations.len();
+        let all = n + shared.model.projections.len();
         let mut network = Self {
             shared,
             compiled,
@@ -183,12 +186,13 @@ impl Network {
             step: 0,
             run_step: 0,
             sources: vec![None; n],
+            given: vec![None; n],
             logs: vec![SpikeLog::default(); n],
             logging: vec![false; n],
             scratch: Vec::new(),
             stale_slots: true,
             run: RunKey(0),
-            drawn: vec![0; n],
+            drawn: vec![0; all],
             lane: false,
             settled: BTreeMap::new(),
             silent: None,
@@ -378,6 +382,20 @@ impl Network {
         }
     }
 
+    /// A parameter or input of synapse `k` of a projection, stored at place `k`.
+    fn synapse_leaf(&self, p: usize, plan: &sched::ProjPlan, n: &Node, k: usize) -> f64 {
+        match n {
+            Node::Var(Side::Own, v, _) => match plan.place[v.index()] {
+                Place::Constant(x) => x,
+                Place::Synapse => self.shared.layout.projs[p].vars[v.index()]
+                    .and_then(|b| self.buffers[b.0 as usize].get_f64(k))
+                    .unwrap_or(f64::NAN),
+                Place::Pre | Place::Post => f64::NAN,
+            },
+            _ => f64::NAN,
+        }
+    }
+
     /// Tells the code where periods stand.
     fn set_phases(&mut self) {
         let compiled = self.compiled.clone();
@@ -388,13 +406,22 @@ impl Network {
                 self.set_int(id, 0, phase as i32);
             }
         }
+        for (p, plan) in compiled.plan.projections.iter().enumerate() {
+            for (k, every) in plan.own.every.iter().enumerate() {
+                let id = self.shared.layout.projs[p].phases[k];
+                let phase = self.base % u64::from(every.period);
+                self.set_int(id, 0, phase as i32);
+            }
+        }
     }
 
     /// Whether a variable follows something from now on (if it is one that does).
     fn set_live(&mut self, key: VarKey, follows: bool) {
-        if let Entity::Pop(p) = key.entity
-            && let Some(flag) = self.shared.layout.pops[p.index()].live.get(key.var.index()).copied().flatten()
-        {
+        let flags = match key.entity {
+            Entity::Pop(p) => &self.shared.layout.pops[p.index()].live,
+            Entity::Proj(p) => &self.shared.layout.projs[p.index()].live,
+        };
+        if let Some(flag) = flags.get(key.var.index()).copied().flatten() {
             self.set_int(flag, 0, i32::from(follows));
         }
     }
@@ -824,6 +851,7 @@ impl Machine for Network {
             step: self.step,
             run_step: self.run_step,
             sources: self.sources.clone(),
+            given: self.given.clone(),
             logs: vec![SpikeLog::default(); self.logs.len()],
             logging: self.logging.clone(),
             scratch: Vec::new(),
@@ -847,6 +875,7 @@ impl Machine for Network {
             self.step = other.step;
             self.run_step = other.run_step;
             self.sources.clone_from(&other.sources);
+            self.given.clone_from(&other.given);
             self.run = other.run;
             self.drawn.clone_from(&other.drawn);
             self.settled.clone_from(&other.settled);
@@ -1063,7 +1092,10 @@ impl Machine for Network {
         let by_list = |z: &Option<crate::hir::VarId>| z.is_some_and(|z| plan.place[z.index()] == Place::Post);
         let known = plan.on_pre.synapse.iter().all(|(v, _, z)| *v != key.var || by_list(z));
         let clocked = plan.clocked.vars.contains(&key.var);
-        if !known || clocked || self.settled.get(&key) != Some(&rule) {
+        // What synapses do by themselves is in no record.
+        let by_itself = plan.own.every.iter().map(|e| &e.effects).chain(plan.own.events.iter().map(|e| &e.on));
+        let by_itself = by_itself.flat_map(|e| &e.assigns).any(|(v, _)| *v == key.var);
+        if !known || clocked || plan.own.acts() || by_itself || self.settled.get(&key) != Some(&rule) {
             return None;
         }
         let post = self.shared.layout.projs[p].post as usize;
@@ -1111,8 +1143,12 @@ impl Machine for Network {
                         self.restore(key);
                     }
                     self.empty_queue(proj.index());
+                    for signal in self.shared.layout.projs[proj.index()].signals.clone() {
+                        signal.below.into_iter().for_each(|id| self.fill_ints(id, 0));
+                    }
                 }
                 ResetTarget::Pop(pop) => {
+                    self.given[pop.index()] = None;
                     self.wake(pop.index());
                     for key in self.states_of(Entity::Pop(pop)) {
                         self.restore(key);
@@ -1138,6 +1174,15 @@ impl Machine for Network {
                 }
             }
         }
+    }
+
+    fn play(&mut self, pop: PopId, spikes: &[(u64, u32)]) -> Result<(), Diagnostic> {
+        let now = self.steps();
+        let Some(given) = self.given.get_mut(pop.index()) else {
+            return Err(Diagnostic::without_span(Code::E0900, "a bug in snnc: a population that is not there plays"));
+        };
+        *given = Some(spikes.iter().map(|(step, k)| (now + step, *k)).collect());
+        Ok(())
     }
 
     fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic> {

@@ -83,6 +83,7 @@ impl Network {
                     self.element(VarKey { entity: Entity::Pop(pop), var }, k)
                 };
                 let ends = Ends {
+                    shared: None,
                     pre: &|k| k,
                     post: &|k| k,
                     side: &|_, _, _| f64::NAN,
@@ -116,11 +117,16 @@ impl Network {
                     |side: Side, var: VarId, k: u64| self.element(VarKey { entity: Entity::Pop(pop(side)), var }, k);
                 let pre = |k: u64| self.ends_of(p.index(), k).0;
                 let post = |k: u64| self.ends_of(p.index(), k).1;
+                let other = |pop: PopId, var: VarId, _: u64| self.element(VarKey { entity: Entity::Pop(pop), var }, 0);
+                let kernel = super::wiring::shared_kernel(model, projection);
+                let entry = |i: u64, j: u64| kernel.as_ref().and_then(|c| c.entry(i, j));
+                let shared = kernel.as_ref().map(|c| (&entry as &(dyn Fn(u64, u64) -> Option<u64> + Sync), c.entries()));
                 let ends = Ends {
+                    shared,
                     pre: &pre,
                     post: &post,
                     side: &neuron,
-                    other: &|_, _, _| f64::NAN,
+                    other: &other,
                     size: &size,
                     column: &|name, k| self.shared.columns[p.index()].get(name)?.get(k as usize).copied(),
                     single: &|v| matches!(place[v.index()], Place::Pre | Place::Post),

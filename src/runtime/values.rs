@@ -28,6 +28,9 @@ pub(super) type Bounds = Vec<Option<(f64, f64)>>;
 /// Where the elements of a set are in the network.
 #[derive(Clone, Copy)]
 pub(super) struct Ends<'a> {
+    /// The number by which the draws of a synapse are addressed and its entry of a file is found, from pre and post index, and how many there
+    /// are: of synapses that share the entries of a kernel that of the entry. `None`: the element's own.
+    pub(super) shared: Option<(&'a (dyn Fn(u64, u64) -> Option<u64> + Sync), u64)>,
     pub(super) pre: &'a (dyn Fn(u64) -> u64 + Sync),
     pub(super) post: &'a (dyn Fn(u64) -> u64 + Sync),
     pub(super) side: &'a (dyn Fn(Side, VarId, u64) -> f64 + Sync),
@@ -65,6 +68,13 @@ pub(super) struct Anew<'a> {
 
 type Arrays = BTreeMap<(String, String), Vec<f64>>;
 
+impl Ends<'_> {
+    /// The number by which an element's draws are addressed.
+    fn number(&self, k: u64) -> u64 {
+        self.shared.and_then(|(entry, _)| entry((self.pre)(k), (self.post)(k))).unwrap_or(k)
+    }
+}
+
 impl<'a> Set<'a> {
     fn given(&self, v: VarId) -> Option<&Expr> {
         self.args.iter().find(|(w, _)| *w == v).map(|(_, e)| e).or(self.vars[v.index()].init.as_ref())
@@ -101,13 +111,14 @@ impl<'a> Set<'a> {
     /// An array of the wrong length, a missing file, a fault of the first element.
     pub(super) fn maker<'s>(&'s self, ends: &Ends<'_>, more: &[&Expr]) -> Result<Maker<'s, 'a>, Diagnostic> {
         let mut arrays = BTreeMap::new();
+        let count = ends.shared.map_or(self.count, |(_, n)| n);
         for v in 0..self.vars.len() as u32 {
             if let Some(e) = self.given(VarId(v)).filter(|_| self.wanted(VarId(v))) {
-                self.read_arrays(e, &mut arrays)?;
+                self.read_arrays(e, count, &mut arrays)?;
             }
         }
         for e in more {
-            self.read_arrays(e, &mut arrays)?;
+            self.read_arrays(e, count, &mut arrays)?;
         }
         let n = self.vars.len();
         let single = (0..n as u32).map(|v| (ends.single)(VarId(v))).collect();
@@ -174,7 +185,7 @@ impl<'a> Set<'a> {
     }
 
     /// The file arrays that an expression mentions, checked for their length.
-    fn read_arrays(&self, e: &Expr, out: &mut Arrays) -> Result<(), Diagnostic> {
+    fn read_arrays(&self, e: &Expr, count: u64, out: &mut Arrays) -> Result<(), Diagnostic> {
         if let ExprKind::FileArray { path, key } = &e.kind {
             let mut table = self.files.read(path, e.span)?;
             let names: Vec<String> = table.keys().map(|k| format!("`{k}`")).collect();
@@ -183,11 +194,11 @@ impl<'a> Set<'a> {
                     .note(format!("it holds {}", names.join(", ")))
             })?;
             let values = reals(&array);
-            if values.len() != 1 && values.len() as u64 != self.count {
+            if values.len() != 1 && values.len() as u64 != count {
                 return Err(Diagnostic::new(
                     Code::E0405,
                     e.span,
-                    format!("`{key}` of `{path}` has {} values, but `{}` has {}", values.len(), self.name, self.count),
+                    format!("`{key}` of `{path}` has {} values, but `{}` has {}", values.len(), self.name, count),
                 )
                 .help("give one value for each element, or a single one"));
             }
@@ -196,7 +207,7 @@ impl<'a> Set<'a> {
         let mut result = Ok(());
         e.each_part(&mut |c| {
             if result.is_ok() {
-                result = self.read_arrays(c, out);
+                result = self.read_arrays(c, count, out);
             }
         });
         result
@@ -278,10 +289,11 @@ impl Maker<'_, '_> {
             size: ends.size,
             other: ends.other,
             dt: self.set.model.settings.dt,
-            draws: Some(d),
+            draws: Some(Draws { element: ends.number(k), ..d }),
             array: &|path, key| {
                 let a = self.arrays.get(&(path.to_owned(), key.to_owned()));
-                a.and_then(|a| if a.len() == 1 { a.first() } else { a.get(k as usize) }).copied().unwrap_or(f64::NAN)
+                let entry = ends.number(k) as usize;
+                a.and_then(|a| if a.len() == 1 { a.first() } else { a.get(entry) }).copied().unwrap_or(f64::NAN)
             },
             edge: &|name| {
                 (ends.column)(name, k).unwrap_or_else(|| {
@@ -320,7 +332,14 @@ impl Maker<'_, '_> {
             own: &own,
             size: ends.size,
         };
-        block::eval(e, &elements, &mut out);
+        if ends.shared.is_some() {
+            // Blocks number their draws by element.
+            for (k, x) in (from..).zip(&mut out) {
+                *x = one(e, k);
+            }
+        } else {
+            block::eval(e, &elements, &mut out);
+        }
         match missing.into_inner() {
             None => Ok(out),
             Some(name) => Err(Diagnostic::new(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::eval::{Env, eval};
-use crate::connect::{self, Adjacency, Arguments, Candidates, ConnectError, EdgeList, PostIndex, Value};
+use crate::connect::{self, Adjacency, Arguments, Candidates, ConnectError, Convolution, EdgeList, PostIndex, Value};
 use crate::data::{NpyArray, NpyData, read_npz};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, Projection, Rule, Select, Side, View};
@@ -96,6 +96,16 @@ pub fn indices(model: &Model, view: &View) -> Vec<u32> {
     }
 }
 
+/// The convolution whose entries are shared between the synapses of a projection.
+pub(super) fn shared_kernel(model: &Model, projection: &Projection) -> Option<Convolution> {
+    match projection.rule {
+        Rule::Conv { kernel, stride, channels, shared: true } => {
+            Convolution::new(&grid(model, &projection.pre), kernel, stride, channels)
+        }
+        _ => None,
+    }
+}
+
 fn arguments(rule: &Rule) -> (&'static str, Arguments<'static>) {
     let a = Arguments::new();
     match rule {
@@ -106,6 +116,13 @@ fn arguments(rule: &Rule) -> (&'static str, Arguments<'static>) {
         }
         Rule::Distance { p, lambda } => ("distance", a.with("p", Value::Real(*p)).with("lambda", Value::Real(*lambda))),
         Rule::Pool { size } => ("pool", a.with("size", Value::Int(*size as i64))),
+        Rule::Conv { kernel, stride, channels, shared } => (
+            "conv",
+            a.with("kernel", Value::Int(*kernel as i64))
+                .with("stride", Value::Int(*stride as i64))
+                .with("channels", Value::Int(*channels as i64))
+                .with("shared", Value::Bool(*shared)),
+        ),
         Rule::FixedIndegree { k, multapses } => {
             ("fixed_indegree", a.with("k", Value::Int(*k as i64)).with("multapses", Value::Bool(*multapses)))
         }

@@ -37,21 +37,32 @@ pub(super) struct Stepped {
     span: Span,
 }
 
-/// Sorts the equations of a synapse: event-driven states by variable, clocked ones, and the injected amounts. `None` if an
-/// expression holds what only initial values may.
+/// Event-driven states by variable, clocked ones, and the injected amounts.
+type Sorted = (Vec<Option<Lazy>>, Vec<Stepped>, Vec<Sym>);
+
+/// Sorts the equations of a synapse.
 pub(super) fn classify(
     graph: &mut Graph,
     context: &Context<'_>,
     projection: &Projection,
-) -> Option<(Vec<Option<Lazy>>, Vec<Stepped>, Vec<Sym>)> {
+) -> Result<Sorted, Diagnostic> {
     let synapse = &projection.synapse;
-    let injects: Option<Vec<Sym>> = synapse.injects.iter().map(|e| Lowering::new(graph, context).expr(e)).collect();
-    let injects = injects?;
+    let unexpected = |span| {
+        Diagnostic::new(Code::E0900, span, "a bug in snnc: an equation holds something that only initial values may")
+            .help("please report it with this file")
+    };
+    let mut injects = Vec::new();
+    for e in &synapse.injects {
+        injects.push(Lowering::new(graph, context).expr(e).ok_or_else(|| unexpected(e.span))?);
+    }
     let mut lazy: Vec<Option<Lazy>> = vec![None; synapse.vars.len()];
     let mut waiting = Vec::new();
     let mut stepped: Vec<Stepped> = Vec::new();
     for ode in &synapse.odes {
-        let rhs = Lowering::new(graph, context).expr(&ode.rhs)?;
+        let rhs = Lowering::new(graph, context).expr(&ode.rhs).ok_or_else(|| unexpected(ode.span))?;
+        if methods::noise::split(graph, rhs, synapse.noises.len() as u32).is_none() {
+            return Err(super::population::bent(&synapse.vars, ode));
+        }
         match event_driven(graph, synapse, ode.var, rhs) {
             Ok(l) => {
                 lazy[ode.var.index()] = Some(l);
@@ -76,7 +87,7 @@ pub(super) fn classify(
         stepped.push(Stepped { why, ..s });
     }
     stepped.sort_by_key(|s| synapse.odes.iter().position(|o| o.var == s.var));
-    Some((lazy, stepped, injects))
+    Ok((lazy, stepped, injects))
 }
 
 /// The closed form of a synaptic state between events, or why it has none.
@@ -90,10 +101,13 @@ fn event_driven(graph: &mut Graph, synapse: &SynapseModel, var: VarId, rhs: Sym)
     let steady = |graph: &Graph, s: Sym| {
         !graph.any(s, &|n| match n {
             Node::Var(Side::Own, v, _) => synapse.vars[v.index()].role != Role::Param,
-            Node::Var(..) | Node::Time => true,
+            Node::Var(..) | Node::Time | Node::Timed(..) | Node::Other(..) => true,
             _ => false,
         })
     };
+    if graph.any(rhs, &|n| matches!(n, Node::Noise(_))) {
+        return Err(format!("the equation of `{name}` has white noise"));
+    }
     match graph.linear(rhs, x) {
         None => Err(format!("the equation of `{name}` is not linear in `{name}`")),
         Some((a, b)) if graph.as_const(a).is_some() && graph.as_const(b).is_some() => {
@@ -148,6 +162,13 @@ fn estimate(model: &Model, projection: &Projection) -> f64 {
         // A bound: what the grid allows is known when the rule is carried out.
         Rule::Distance { p, lambda } => p * pre * post.min((lambda * 1.8).powi(3).max(1.0)),
         Rule::Pool { .. } => pre,
+        Rule::Conv { kernel, .. } => {
+            let channels = match model.populations[projection.pre.pop.index()].shape.as_slice() {
+                [c, _, _] => *c as f64,
+                _ => 1.0,
+            };
+            (*kernel as f64).powi(2) * channels * post
+        }
         Rule::FixedIndegree { k, .. } => *k as f64 * post,
         Rule::FixedOutdegree { k, .. } => *k as f64 * pre,
         Rule::FixedTotal { n, .. } => *n as f64,
@@ -189,10 +210,20 @@ pub(super) fn plan(
     ignore: &dyn Fn(VarId) -> bool,
 ) -> Result<Clocked, Diagnostic> {
     let moving: Vec<&Stepped> = stepped.iter().filter(|s| !ignore(s.var)).collect();
+    let mut noise: Vec<Vec<Sym>> = vec![Vec::new(); synapse.noises.len()];
+    let mut rhs = Vec::new();
+    for s in &moving {
+        // That noise enters linearly has been made sure of.
+        let (drift, strengths) = methods::noise::split(graph, s.rhs, noise.len() as u32).unwrap_or((s.rhs, Vec::new()));
+        rhs.push(drift);
+        for (column, g) in noise.iter_mut().zip(strengths) {
+            column.push(g);
+        }
+    }
     let system = OdeSystem {
         vars: moving.iter().map(|s| s.var).collect(),
-        rhs: moving.iter().map(|s| s.rhs).collect(),
-        noise: Vec::new(),
+        rhs,
+        noise,
         held: vec![false; moving.len()],
         // Matrices are made for whole projections only: coefficients that differ between synapses are no constants here.
         params: Vec::new(),
@@ -202,6 +233,11 @@ pub(super) fn plan(
     let mut update = None;
     if !system.vars.is_empty() {
         let named = synapse.method.as_ref().map(|m| m.name.as_str());
+        if named.is_none()
+            && let Some(k) = methods::noise::multiplicative(graph, &system)
+        {
+            return Err(super::population::two_calculi(&synapse.vars, &synapse.odes, system.vars[k]));
+        }
         let mut planned = methods::plan(graph, &system, named);
         // Matrices that differ between synapses would be kept for each of them: solved one equation at a time instead.
         if planned.as_ref().is_ok_and(|u| !u.derived.is_empty()) {
@@ -211,7 +247,8 @@ pub(super) fn plan(
                     why: "has coefficients that differ between synapses".to_owned(),
                 })
             } else {
-                methods::plan(graph, &system, Some("exp_euler"))
+                let instead = if system.noisy(graph).is_some() { "euler_maruyama" } else { "exp_euler" };
+                methods::plan(graph, &system, Some(instead))
             };
         }
         let mut u = planned.map_err(|e| {

@@ -179,7 +179,25 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 let _ = writeln!(out, "    the same into all neurons: summed over the pre neurons once a step");
             }
         }
+        let own = &p.own;
+        for (e, event) in own.events.iter().zip(&synapse.events) {
+            let what = if matches!(e.cond, Spiking::Crosses(..)) { "an upward crossing" } else { "a level condition" };
+            let _ = writeln!(out, "  event {} by {what}, tested for every synapse at every step", event.name);
+        }
+        for e in &own.every {
+            let _ = writeln!(out, "  periodic code every {} steps, before integration", e.period);
+        }
+        if !own.draws.is_empty() {
+            let _ = writeln!(out, "  random numbers per synapse and step: {}", own.draws.len());
+        }
+        for (v, _) in &own.live {
+            let alike = if p.place[v.index()] == Place::Pre { ", the same for all synapses" } else { "" };
+            let _ = writeln!(out, "  {}: computed anew at every step's start{alike}", synapse.vars[v.index()].name);
+        }
         for (k, var) in synapse.vars.iter().enumerate() {
+            if own.live.iter().any(|(v, _)| v.index() == k) {
+                continue;
+            }
             let place = match p.place[k] {
                 Place::Constant(_) if var.role == Role::Param => continue,
                 Place::Constant(x) => format!("the constant {x}"),

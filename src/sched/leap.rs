@@ -44,6 +44,7 @@ pub(super) fn apply(populations: &mut [PopPlan], projections: &[ProjPlan]) {
         p.clocked.vars.is_empty() && p.injected.is_none() && p.kernel.is_none() && p.event.is_none()
             && p.delay != super::Delay::PerSynapse
             && !p.dendritic.waits()
+            && !p.own.acts()
     };
     if !projections.iter().all(passive) {
         return;

@@ -5,13 +5,14 @@
 //!
 //! Step n takes the network from t_n to t_{n+1} = t_n + dt:
 //! 1. *Stimulate*: slow states are advanced when due; then parameters and inputs that follow the time, states or other populations
-//!    take their values at t_n, and `every` blocks that are due run; what synapses inject is summed from the states of t_n, projection by
+//!    take their values at t_n, those of neurons before those of synapses, and `every` blocks that are due run, in the same order; what
+//!    synapses inject is summed from the states of t_n, projection by
 //!    projection, by ascending pre index, then synapse. Other inputs are constant during a `run`.
 //! 2. *Integrate* all equations from t_n to t_{n+1}, all states of a model together, from old values: clocked states of synapses first,
 //!    which read the neurons of t_n, then the neurons.
-//! 3. *Detect* spikes and other events at t_{n+1} on the new states.
+//! 3. *Detect* spikes and other events at t_{n+1} on the new states, events of synapses included.
 //! 4. *React*: `on spike` of the neurons that fired, in index order; then their refractory timers are set; then the blocks of other
-//!    events in order of the file, then `on release`.
+//!    events in order of the file, then `on release`; when all neurons have reacted, the blocks of the events of synapses.
 //! 5. *Deliver*: events that arrive at t_{n+1}. By projection in order of the file all `on pre` (ascending pre index, then
 //!    synapse; events of one neuron that arrive together by different delays in the order in which they were sent), then what
 //!    reaches the soma from its dendrites; when all projections have done so, all `on post` likewise.
@@ -37,6 +38,7 @@ mod rate;
 mod sharing;
 mod singular;
 pub mod size;
+pub mod synapse;
 mod warn;
 
 use std::collections::{BTreeMap, BTreeSet};

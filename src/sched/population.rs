@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use super::lower::{Context, DrawKind, Effects, Lowering};
 use super::{Storage, Uses, steps};
-use crate::builtins::Dist;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, ExprKind, Model, NeuronModel, PopId, Population, Role, Side, SpikeCond, VarId};
+use crate::hir::{Expr, ExprKind, Model, NeuronModel, PopId, Role, Side, SpikeCond, VarDecl, VarId};
 use crate::methods::sym::{Bin, Graph, Node, Sym};
 use crate::methods::{self, OdeSystem, Update};
 use crate::script::machine::{Entity, VarKey};
@@ -239,8 +238,8 @@ pub(super) fn plan(
         {
             slow.push(Slow { frozen: frozen(ode.var), ..s });
         } else if !frozen(ode.var) {
-            let (drift, strengths) =
-                methods::noise::split(&mut graph, rhs, neuron.noises.len() as u32).ok_or_else(|| bent(neuron, ode))?;
+            let (drift, strengths) = methods::noise::split(&mut graph, rhs, neuron.noises.len() as u32)
+                .ok_or_else(|| bent(&neuron.vars, ode))?;
             system.vars.push(ode.var);
             system.rhs.push(drift);
             for (column, g) in system.noise.iter_mut().zip(strengths) {
@@ -256,7 +255,7 @@ pub(super) fn plan(
         if named.is_none()
             && let Some(k) = methods::noise::multiplicative(&mut graph, &system)
         {
-            return Err(two_calculi(neuron, system.vars[k]));
+            return Err(two_calculi(&neuron.vars, &neuron.odes, system.vars[k]));
         }
         Some(methods::plan(&mut graph, &system, named).map_err(|e| {
             let method = neuron.method.as_ref();
@@ -283,7 +282,7 @@ pub(super) fn plan(
         })?)
     };
 
-    let mut draws: Vec<Draw> = update.iter().flat_map(|u| &u.draws).map(|d| noise_draw(neuron, *d)).collect();
+    let mut draws: Vec<Draw> = update.iter().flat_map(|u| &u.draws).map(|d| noise_draw(&neuron.noises, *d)).collect();
     let spiking = match &neuron.spike {
         None => None,
         Some(_) if population.play.is_some() => Some(Spiking::Listed),
@@ -353,20 +352,10 @@ pub(super) fn plan(
     for (k, clause) in neuron.every.iter().enumerate() {
         let period = Lowering::new(&mut graph, &context).expr(&clause.period);
         let period = period.and_then(|s| graph.as_const(s)).map(|x| steps(x, dt)).filter(|n| *n >= 1.0);
-        let Some(period) = period.filter(|n| *n <= f64::from(1 << 30)) else { return Err(bad_period(clause, dt)) };
-        let mut cut = None;
-        crate::hir::each_of_block(&clause.body, &mut |e| match e.kind {
-            ExprKind::Draw { truncated: true, .. } => cut = Some((e.span, "truncated", "use `clip(…, lo, hi)`")),
-            ExprKind::Draw { dist: Dist::PoissonCount, .. } => {
-                cut = Some((e.span, "poisson_count", "use `connect poisson_input(…)` for random arrivals"));
-            }
-            _ => {}
-        });
-        if let Some((span, name, instead)) = cut {
-            return Err(Diagnostic::new(Code::E0901, span, format!("`{name}` in periodic code is not supported yet"))
-                .note("it takes a number of draws that is not known beforehand")
-                .help(format!("{instead}, or draw into a parameter once per neuron")));
-        }
+        let Some(period) = period.filter(|n| *n <= f64::from(1 << 30)) else {
+            return Err(bad_period(clause, dt, "population", "neurons"));
+        };
+        super::synapse::many_draws(clause)?;
         let (effects, taken) = Lowering::new(&mut graph, &context)
             .drawing_block(&clause.body, frozen, draws.len() as u32)
             .ok_or_else(|| unexpected(clause.span))?;
@@ -409,8 +398,8 @@ pub(super) fn plan(
             .help("put the draw into a parameter of its own, and use that parameter here"));
         }
     }
-    let mut live =
-        live_values(population, neuron, &live, &mut graph, &context).ok_or_else(|| unexpected(population.span))?;
+    let mut live = live_values(&|v| population.given(&neuron.vars, v), &neuron.lets, &live, &mut graph, &context)
+        .ok_or_else(|| unexpected(population.span))?;
     live.retain(|(v, _)| !frozen(*v));
     let frozen = (0..neuron.vars.len() as u32).map(VarId).filter(|v| frozen(*v)).collect();
     Ok(PopPlan {
@@ -429,7 +418,7 @@ pub(super) fn plan(
         every,
         live,
         draws,
-        tables: tables(population, neuron),
+        tables: tables(&|f| neuron.each_expr(f), &population.args.iter().map(|(_, e)| e).collect::<Vec<_>>()),
         refractory,
         hold,
         max_delay: delays.spikes,
@@ -444,9 +433,9 @@ pub(super) fn plan(
 }
 
 /// The values of what follows time, states or other populations, each after those it depends on.
-fn live_values(
-    population: &Population,
-    neuron: &NeuronModel,
+pub(super) fn live_values<'a>(
+    given: &dyn Fn(VarId) -> Option<&'a Expr>,
+    lets: &[crate::hir::LetDecl],
     live: &[bool],
     graph: &mut Graph,
     context: &Context<'_>,
@@ -456,8 +445,8 @@ fn live_values(
     while !todo.is_empty() {
         let before = todo.len();
         for v in todo.clone() {
-            let Some(e) = population.given(&neuron.vars, v) else { continue };
-            let waits = e.any(&neuron.lets, &|e| match &e.kind {
+            let Some(e) = given(v) else { continue };
+            let waits = e.any(lets, &|e| match &e.kind {
                 ExprKind::Var(Side::Own, w) => *w != v && todo.contains(w),
                 _ => false,
             });
@@ -478,8 +467,8 @@ fn live_values(
     Some(out)
 }
 
-/// The tables of `timed` that a population's model and arguments mention.
-fn tables(population: &Population, neuron: &NeuronModel) -> Vec<Arc<[f64]>> {
+/// The tables of `timed` that a model and its arguments mention.
+pub(super) fn tables(model: &dyn Fn(&mut dyn FnMut(&Expr)), args: &[&Expr]) -> Vec<Arc<[f64]>> {
     let mut out: Vec<Arc<[f64]>> = Vec::new();
     let mut collect = |e: &Expr| {
         if let ExprKind::Timed(t, _) = &e.kind
@@ -488,8 +477,8 @@ fn tables(population: &Population, neuron: &NeuronModel) -> Vec<Arc<[f64]>> {
             out.push(t.clone());
         }
     };
-    neuron.each_expr(&mut collect);
-    for (_, e) in &population.args {
+    model(&mut collect);
+    for e in args {
         each(e, &mut collect);
     }
     out
@@ -522,23 +511,24 @@ fn hazard(graph: &mut Graph, rate: Sym, dt: f64, draws: &mut Vec<Draw>) -> Sym {
 }
 
 /// Where the normal numbers of a noise source come from.
-fn noise_draw(neuron: &NeuronModel, d: methods::NoiseDraw) -> Draw {
-    let stream = neuron.noises.get(d.source as usize).cloned().unwrap_or_default();
+pub(super) fn noise_draw(noises: &[String], d: methods::NoiseDraw) -> Draw {
+    let stream = noises.get(d.source as usize).cloned().unwrap_or_default();
     Draw { stream, sub: 0, number: d.number, of: d.of, kind: DrawKind::Normal, period: 1 }
 }
 
-fn bad_period(clause: &crate::hir::Every, dt: f64) -> Diagnostic {
+/// The period of `every` is no constant of the population or projection.
+pub(super) fn bad_period(clause: &crate::hir::Every, dt: f64, whole: &str, parts: &str) -> Diagnostic {
     Diagnostic::new(
         Code::E0205,
         clause.period.span,
-        "the period of `every` must be one constant time for the population",
+        format!("the period of `every` must be one constant time for the {whole}"),
     )
-    .label(format!("here it differs between neurons, may change, or is shorter than half a time step of {dt} ms"))
-    .help("write a time such as `every 1 ms { … }`, or a parameter that has the same value for all neurons")
+    .label(format!("here it differs between {parts}, may change, or is shorter than half a time step of {dt} ms"))
+    .help(format!("write a time such as `every 1 ms {{ … }}`, or a parameter that has the same value for all {parts}"))
 }
 
-fn bent(neuron: &NeuronModel, ode: &crate::hir::Ode) -> Diagnostic {
-    let name = &neuron.vars[ode.var.index()].name;
+pub(super) fn bent(vars: &[VarDecl], ode: &crate::hir::Ode) -> Diagnostic {
+    let name = &vars[ode.var.index()].name;
     Diagnostic::new(Code::E0309, ode.span, format!("white noise must enter the equation of `{name}` linearly"))
         .label("here it stands inside a function, a power, a quotient or a product with itself")
         .note("white noise has no value at a time, only sums over time: functions of it mean nothing")
@@ -546,9 +536,9 @@ fn bent(neuron: &NeuronModel, ode: &crate::hir::Ode) -> Diagnostic {
 }
 
 /// E0305: which calculus is meant makes a difference to the drift.
-fn two_calculi(neuron: &NeuronModel, var: VarId) -> Diagnostic {
-    let name = &neuron.vars[var.index()].name;
-    let ode = neuron.odes.iter().find(|o| o.var == var).map_or(neuron.span, |o| o.span);
+pub(super) fn two_calculi(vars: &[VarDecl], odes: &[crate::hir::Ode], var: VarId) -> Diagnostic {
+    let name = &vars[var.index()].name;
+    let ode = odes.iter().find(|o| o.var == var).map_or(vars[var.index()].span, |o| o.span);
     Diagnostic::new(Code::E0305, ode, format!("the noise on `{name}` depends on a state: which integral is meant?"))
         .label("the strength of the noise is not the same for all values of the states")
         .note("in the sense of Itô the strength is taken at the start of each instant, in that of Stratonovich in its middle (the limit of noise with a short correlation time); for dx = g(x) dW the means differ by g*g'/2 per unit of time")

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::clocked::{self, Clocked, Stepped};
 use super::lower::{Context, Effects, Lowering};
 use super::population::constant_init;
+use super::synapse::{self, Own};
 use super::{Storage, Uses, steps};
 use crate::builtins::Builtin;
 use crate::diag::{Code, Diagnostic};
@@ -144,6 +145,8 @@ pub struct ProjPlan {
     pub targets: Vec<VarId>,
     /// The states that are advanced at every step, and what is injected.
     pub clocked: Clocked,
+    /// What synapses do by themselves: live inputs, periodic code, events.
+    pub own: Own,
     /// The input that `inject` adds to.
     pub injected: Option<VarId>,
     /// The event of the pre neurons that drives it; `None`: their spikes.
@@ -194,7 +197,9 @@ pub(super) fn plan(
     };
     let mut graph = Graph::default();
 
-    let (lazy, stepped, injects) = clocked::classify(&mut graph, &context, projection).ok_or_else(unexpected)?;
+    let (lazy, stepped, injects) = clocked::classify(&mut graph, &context, projection)?;
+    let follows = model.live_inputs(ProjId(p as u32));
+    let live = synapse::live(&mut graph, &context, projection, &follows)?;
 
     // Storage follows from what the handlers do when nothing is frozen.
     let never = |_: VarId| false;
@@ -204,7 +209,13 @@ pub(super) fn plan(
     // A trace that is the same for all synapses of a neuron needs events that reach them together.
     let together = [matches!(delay, Delay::Uniform(_)), matches!(dendritic, Delay::Uniform(_))];
     let traces = Traces { lazy: &lazy, stepped: &stepped, pre: &full_pre, post: &full_post, together };
-    let place = places(model, uses, projection, p, &constants, &mut graph, &traces);
+    let mut place = places(model, uses, projection, p, &constants, &mut graph, &traces);
+    for (v, value) in &live {
+        // What all synapses follow alike is computed once for each pre neuron, unless a protocol gives synapses values of their own.
+        if synapse::common(&graph, *value) && !uses.assigned.contains(&key(*v)) {
+            place[v.index()] = Place::Pre;
+        }
+    }
     let mut targets: Vec<VarId> = full_pre.delivers.iter().map(|(v, _)| *v).collect();
     targets.sort_unstable();
     targets.dedup();
@@ -219,12 +230,16 @@ pub(super) fn plan(
         let found = if uses.thaws || !synapse.vars.iter().enumerate().any(|(k, _)| is_frozen(VarId(k as u32))) {
             None
         } else {
+            let (own, conditions) = synapse::reads(&mut graph, &context, projection, &ignore).ok_or_else(unexpected)?;
+            let values: Vec<Sym> =
+                injects.iter().chain(&conditions).chain(live.iter().map(|(_, s)| s)).copied().collect();
+            let effects: Vec<&Effects> = [&pre, &post].into_iter().chain(&own).collect();
             (0..synapse.vars.len() as u32).map(VarId).find(|v| {
                 !dead.contains(v)
                     && synapse.vars[v.index()].role == Role::State
                     && !uses.read.contains(&key(*v))
-                    && !is_read(&mut graph, &[&pre, &post], *v)
-                    && !clocked::is_read(&mut graph, &stepped, &injects, *v, &ignore)
+                    && !is_read(&mut graph, &effects, *v)
+                    && !clocked::is_read(&mut graph, &stepped, &values, *v, &ignore)
             })
         };
         match found {
@@ -238,6 +253,7 @@ pub(super) fn plan(
     // Another order of the sum: rounding differs.
     clocked.alike =
         model.settings.opt > 1 && wiring == Wiring::Dense && clocked::alike(&graph, &clocked.injects, &place);
+    let own = synapse::plan(&mut graph, &context, model, p, live, &clocked, &ignore)?;
     let all_dense = wiring == Wiring::Dense;
     let on_pre = handler(&mut graph, synapse, &place, &lazy, &pre, Place::Pre, Place::Post, all_dense);
     let on_post = handler(&mut graph, synapse, &place, &lazy, &post, Place::Post, Place::Pre, all_dense);
@@ -283,6 +299,7 @@ pub(super) fn plan(
         kernel: projection.kernel.clone(),
         injected: projection.target.filter(|_| !clocked.injects.is_empty()),
         clocked,
+        own,
         dead,
         frozen: (0..synapse.vars.len() as u32).map(VarId).filter(|v| is_frozen(*v)).collect(),
     })
@@ -328,6 +345,7 @@ fn constants(model: &Model, uses: &Uses, projection: &Projection, p: usize) -> V
     assigned(&synapse.on_pre, &mut changing);
     assigned(synapse.on_post.as_deref().unwrap_or(&[]), &mut changing);
     changing.extend(synapse.odes.iter().map(|o| o.var));
+    by_itself(synapse, &mut changing);
     let mut known: Vec<Option<f64>> = vec![None; synapse.vars.len()];
     loop {
         let before = known.iter().flatten().count();
@@ -354,6 +372,12 @@ fn constants(model: &Model, uses: &Uses, projection: &Projection, p: usize) -> V
             return known;
         }
     }
+}
+
+/// The variables that periodic code and events of the synapse itself assign.
+fn by_itself(synapse: &crate::hir::SynapseModel, out: &mut BTreeSet<VarId>) {
+    synapse.every.iter().for_each(|e| assigned(&e.body, out));
+    synapse.events.iter().for_each(|e| assigned(&e.on, out));
 }
 
 /// The variables that statements assign.
@@ -396,6 +420,8 @@ fn places(
     let synapse = &projection.synapse;
     let mut place: Vec<Place> = constants.iter().map(|c| c.map_or(Place::Synapse, Place::Constant)).collect();
     let lookup = |side: Side, v: VarId| if side == Side::Own { constants[v.index()] } else { None };
+    let mut single = BTreeSet::new();
+    by_itself(synapse, &mut single);
     let sides = [(Place::Pre, pre, post, Side::Pre), (Place::Post, post, pre, Side::Post)];
     for ((here, mine, other, near), together) in sides.into_iter().zip(together) {
         if !together {
@@ -414,6 +440,7 @@ fn places(
                 && uniform
                 && constant_rate
                 && !stepped.iter().any(|s| s.var == id)
+                && !single.contains(&id)
                 && !uses.assigned.contains(&key)
                 && !other.assigns.iter().any(|(v, _)| *v == id)
             {

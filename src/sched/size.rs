@@ -48,6 +48,7 @@ pub fn parts(model: &Model, plan: &Plan) -> Vec<Part> {
             // At most.
             Rule::Distance { p, .. } => p * pre * post,
             Rule::Pool { .. } => pre,
+            Rule::Conv { kernel, .. } => (*kernel as f64).powi(2) * channels(model, projection) * post,
             Rule::FixedIndegree { k, .. } => *k as f64 * post,
             Rule::FixedOutdegree { k, .. } => *k as f64 * pre,
             Rule::FixedTotal { n, .. } => *n as f64,
@@ -130,4 +131,12 @@ fn show_bytes(bytes: f64) -> String {
         k += 1;
     }
     if k == 0 { format!("{x:.0} {}", UNITS[k]) } else { format!("{x:.1} {}", UNITS[k]) }
+}
+
+/// Channels of a projection's source.
+fn channels(model: &Model, projection: &crate::hir::Projection) -> f64 {
+    match model.populations[projection.pre.pop.index()].shape.as_slice() {
+        [c, _, _] => *c as f64,
+        _ => 1.0,
+    }
 }

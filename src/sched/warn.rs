@@ -39,10 +39,11 @@ pub fn warn(model: &Model, sink: &mut Sink) {
     }
     for (k, projection) in model.projections.iter().enumerate() {
         let known = Known::of_projection(model, k);
-        for delay in projection.delay.iter().chain(&projection.dendritic_delay) {
-            if let Some(x) = known.value(delay) {
+        let delays = projection.delay.iter().chain(&projection.dendritic_delay).map(|e| ("delay", e));
+        for (what, time) in delays.chain(projection.synapse.every.iter().map(|e| ("period", &e.period))) {
+            if let Some(x) = known.value(time) {
                 let at = sink.items.len();
-                off_grid("delay", x, delay.span, model.settings.dt, sink);
+                off_grid(what, x, time.span, model.settings.dt, sink);
                 // A loop makes many connections of one text: each rounded value is said once.
                 if sink.items.get(at).is_some_and(|new| sink.items[..at].contains(new)) {
                     sink.items.truncate(at);
@@ -57,21 +58,24 @@ pub fn warn(model: &Model, sink: &mut Sink) {
 
 /// One realisation of white noise in two equations.
 fn shared_noise(model: &Model, sink: &mut Sink) {
-    for neuron in &model.neurons {
-        for (k, name) in neuron.noises.iter().enumerate() {
-            let hears =
-                |o: &&hir::Ode| o.rhs.any(&neuron.lets, &|e| matches!(e.kind, ExprKind::Noise(n) if n as usize == k));
-            let used: Vec<&hir::Ode> = neuron.odes.iter().filter(hears).collect();
+    let neurons = model.neurons.iter().map(|n| (&n.name, &n.noises, &n.odes, &n.lets));
+    let synapses = model.projections.iter().map(|p| &p.synapse).map(|n| (&n.name, &n.noises, &n.odes, &n.lets));
+    for (model, noises, odes, lets) in neurons.chain(synapses) {
+        for (k, name) in noises.iter().enumerate() {
+            let hears = |o: &&hir::Ode| o.rhs.any(lets, &|e| matches!(e.kind, ExprKind::Noise(n) if n as usize == k));
+            let used: Vec<&hir::Ode> = odes.iter().filter(hears).collect();
             if let [first, second, ..] = used.as_slice() {
-                sink.push(
-                    Diagnostic::new(
-                        Code::W0710,
-                        second.span,
-                        format!("`{name}` stands in two equations of `{}`: both get the same noise", neuron.name),
-                    )
-                    .also(first.span, "the first one")
-                    .help(format!("write `{name}_1` and `{name}_2` for noise that is independent")),
-                );
+                let d = Diagnostic::new(
+                    Code::W0710,
+                    second.span,
+                    format!("`{name}` stands in two equations of `{model}`: both get the same noise"),
+                )
+                .also(first.span, "the first one")
+                .help(format!("write `{name}_1` and `{name}_2` for noise that is independent"));
+                // A synapse that several connections use is said once.
+                if !sink.items.contains(&d) {
+                    sink.push(d);
+                }
             }
         }
     }
@@ -457,7 +461,8 @@ impl Mentions<'_> {
 
 /// Variables of the program's own models that nothing mentions. The models of the prelude are exempt.
 fn unused(model: &Model, sink: &mut Sink) {
-    let Some(file) = model.populations.first().map(|p| p.span.file) else { return };
+    // The model's own file is the first; those it imports may hold more than it needs.
+    let file = FileId(0);
     let vars_of = |p: PopId| model.neurons[model.populations[p.index()].model.index()].vars.as_slice();
     let mut used = BTreeSet::new();
     for neuron in &model.neurons {
@@ -508,9 +513,20 @@ fn unused(model: &Model, sink: &mut Sink) {
         m.block(&s.on_pre);
         s.on_post.iter().for_each(|b| m.block(b));
         s.injects.iter().for_each(|e| m.expr(e));
+        for e in &s.every {
+            m.expr(&e.period);
+            m.block(&e.body);
+        }
+        for e in &s.events {
+            m.block(&e.on);
+            e.cond.sides().for_each(|c| m.expr(c));
+        }
         projection.args.iter().for_each(|(_, e)| m.expr(e));
         projection.delay.iter().chain(&projection.dendritic_delay).chain(&projection.filter).for_each(|e| m.expr(e));
         projection.target.iter().for_each(|v| m.var(Side::Post, *v));
+        for (p, v) in std::mem::take(&mut m.others) {
+            used.extend(vars_of(p).get(v.index()).map(place));
+        }
     }
     let script = &model.script;
     for key in script.assigned.iter().chain(&script.read).chain(&script.frozen).chain(&script.reset) {

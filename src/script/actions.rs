@@ -45,6 +45,7 @@ impl Lower<'_, '_> {
                 }
                 Some(StmtKind::Reset(targets))
             }
+            "play" => self.play(name, args),
             "freeze" | "thaw" => {
                 self.forbid(span, &format!("`{}`", name.node));
                 self.some(name, args, "the variables to hold, such as `XE.w`")?;

@@ -33,7 +33,7 @@ impl Facts {
             facts.population(model, PopId(p as u32), pop, frozen);
         }
         for (p, proj) in model.projections.iter().enumerate() {
-            facts.projection(ProjId(p as u32), proj, frozen);
+            facts.projection(model, ProjId(p as u32), proj, frozen);
         }
         facts
     }
@@ -110,7 +110,7 @@ impl Facts {
         self.reads_time = self.reads_time.or(walk.time);
     }
 
-    fn projection(&mut self, id: ProjId, proj: &hir::Projection, frozen: &BTreeSet<VarKey>) {
+    fn projection(&mut self, model: &Model, id: ProjId, proj: &hir::Projection, frozen: &BTreeSet<VarKey>) {
         let own = Entity::Proj(id);
         let synapse = &proj.synapse;
         let (pre, post) = (proj.pre.pop, proj.post.pop);
@@ -137,9 +137,28 @@ impl Facts {
         for (var, reads) in written {
             self.change(var, reads, frozen);
         }
-        for (v, e) in &proj.args {
-            if is_input(&synapse.vars, *v) {
-                walk.reads(e);
+        for (v, _) in model.live_inputs(id).iter().enumerate().filter(|(_, live)| **live) {
+            let var = VarId(v as u32);
+            let reads = proj.given(var).map(|e| walk.reads(e)).unwrap_or_default();
+            self.change(VarKey { entity: own, var }, reads, frozen);
+        }
+        for every in &synapse.every {
+            for (var, reads) in walk.handler(&every.body, None) {
+                self.change(var, reads, frozen);
+            }
+            // When it is due depends on the time since the network's start.
+            self.reads_time = self.reads_time.or(Some(every.span));
+        }
+        for event in &synapse.events {
+            let under: BTreeSet<VarKey> = event.cond.sides().flat_map(|e| walk.reads(e)).collect();
+            let mut written = Vec::new();
+            walk.block(&event.on, None, &under, &mut written);
+            for (var, reads) in written {
+                self.change(var, reads, frozen);
+            }
+            // A crossing remembers the step before, from sample to sample.
+            if matches!(event.cond, SpikeCond::Crosses(..)) {
+                self.reads_time = self.reads_time.or(Some(event.span));
             }
         }
         self.reads_time = self.reads_time.or(walk.time);

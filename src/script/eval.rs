@@ -47,6 +47,14 @@ pub trait DataAccess: Sync {
     /// # Errors
     /// As [`DataAccess::image`].
     fn label(&self, sample: SampleRef) -> Result<i64, Diagnostic>;
+
+    /// Replaces the contents of `out` by the values of a field of a data set of arrays.
+    ///
+    /// # Errors
+    /// As [`DataAccess::image`].
+    fn field(&self, _sample: SampleRef, name: &str, _out: &mut Vec<f64>) -> Result<(), Diagnostic> {
+        Err(Diagnostic::without_span(Code::E0504, format!("these data have no `{name}`")))
+    }
 }
 
 /// What a run is given beside the program and the network.
@@ -437,6 +445,10 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
             StmtKind::Break => return Ok(Flow::Break),
             StmtKind::Reset(targets) => self.machine.reset(targets),
+            StmtKind::Play { pop, times, ids } => {
+                let spikes = self.played(*pop, times, ids.as_ref(), s.span)?;
+                self.machine.play(*pop, &spikes).map_err(|d| at(d, s.span))?;
+            }
             StmtKind::Redraw(targets) => {
                 let key = self.scope.next_redraw();
                 self.machine.redraw(targets, key).map_err(|d| at(d, s.span))?;
@@ -680,7 +692,13 @@ impl<'h, 'a> Interp<'h, 'a> {
         result.map_err(|f| self.write_fault(f, key, Some(&v), span))
     }
 
-    fn write_fault(&self, fault_of: WriteFault, key: crate::script::machine::VarKey, value: Option<&Value>, span: Span) -> Stop {
+    fn write_fault(
+        &self,
+        fault_of: WriteFault,
+        key: crate::script::machine::VarKey,
+        value: Option<&Value>,
+        span: Span,
+    ) -> Stop {
         let name = var_name(self.cx.model, key);
         match fault_of {
             WriteFault::Nan(n) => Stop::Fault(Box::new(

@@ -69,6 +69,20 @@ impl Interp<'_, '_> {
                     Field::Image => self.cx.env.data.image(*s)?.into(),
                     Field::Label => Value::Int(self.cx.env.data.label(*s)?),
                     Field::Index => Value::Int(s.index as i64),
+                    Field::Named { name, shape, int } => {
+                        let mut values = Vec::new();
+                        self.cx.env.data.field(*s, name, &mut values)?;
+                        let data = if *int {
+                            Data::I64(values.iter().map(|x| *x as i64).collect())
+                        } else {
+                            Data::F64(values)
+                        };
+                        let wrong = || bug(span, "a field of a sample has another shape than its file said");
+                        if shape.is_empty() {
+                            return data.get(0).ok_or_else(wrong);
+                        }
+                        Tensor::new(shape.clone(), data).ok_or_else(wrong)?.into()
+                    }
                 }
             }
             ExprKind::Unary(op, a) => ops::unary(*op, &self.eval(a)?).map_err(wrong)?,

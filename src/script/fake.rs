@@ -132,6 +132,9 @@ pub(crate) fn model() -> Model {
         ],
         on_post: Some(vec![set(0, AssignOp::Add, own(1))]),
         injects: Vec::new(),
+        noises: Vec::new(),
+        events: Vec::new(),
+        every: Vec::new(),
         method: None,
         span,
     };
@@ -344,6 +347,10 @@ impl Machine for Fake {
         }
     }
     /// New values are those of the key.
+    fn play(&mut self, _: PopId, _: &[(u64, u32)]) -> Result<(), Diagnostic> {
+        Ok(())
+    }
+
     fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic> {
         self.reset(targets);
         if targets.contains(&ResetTarget::Pop(E)) {

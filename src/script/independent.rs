@@ -258,6 +258,10 @@ pub(crate) fn each_expr(s: &Stmt, visit: &mut dyn FnMut(&Expr)) {
             visit(&u.class);
         }
         StmtKind::Call { args, .. } => args.iter().for_each(visit),
+        StmtKind::Play { times, ids, .. } => {
+            visit(times);
+            ids.iter().for_each(visit);
+        }
         StmtKind::Break
         | StmtKind::Reset(_)
         | StmtKind::Redraw(_)
@@ -601,6 +605,7 @@ impl Walk<'_> {
                 }
             }
             StmtKind::Redraw(_) => self.stays("redraw", s.span),
+            StmtKind::Play { .. } => self.stays("play", s.span),
             StmtKind::Freeze(_) => self.stays("freeze", s.span),
             StmtKind::Thaw(_) => self.stays("thaw", s.span),
             StmtKind::Save { .. } => self.stays("save", s.span),

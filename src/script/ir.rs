@@ -309,6 +309,15 @@ pub enum StmtKind {
     Reset(Vec<ResetTarget>),
     /// `redraw(E, E.v)`: draws initial values anew.
     Redraw(Vec<ResetTarget>),
+    /// `X.play(times, ids)`: a source plays these spikes from now on, instead of those it had.
+    Play {
+        /// The source.
+        pop: PopId,
+        /// Times from now in ms, one axis; those that are not finite are no spikes.
+        times: Expr,
+        /// The neuron of each; without, every time is one of all neurons.
+        ids: Option<Expr>,
+    },
     /// `freeze(XE.w)`
     Freeze(Vec<VarKey>),
     /// `thaw(XE.w)`
@@ -447,7 +456,7 @@ impl Split {
 }
 
 /// A field of a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
     /// `.image`: reals in 0..1, axes 28 × 28.
     Image,
@@ -455,6 +464,15 @@ pub enum Field {
     Label,
     /// `.index`: the number of the sample in its split.
     Index,
+    /// A field of a data set of arrays.
+    Named {
+        /// Its name.
+        name: String,
+        /// Its axes.
+        shape: Vec<usize>,
+        /// Whether it holds whole numbers.
+        int: bool,
+    },
 }
 
 /// Elements of a model variable.

@@ -176,6 +176,13 @@ pub trait Machine: Send {
     /// A file of initial values cannot be read, or no draw falls inside its bounds.
     fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic>;
 
+    /// A source plays these spikes from now on, instead of those it had: for each the number of steps from now at whose end it is (from 1)
+    /// and its neuron.
+    ///
+    /// # Errors
+    /// The population plays no spikes.
+    fn play(&mut self, pop: PopId, spikes: &[(u64, u32)]) -> Result<(), Diagnostic>;
+
     /// Makes variables constant.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What names, members and indices stand for in protocols: values, neurons, synapses, samples, readouts.
 
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{DataId, Model, NeuronId, ProjId, ReadoutId, Type, VarDecl, VarId};
+use crate::hir::{DataId, DataSchema, DataSource, Model, NeuronId, ProjId, ReadoutId, Type, VarDecl, VarId};
 use crate::script::ir::{
     self, Axis, AxisName, Expr, ExprKind, Field, Kind, Neurons, NumTy, Place, Samples, Select, Split, Ty,
 };
@@ -206,37 +206,64 @@ impl Lower<'_, '_> {
             Thing::Neurons(neurons) => self.neuron_member(neurons, member, span),
             Thing::Synapses { proj, select, .. } => self.synapse_member(proj, select, member, span),
             Thing::Data(data) => {
+                let (name, schema) = match self.cx.model.data.get(data.index()) {
+                    Some(d) => (d.name.as_str(), d.source.schema()),
+                    None => ("", DataSchema::default()),
+                };
                 let split = match member.node.as_str() {
                     "train" => Split::Train,
                     "test" => Split::Test,
-                    other => {
-                        let name = self.cx.model.data.get(data.index()).map_or("", |d| &d.name);
-                        let d = Diagnostic::new(Code::E0504, member.span, format!("`{name}` has no split `{other}`"))
-                            .label("no such split")
-                            .help(format!("its splits are `{name}.train` and `{name}.test`"));
-                        self.err(d);
-                        return Thing::Poisoned;
-                    }
+                    _ => Split::Train,
                 };
+                if !schema.splits.contains(&member.node) {
+                    let splits: Vec<String> = schema.splits.iter().map(|s| format!("`{name}.{s}`")).collect();
+                    let help = match splits.as_slice() {
+                        [one] => format!("its only split is {one}"),
+                        all => format!("its splits are {}", all.join(" and ")),
+                    };
+                    let d =
+                        Diagnostic::new(Code::E0504, member.span, format!("`{name}` has no split `{}`", member.node))
+                            .label("no such split")
+                            .help(help);
+                    self.err(d);
+                    return Thing::Poisoned;
+                }
                 Thing::Samples(Samples::Split { data, split, span })
             }
-            Thing::Value(Expr { kind: ExprKind::Local(sample), ty: Ty::Sample(_), .. }) => {
-                let unnamed = |n| Axis { name: AxisName::Unnamed, len: Some(n) };
-                let (field, kind, axes) = match member.node.as_str() {
-                    "image" => (Field::Image, Kind::Real(Dim::NONE), vec![unnamed(28), unnamed(28)]),
-                    "label" => (Field::Label, Kind::Int, Vec::new()),
-                    "index" => (Field::Index, Kind::Int, Vec::new()),
-                    other => {
-                        let mut d =
-                            Diagnostic::new(Code::E0504, member.span, format!("a sample has no field `{other}`"))
-                                .label("no such field")
-                                .help("the fields of these samples are `image`, `label` and `index`");
-                        if let Some(near) = nearest(other, ["image", "label", "index"]) {
-                            d = d.fix(member.span, near);
-                        }
-                        self.err(d);
-                        return Thing::Poisoned;
+            Thing::Value(Expr { kind: ExprKind::Local(sample), ty: Ty::Sample(data), .. }) => {
+                let unnamed = |n: &u64| Axis { name: AxisName::Unnamed, len: Some(*n) };
+                let Some(source) = self.cx.model.data.get(data.index()).map(|d| &d.source) else {
+                    return Thing::Poisoned;
+                };
+                let schema = source.schema();
+                let Some(found) = schema.fields.iter().find(|f| f.name == member.node) else {
+                    let names: Vec<&str> = schema.fields.iter().map(|f| f.name.as_str()).collect();
+                    let shown: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+                    let list = match shown.split_last() {
+                        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+                        _ => shown.join(""),
+                    };
+                    let mut d =
+                        Diagnostic::new(Code::E0504, member.span, format!("a sample has no field `{}`", member.node))
+                            .label("no such field")
+                            .help(format!("the fields of these samples are {list}"));
+                    if let Some(near) = nearest(&member.node, names) {
+                        d = d.fix(member.span, near);
                     }
+                    self.err(d);
+                    return Thing::Poisoned;
+                };
+                let kind = if found.int { Kind::Int } else { Kind::Real(Dim::NONE) };
+                let axes = found.shape.iter().map(unnamed).collect();
+                let field = match (source, found.name.as_str()) {
+                    (_, "index") => Field::Index,
+                    (DataSource::Mnist { .. }, "label") => Field::Label,
+                    (DataSource::Mnist { .. }, _) => Field::Image,
+                    (DataSource::Arrays { .. }, name) => Field::Named {
+                        name: name.to_owned(),
+                        shape: found.shape.iter().map(|n| *n as usize).collect(),
+                        int: found.int,
+                    },
                 };
                 Thing::Value(Expr { kind: ExprKind::Field { sample, field }, ty: Ty::Num(NumTy { kind, axes }), span })
             }

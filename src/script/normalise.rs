@@ -8,9 +8,9 @@ use crate::script::assign::{WriteFault, scale_columns};
 use crate::script::eval::{Interp, Res};
 use crate::script::ir::{AxisSource, BinaryOp, Expr, ExprKind, Over, Place, Reduction, Select};
 use crate::script::machine::VarKey;
+use crate::script::ops;
 use crate::script::reduce::column_sums;
 use crate::script::tensor::{Tensor, Value};
-use crate::script::ops;
 use crate::source::Span;
 
 /// A normalisation of columns: what is scaled, to which sum.
@@ -30,7 +30,9 @@ fn total<'e>(place: &Place, value: &'e Expr) -> Option<&'e Expr> {
         ExprKind::Broadcast { value, .. } => value.as_ref(),
         _ => total.as_ref(),
     };
-    let ExprKind::Reduce { op: Reduction::Sum, value: summed, over: Over::Axes(axes) } = &sums.kind else { return None };
+    let ExprKind::Reduce { op: Reduction::Sum, value: summed, over: Over::Axes(axes) } = &sums.kind else {
+        return None;
+    };
     let ExprKind::Var(source) = &summed.kind else { return None };
     let whole = matches!((&place.select, &source.select), (Select::AllSynapses, Select::AllSynapses));
     (per_column && whole && source.key == place.key && axes.as_slice() == [0] && is_plain(total)).then_some(total)
@@ -63,8 +65,8 @@ impl Interp<'_, '_> {
         let Some(columns) = self.machine.changed_columns(n.key, n.rule) else { return Ok(None) };
         let Some(sums) = column_sums(&self.machine.values(n.key), &columns) else { return Ok(None) };
         let sums = Tensor { shape: vec![columns.len()], data: sums };
-        let factors = ops::binary(BinaryOp::Div, &n.total, &sums.into())
-            .map_err(|m| crate::script::expr::bug(span, &m))?;
+        let factors =
+            ops::binary(BinaryOp::Div, &n.total, &sums.into()).map_err(|m| crate::script::expr::bug(span, &m))?;
         let Value::Tensor(factors) = factors else { return Ok(None) };
         let mut target = self.machine.values_mut(n.key).map_err(|d| crate::script::eval::at(d, span))?;
         let result = scale_columns(&mut target, &columns, &factors.data);

@@ -137,6 +137,11 @@ impl<'a> Printer<'a> {
             StmtKind::Return(Some(e)) => format!("return {}", self.expr(e)),
             StmtKind::Break => "break".to_owned(),
             StmtKind::Reset(targets) => format!("reset({})", self.targets(targets)),
+            StmtKind::Play { pop, times, ids } => {
+                let name = self.model.populations.get(pop.index()).map_or("?", |p| &p.name);
+                let ids = ids.as_ref().map_or_else(String::new, |e| format!(", {}", self.expr(e)));
+                format!("{name}.play({}{ids})", self.expr(times))
+            }
             StmtKind::Redraw(targets) => format!("redraw({})", self.targets(targets)),
             StmtKind::Freeze(keys) => format!("freeze({})", self.keys(keys.iter())),
             StmtKind::Thaw(keys) => format!("thaw({})", self.keys(keys.iter())),
@@ -282,6 +287,7 @@ impl<'a> Printer<'a> {
                     super::ir::Field::Image => "image",
                     super::ir::Field::Label => "label",
                     super::ir::Field::Index => "index",
+                    super::ir::Field::Named { name, .. } => name,
                 };
                 format!("{}.{field}", self.local(*sample))
             }

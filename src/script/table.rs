@@ -6,7 +6,7 @@ use crate::script::ir::{Metric, Reduction};
 /// Names that can be called in a protocol besides functions of one element, distributions, and those of the file.
 const OWN: &[&str] = &[
     "sum", "mean", "std", "argmax", "argmin", "norm", "count", "rate", "cv_isi", "spikes", "accuracy", "zeros",
-    "shuffle", "observe", "score", "fit", "freeze", "thaw", "reset", "redraw", "save", "load", "print",
+    "shuffle", "play", "observe", "score", "fit", "freeze", "thaw", "reset", "redraw", "save", "load", "print",
 ];
 
 /// Every name that can be called in a protocol, besides functions and procedures of the file.
@@ -16,7 +16,7 @@ pub(crate) fn functions<'a>() -> impl Iterator<Item = &'a str> {
 
 /// Calls that are statements and give no value (`log("f.csv", …)` is told from the logarithm by its first argument).
 pub(crate) const ACTIONS: &[&str] =
-    &["observe", "score", "fit", "freeze", "thaw", "reset", "redraw", "save", "load", "print"];
+    &["observe", "score", "fit", "freeze", "thaw", "reset", "redraw", "play", "save", "load", "print"];
 
 /// Functions of the language that protocols cannot use yet.
 pub(crate) const LATER: &[&str] =

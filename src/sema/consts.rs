@@ -235,6 +235,30 @@ pub(crate) fn evaluate(b: &Binding<'_>, typer: &mut Typer<'_>) -> Option<Worth> 
     if let ast::ExprKind::List(items) = &v.kind {
         return list(items, v.span, declared.map(|d| d.0), typer);
     }
+    if super::tables::reads_array(v) {
+        let found = super::tables::listing(v, typer)?;
+        if let Some((ty, span)) = declared.filter(|(ty, _)| *ty != found.ty) {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0205,
+                    v.span,
+                    format!(
+                        "`{name}` is {}, but the array is {}",
+                        mismatch::type_words(ty),
+                        mismatch::type_words(found.ty)
+                    ),
+                )
+                .also(span, "declared here")
+                .help("arrays of files have no unit: multiply by one, such as `array(\"f.npz\", \"x\") * 1 mV`"),
+            );
+            return None;
+        }
+        let width = match found.shape.as_slice() {
+            [_, width] => usize::try_from(*width).unwrap_or(0),
+            _ => 0,
+        };
+        return Some(Worth::List(found.values, found.ty, width));
+    }
     let (t, x) = constant(v, typer)?;
     let because = |text: &str, span: Span| Some((span, text.to_owned()));
     let what = format!("the value of `{name}`");

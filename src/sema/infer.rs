@@ -149,6 +149,10 @@ pub(crate) struct Globals {
     /// For each list of lists, the number of values in a row; 0 for plain lists.
     pub(crate) widths: Vec<usize>,
     pub(crate) dt: f64,
+    /// The prelude's file.
+    pub(crate) prelude: crate::source::FileId,
+    /// Reads arrays of files.
+    pub(crate) arrays: super::ArrayReader,
 }
 
 /// Checks expressions.
@@ -906,8 +910,8 @@ impl<'a> Typer<'a> {
         };
         if !names.draws() {
             self.error(
-                Diagnostic::new(Code::E0901, span, "`array` is not supported yet in this place")
-                    .help("use it as an initial value or an argument of a population or synapse"),
+                Diagnostic::new(Code::E0205, span, "an array from a file has no single value here")
+                    .help("use it as an initial value, an argument of a population or synapse, in `timed`, or as a list: `const K = array(…)`"),
             );
             return None;
         }
@@ -1103,6 +1107,17 @@ impl<'a> Typer<'a> {
                             return None;
                         }
                     };
+                    if let Some((theirs, 0)) = names.unfit(*p) {
+                        self.error(
+                            Diagnostic::new(
+                                Code::E0405,
+                                span,
+                                format!("`{n}` has {theirs} neurons, but the synapses follow one value"),
+                            )
+                            .help("follow a population of one neuron; `pre.x` and `post.x` are the neurons at a synapse's ends"),
+                        );
+                        return None;
+                    }
                     if let Some((theirs, own)) = names.unfit(*p) {
                         self.error(
                             Diagnostic::new(
@@ -1121,13 +1136,12 @@ impl<'a> Typer<'a> {
                 }
                 if matches!(symbol, Symbol::Pop(_) | Symbol::View(_) | Symbol::Proj(_)) {
                     self.error(
-                        Diagnostic::new(
-                            Code::E0901,
-                            span,
-                            "reading another population's variable here is not supported yet",
-                        )
-                        .label("this would have to be followed while the simulation runs")
-                        .help("assign it in the experiment between two `run`s"),
+                        Diagnostic::new(Code::E0104, span, format!("`{n}.{}` cannot be read here", member.node))
+                            .label("models see their own names, constants and functions")
+                            .help(format!(
+                                "declare an `input` in the model and bind it where the model is used: `M(x = {n}.{})`; or assign it in an experiment",
+                                member.node
+                            )),
                     );
                     return None;
                 }

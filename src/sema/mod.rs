@@ -15,6 +15,7 @@ mod rules;
 pub mod scope;
 
 mod synapse;
+mod tables;
 mod unroll;
 mod views;
 
@@ -47,7 +48,31 @@ pub struct Options {
     pub threads: Option<usize>,
     /// `--opt`
     pub opt: Option<u8>,
+    /// What the data sets of the program hold.
+    pub schemas: Schemas,
+    /// How arrays are read that are needed while checking.
+    pub arrays: ArrayReader,
 }
+
+/// The values and the axes of an array in a file.
+pub type ArrayValues = (Vec<f64>, Vec<u64>);
+
+/// From the names of a file and of an array in it to the array.
+pub type ReadArray = dyn Fn(&str, &str) -> Result<ArrayValues, Diagnostic>;
+
+/// Reads the array of a file: `array("file.npz", "key")`. The checker itself reads no files.
+#[derive(Clone, Default)]
+pub struct ArrayReader(pub Option<std::sync::Arc<ReadArray>>);
+
+impl std::fmt::Debug for ArrayReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "ArrayReader" } else { "no ArrayReader" })
+    }
+}
+
+/// What is in data sets that are read before names are checked: by the call that names them.
+#[derive(Debug, Clone, Default)]
+pub struct Schemas(pub Vec<(Span, Result<hir::DataSchema, Diagnostic>)>);
 
 /// Registers the prelude as a source file.
 pub fn add_prelude(sources: &mut SourceMap) -> FileId {
@@ -63,10 +88,10 @@ pub fn check(
     sink: &mut Sink,
 ) -> Option<hir::Model> {
     let start = sink.items.len();
+    let mut globals = Globals { dt: 0.1, prelude, arrays: options.arrays.clone(), ..Globals::default() };
     let (prelude, faults) = syntax::parse(prelude, PRELUDE);
     sink.items.extend(faults);
     let mut scope = Scope::default();
-    let mut globals = Globals { dt: 0.1, ..Globals::default() };
     let bindings = declare(file, &prelude, &mut scope, sink);
     let bindings = overrides(bindings, sources, options, sink);
     let declared = evaluate(&bindings, &mut scope, &mut globals, sink);
@@ -81,8 +106,7 @@ pub fn check(
         readouts: Vec::new(),
         script: script::Program::default(),
     };
-    network::build(file, &prelude, &mut scope, &globals, &mut model, sink);
-    unsupported(file, sink);
+    network::build(file, &prelude, &options.schemas, &mut scope, &globals, &mut model, sink);
     model.script = script::lower(file, &scope, &model, sink);
     sink.close();
     if sink.items[start..].iter().any(|d| d.severity == Severity::Error) {
@@ -108,7 +132,7 @@ fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, s
             if let Some(d) = model::unit_clash(name) {
                 sink.push(d);
             }
-            let old = scope.names.get(&name.node).filter(|(_, s)| s.file == name.span.file);
+            let old = scope.names.get(&name.node).filter(|(_, s)| s.file != prelude.id);
             if let Some((_, first)) = old {
                 sink.push(
                     Diagnostic::new(Code::E0103, name.span, format!("`{}` is declared twice", name.node))
@@ -256,15 +280,4 @@ fn evaluate(bindings: &[Binding<'_>], scope: &mut Scope, globals: &mut Globals, 
 fn poison(scope: &mut Scope, name: &ast::Ident, sink: &mut Sink) {
     sink.hole(name.span);
     scope.names.insert(name.node.clone(), (Symbol::Poisoned, name.span));
-}
-
-/// What the language has and this version does not build yet.
-fn unsupported(file: &ast::File, sink: &mut Sink) {
-    for item in &file.items {
-        let (span, what): (Span, &str) = match &item.kind {
-            ast::ItemKind::Import { .. } => (item.span, "`import` is"),
-            _ => continue,
-        };
-        sink.push(Diagnostic::new(Code::E0901, span, format!("{what} not supported yet")));
-    }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Ends<'a> {
     pub(crate) sizes: (u64, u64),
     /// The dimension of the kernel through which deliveries reach it.
     pub(crate) through: Option<Dim>,
+    /// The populations that inputs may follow.
+    pub(crate) heads: &'a Heads<'a>,
 }
 
 /// What is known of all populations before their arguments are checked.
@@ -178,9 +180,6 @@ impl Names for ModelCx<'_> {
     }
 
     fn noise(&mut self, name: &str) -> Result<u32, &'static str> {
-        if self.synapse {
-            return Err("noise in synapses is not supported yet: only equations of neurons may have it");
-        }
         if !self.noise_ok {
             return Err("only the right side of an equation, or a `let` used there, may contain it");
         }
@@ -336,8 +335,9 @@ impl<'a> ModelCx<'a> {
         self.busy.push(self.vars[k].name.node.clone());
         let saved = (self.draws, self.initial, typer.sites, std::mem::take(&mut self.locals));
         let noise = std::mem::replace(&mut self.noise_ok, false);
-        // A neuron's parameters and inputs may follow the time.
-        let follows = !self.synapse && matches!(self.vars[k].role, Role::Param | Role::Input);
+        // A neuron's parameters and inputs may follow the time, and so may a synapse's inputs.
+        let role = self.vars[k].role;
+        let follows = role == Role::Input || !self.synapse && role == Role::Param;
         (self.draws, self.initial) = (true, !follows);
         typer.new_value();
         self.type_var(k, typer);

@@ -7,9 +7,9 @@ use super::drive::{base_name, drive, has_drive};
 use super::infer::{Count, Globals, Typer, list, strip};
 use super::kernel::{self, Kernel};
 use super::model::{Ends, Heads, ModelCx};
-use super::rules::{grids_fit, rule};
+use super::rules::{grids_fit, kernel_changes, rule};
 use super::views::{self, IndexNames, len};
-use super::{circles, mismatch, neuron, play, poison, synapse, unroll};
+use super::{Schemas, circles, mismatch, neuron, play, poison, synapse, unroll};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
     self, DataDecl, DataSource, Model, NeuronId, PopId, Population, ProjId, Projection, Readout, ReadoutKind, Role,
@@ -25,6 +25,7 @@ use crate::units::nearest::nearest;
 pub(super) fn build(
     file: &ast::File,
     prelude: &ast::File,
+    schemas: &Schemas,
     scope: &mut Scope,
     globals: &Globals,
     model: &mut Model,
@@ -80,7 +81,7 @@ pub(super) fn build(
     for item in &file.items {
         match &item.kind {
             ast::ItemKind::Data { name, value } => {
-                let d = data(name, value, &mut Typer::new(scope, globals, sink));
+                let d = data(name, value, schemas, &mut Typer::new(scope, globals, sink));
                 if d.is_none() {
                     poison(scope, name, sink);
                 }
@@ -242,6 +243,9 @@ fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
             on_pre: Vec::new(),
             on_post: None,
             injects: Vec::new(),
+            noises: Vec::new(),
+            events: Vec::new(),
+            every: Vec::new(),
             method: None,
             span,
         },
@@ -256,8 +260,8 @@ fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
     }
 }
 
-fn data(name: &ast::Ident, value: &ast::Expr, typer: &mut Typer<'_>) -> Option<DataDecl> {
-    let known = "the data sets are `mnist()` and `mnist(\"dir\")`";
+fn data(name: &ast::Ident, value: &ast::Expr, schemas: &Schemas, typer: &mut Typer<'_>) -> Option<DataDecl> {
+    let known = "the data sets are `mnist()`, `mnist(\"dir\")` and `arrays(\"train.npz\", \"test.npz\")`";
     let ast::ExprKind::Call { callee, args } = &strip(value).kind else {
         typer.error(Diagnostic::new(Code::E0504, value.span, "a data set is named by a call").note(known));
         return None;
@@ -286,11 +290,33 @@ fn data(name: &ast::Ident, value: &ast::Expr, typer: &mut Typer<'_>) -> Option<D
             }
         },
         ast::ExprKind::Name(n) if n == "arrays" => {
-            typer.error(
-                Diagnostic::new(Code::E0901, value.span, "data sets from `.npz` files are not supported yet")
-                    .note(known),
-            );
-            return None;
+            let mut files = Vec::new();
+            for a in args {
+                match (&a.name, &a.value.kind) {
+                    (None, ast::ExprKind::Str(file)) => files.push(file.clone()),
+                    _ => {
+                        typer.error(
+                            Diagnostic::new(Code::E0105, a.span, "`arrays` takes the names of files, in quotes")
+                                .help("write `arrays(\"train.npz\", \"test.npz\")`"),
+                        );
+                        return None;
+                    }
+                }
+            }
+            match schemas.0.iter().find(|(at, _)| *at == value.span).map(|(_, s)| s.clone()) {
+                Some(Ok(schema)) => DataSource::Arrays { files, schema },
+                Some(Err(d)) => {
+                    typer.error(d);
+                    return None;
+                }
+                None => {
+                    typer.error(
+                        Diagnostic::new(Code::E0801, value.span, "the files of this data set have not been read")
+                            .help("data sets of arrays need a model that is a file"),
+                    );
+                    return None;
+                }
+            }
         }
         _ => {
             typer.error(Diagnostic::new(Code::E0504, callee.span, "unknown data set").note(known));
@@ -378,7 +404,7 @@ pub(super) fn population(
         return None;
     };
     let id = (*id)?;
-    if m.name.node == "poisson_input" && m.name.span != name.span && tree.name.span.file != m.name.span.file {
+    if m.name.node == "poisson_input" && m.name.span != name.span && tree.name.span.file == typer.globals.prelude {
         typer.error(
             Diagnostic::new(Code::E0401, m.name.span, "`poisson_input` is a source, not a population").help(
                 "write `connect poisson_input(n = 1000, rate = 8 Hz) -> E.v with …`, or use `poisson(rate)` here",
@@ -399,7 +425,7 @@ pub(super) fn population(
     cx.others = Some((&known, shape.iter().product()));
     let mut args: Vec<(VarId, hir::Expr)> = Vec::new();
     let mut play = None;
-    let given = if decl.name == "spike_source" && tree.name.span.file != name.span.file {
+    let given = if decl.name == "spike_source" && tree.name.span.file == typer.globals.prelude {
         play = Some(play::played(m, shape.iter().product(), typer)?);
         &[]
     } else {
@@ -684,7 +710,10 @@ fn projection(
         );
         return None;
     }
+    let pops = model.populations.iter().map(|p| (p.size() > 0).then_some((p.model, p.size()))).collect();
+    let heads = Heads { neurons: &model.neurons, pops };
     let ends = Ends {
+        heads: &heads,
         pre: &pre_model.vars,
         post: &post_model.vars,
         target,
@@ -695,7 +724,7 @@ fn projection(
     let instance = synapse::instantiate(tree, reference, ends, typer);
     // A model of the prelude is sound in itself: what is wrong is the use of it here.
     for d in typer.sink.items.iter_mut().skip(before) {
-        if let Some(label) = d.primary.as_mut().filter(|l| l.span.file != reference.span.file) {
+        if let Some(label) = d.primary.as_mut().filter(|l| l.span.file == typer.globals.prelude) {
             let given = reference.args.iter().flatten().find(|_| d.code == Code::E0204);
             label.span = given.map_or(reference.span, |a| a.value.span);
         }
@@ -712,6 +741,7 @@ fn projection(
         return None;
     }
     grids_fit(&rule, rule_span, c, &pre, &post, source_span, model, typer)?;
+    kernel_changes(&rule, rule_span, &instance.synapse, typer)?;
     if let (Some(k), Some(delay)) = (&c.through, &instance.dendritic_delay) {
         typer.error(
             Diagnostic::new(Code::E0901, delay.span, "a dendritic delay together with a kernel is not supported yet")

@@ -83,27 +83,8 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
                 let stmts = cx.handler(body, false, typer);
                 reactions.push((event, stmts, item.span));
             }
-            K::Event { name, cond } => {
-                if let Some(cond) = level_or_crossing(&mut cx, cond, typer) {
-                    events.push(hir::Event { name: name.node.clone(), cond, on: Vec::new(), span: item.span });
-                }
-            }
-            K::Every { period, body } => {
-                let period = cx.equation(period, typer);
-                let period = period.and_then(|t| typer.expect(t, Type::Real(Dim::TIME), "the period of `every`", None));
-                let body = cx.drawing_handler(body, typer);
-                if let Some(period) = period {
-                    if let ExprKind::Const(x) = period.kind
-                        && !(x > 0.0 && x.is_finite())
-                    {
-                        typer.error(
-                            Diagnostic::new(Code::E0205, period.span, "the period of `every` must be a positive time")
-                                .help("write `every 1 ms { … }`"),
-                        );
-                    }
-                    every.push(hir::Every { period, body, span: item.span });
-                }
-            }
+            K::Event { name, cond } => events.extend(event(&mut cx, name, cond, item.span, typer)),
+            K::Every { period, body } => every.extend(periodic(&mut cx, period, body, item.span, typer)),
             K::Inject(_) => typer.error(
                 Diagnostic::new(Code::E0303, item.span, "`inject` belongs into a synapse")
                     .help("a neuron's own currents are terms of its equations"),
@@ -193,8 +174,43 @@ fn level_or_crossing(cx: &mut ModelCx<'_>, c: &ast::Condition, typer: &mut Typer
     }
 }
 
+/// `event e when …`, without its block.
+pub(super) fn event(
+    cx: &mut ModelCx<'_>,
+    name: &ast::Ident,
+    cond: &ast::Condition,
+    span: crate::source::Span,
+    typer: &mut Typer<'_>,
+) -> Option<hir::Event> {
+    let cond = level_or_crossing(cx, cond, typer)?;
+    Some(hir::Event { name: name.node.clone(), cond, on: Vec::new(), span })
+}
+
+/// `every T { … }`
+pub(super) fn periodic(
+    cx: &mut ModelCx<'_>,
+    period: &ast::Expr,
+    body: &ast::Block,
+    span: crate::source::Span,
+    typer: &mut Typer<'_>,
+) -> Option<hir::Every> {
+    let period = cx.equation(period, typer);
+    let period = period.and_then(|t| typer.expect(t, Type::Real(Dim::TIME), "the period of `every`", None));
+    let body = cx.drawing_handler(body, typer);
+    let period = period?;
+    if let ExprKind::Const(x) = period.kind
+        && !(x > 0.0 && x.is_finite())
+    {
+        typer.error(
+            Diagnostic::new(Code::E0205, period.span, "the period of `every` must be a positive time")
+                .help("write `every 1 ms { … }`"),
+        );
+    }
+    Some(hir::Every { period, body, span })
+}
+
 /// Gives each event its block.
-fn react(
+pub(super) fn react(
     events: &mut [hir::Event],
     reactions: Vec<(&ast::Ident, Vec<hir::Stmt>, crate::source::Span)>,
     model: &ast::Model,

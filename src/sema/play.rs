@@ -8,7 +8,7 @@ use crate::syntax::ast;
 use crate::units::Dim;
 
 /// Only files and the top level's names.
-struct FileNames;
+pub(super) struct FileNames;
 
 impl Names for FileNames {
     fn lookup(&mut self, _: &str, _: Span, _: &mut Typer<'_>) -> Option<Meaning> {

@@ -14,7 +14,7 @@ use crate::units::nearest::nearest;
 
 /// The rule of a connection, with its place.
 pub(super) fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> Option<(Rule, Span)> {
-    const KNOWN: [(&str, &[&str]); 9] = [
+    const KNOWN: [(&str, &[&str]); 10] = [
         ("all_to_all", &[]),
         ("one_to_one", &[]),
         ("random", &["p", "symmetric"]),
@@ -24,6 +24,7 @@ pub(super) fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Type
         ("edges", &["file"]),
         ("distance", &["p", "lambda"]),
         ("pool", &["size"]),
+        ("conv", &["kernel", "stride", "channels", "shared"]),
     ];
     let Some(via) = &c.via else {
         typer.error(
@@ -34,16 +35,10 @@ pub(super) fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Type
     };
     let name = via.name.node.as_str();
     let Some((_, params)) = KNOWN.iter().find(|(n, _)| *n == name) else {
-        let d = if name == "conv" {
-            Diagnostic::new(Code::E0901, via.name.span, "convolutions are not supported yet")
-                .note("their weights are shared between places, which no other rule needs")
-                .help("list the pairs in a file and use `edges(\"file.npz\")`; each then has a weight of its own")
-        } else {
-            let d = Diagnostic::new(Code::E0101, via.name.span, format!("unknown connection rule `{name}`"));
-            match nearest(name, KNOWN.iter().map(|(n, _)| *n)) {
-                Some(n) => d.help(format!("did you mean `{n}`?")).fix(via.name.span, n),
-                None => d.note("the rules are all_to_all, one_to_one, random(p), fixed_indegree(k), fixed_outdegree(k), fixed_total(n), distance(p, lambda), pool(size) and edges(\"file\")"),
-            }
+        let d = Diagnostic::new(Code::E0101, via.name.span, format!("unknown connection rule `{name}`"));
+        let d = match nearest(name, KNOWN.iter().map(|(n, _)| *n)) {
+            Some(n) => d.help(format!("did you mean `{n}`?")).fix(via.name.span, n),
+            None => d.note("the rules are all_to_all, one_to_one, random(p), fixed_indegree(k), fixed_outdegree(k), fixed_total(n), distance(p, lambda), pool(size), conv(kernel, stride, channels) and edges(\"file\")"),
         };
         typer.error(d);
         return None;
@@ -114,6 +109,13 @@ pub(super) fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Type
             Rule::Distance { p, lambda }
         }
         "pool" => Rule::Pool { size: count("size", typer)? },
+        "conv" => {
+            let kernel = count("kernel", typer)?;
+            let stride = if given.contains_key("stride") { count("stride", typer)? } else { 1 };
+            let channels = if given.contains_key("channels") { count("channels", typer)? } else { 1 };
+            let shared = flag(given.get("shared").copied(), "shared", true, typer)?;
+            Rule::Conv { kernel, stride, channels, shared }
+        }
         "edges" => match need("file", typer).map(|e| (&strip(e).kind, e.span))? {
             (ast::ExprKind::Str(path), _) => Rule::Edges { path: path.clone() },
             (_, span) => {
@@ -158,6 +160,23 @@ pub(super) fn grids_fit(
             }
             format!("blocks of {size} make a grid of {} of this source", words(&wanted))
         }
+        Rule::Conv { kernel, stride, channels, .. } => {
+            let (Some(h), Some(w)) = (a.iter().rev().nth(1), a.last()) else {
+                return no_grid(rule_span, source, words(a), typer);
+            };
+            if !(2..=3).contains(&a.len()) {
+                return no_grid(rule_span, source, words(a), typer);
+            }
+            if h < kernel || w < kernel {
+                format!("a kernel of {kernel} × {kernel} does not fit into {h} × {w} neurons")
+            } else {
+                let wanted = [*channels, (h - kernel) / stride + 1, (w - kernel) / stride + 1];
+                if wanted == **b || *channels == 1 && wanted[1..] == **b {
+                    return Some(());
+                }
+                format!("this convolution makes a grid of {} of this source", words(&wanted))
+            }
+        }
         _ => return Some(()),
     };
     typer.error(
@@ -167,6 +186,60 @@ pub(super) fn grids_fit(
             .help("give the populations grids that fit, such as `population P[14, 14]: …`"),
     );
     None
+}
+
+fn no_grid(rule: Span, source: Span, shape: String, typer: &mut Typer<'_>) -> Option<()> {
+    typer.error(
+        Diagnostic::new(
+            Code::E0402,
+            rule,
+            "`conv` needs a source that is a grid of rows and columns, with channels before them or not",
+        )
+        .also(source, format!("{shape} neurons"))
+        .help("declare it as `population X[28, 28]: …` or `population X[3, 28, 28]: …`"),
+    );
+    None
+}
+
+/// Shared entries of a kernel cannot change yet.
+pub(super) fn kernel_changes(
+    rule: &Rule,
+    rule_span: Span,
+    synapse: &crate::hir::SynapseModel,
+    typer: &mut Typer<'_>,
+) -> Option<()> {
+    let Rule::Conv { shared: true, .. } = rule else { return Some(()) };
+    let mut written: Vec<crate::hir::VarId> = synapse.odes.iter().map(|o| o.var).collect();
+    let blocks = [Some(&synapse.on_pre), synapse.on_post.as_ref()].into_iter().flatten();
+    let own = synapse.events.iter().map(|e| &e.on).chain(synapse.every.iter().map(|e| &e.body));
+    blocks.chain(own).for_each(|b| assigned(b, &mut written));
+    let weight =
+        written.into_iter().filter_map(|v| synapse.vars.get(v.index())).find(|v| v.role == crate::hir::Role::Weight);
+    let Some(weight) = weight else { return Some(()) };
+    typer.error(
+        Diagnostic::new(
+            Code::E0901,
+            rule_span,
+            "plasticity of the shared weights of a convolution is not supported yet",
+        )
+        .also(weight.span, format!("the synapse changes `{}`", weight.name))
+        .help("give each synapse a weight of its own: `conv(…, shared = false)`"),
+    );
+    None
+}
+
+fn assigned(block: &[crate::hir::Stmt], out: &mut Vec<crate::hir::VarId>) {
+    use crate::hir::StmtKind as K;
+    for s in block {
+        match &s.kind {
+            K::Assign { var, .. } => out.push(*var),
+            K::If { then, els, .. } => {
+                assigned(then, out);
+                assigned(els, out);
+            }
+            K::Local { .. } | K::Deliver { .. } => {}
+        }
+    }
 }
 
 /// A constant probability.

@@ -120,7 +120,7 @@ pub(crate) fn instantiate(
             }
         }
     }
-    let Body { odes, on_pre, on_post, injects, method } = body(&mut cx, model, typer);
+    let Body { odes, on_pre, on_post, injects, events, every, method } = body(&mut cx, model, typer);
     let mut out = Vec::new();
     let (mut delay, mut dendritic_delay) = (None, None);
     for (name, (a, _)) in &given {
@@ -160,11 +160,17 @@ pub(crate) fn instantiate(
         let value = match typed.remove(name) {
             Some(t) => Some(t),
             None if untyped.contains(name) => None,
+            None if role == Role::Input => {
+                // An input may follow the time and a population of one neuron.
+                cx.others = Some((ends.heads, 0));
+                let t = cx.live_argument(&a.value, typer);
+                cx.others = None;
+                t
+            }
             None => cx.argument(&a.value, typer),
         };
         let because = Some((declared, format!("`{name}` is {}", mismatch::type_words(ty))));
         let value = value.and_then(|t| typer.expect(t, ty, &format!("the value of `{name}`"), because));
-        let _ = role;
         match value {
             Some(e) => out.push((VarId(k as u32), e)),
             None => ok = false,
@@ -200,6 +206,9 @@ pub(crate) fn instantiate(
             on_pre: on_pre.unwrap_or_default(),
             on_post,
             injects,
+            noises: cx.noises,
+            events,
+            every,
             method,
             span: model.name.span,
         },
@@ -244,6 +253,8 @@ struct Body {
     on_pre: Option<Vec<hir::Stmt>>,
     on_post: Option<Vec<hir::Stmt>>,
     injects: Vec<hir::Expr>,
+    events: Vec<hir::Event>,
+    every: Vec<hir::Every>,
     method: Option<hir::MethodRef>,
 }
 
@@ -252,7 +263,16 @@ fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body
     cx.declarations(typer);
     let odes = cx.odes(typer);
     let (mut on_pre, mut on_post, mut method) = (None, None, None);
-    let mut injects = Vec::new();
+    let (mut injects, mut events, mut every) = (Vec::new(), Vec::new(), Vec::new());
+    let mut reactions = Vec::new();
+    let declared: Vec<&str> = model
+        .items
+        .iter()
+        .filter_map(|i| match &i.kind {
+            ast::ModelItemKind::Event { name, .. } => Some(name.node.as_str()),
+            _ => None,
+        })
+        .collect();
     for item in &model.items {
         use ast::ModelItemKind as K;
         match &item.kind {
@@ -266,8 +286,13 @@ fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body
                         let stmts = cx.handler(body, false, typer);
                         (&mut on_post, stmts)
                     }
+                    other if declared.contains(&other) => {
+                        let stmts = cx.handler(body, false, typer);
+                        reactions.push((event, stmts, item.span));
+                        continue;
+                    }
                     other => {
-                        typer.error(unknown_event(other, event.span));
+                        typer.error(unknown_event(other, &declared, event.span));
                         continue;
                     }
                 };
@@ -285,25 +310,23 @@ fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body
                 item.span,
                 "a synapse does not spike: this belongs into a neuron",
             )),
-            K::Event { .. } => typer.error(
-                Diagnostic::new(Code::E0901, item.span, "custom events are not supported yet")
-                    .note("synapses only know `on pre` and `on post` so far"),
-            ),
-            K::Every { .. } => {
-                typer.error(Diagnostic::new(Code::E0901, item.span, "periodic code (`every`) is not supported yet"));
-            }
+            K::Event { name, cond } => events.extend(neuron::event(cx, name, cond, item.span, typer)),
+            K::Every { period, body } => every.extend(neuron::periodic(cx, period, body, item.span, typer)),
             K::Inject(value) => injects.extend(cx.inject(value, item.span, typer)),
             _ => {}
         }
     }
-    Body { odes, on_pre, on_post, injects, method }
+    neuron::react(&mut events, reactions, model, typer);
+    Body { odes, on_pre, on_post, injects, events, every, method }
 }
 
-fn unknown_event(name: &str, span: Span) -> Diagnostic {
+fn unknown_event(name: &str, declared: &[&str], span: Span) -> Diagnostic {
     let d = Diagnostic::new(Code::E0104, span, format!("a synapse has no event `{name}`"));
     if name == "spike" {
         d.help("the pre neuron's spike is `on pre`, the post neuron's `on post`")
+    } else if let Some(n) = crate::units::nearest::nearest(name, declared.iter().copied()) {
+        d.help(format!("did you mean `on {n}`?")).fix(span, n)
     } else {
-        d.help("write `on pre` or `on post`")
+        d.help(format!("write `on pre` or `on post`, or declare the event: `event {name} when …`"))
     }
 }

@@ -502,6 +502,18 @@ impl Builder {
             Rule::deliver => StmtKind::Deliver { value: self.expr(&mut k)?, to: k.next().map(|p| self.ident(&p)) },
             Rule::inject => StmtKind::Inject(self.expr(&mut k)?),
             Rule::let_decl => StmtKind::Let(self.let_decl(&mut k)?),
+            Rule::play_call => {
+                let source = self.ident(&k.next()?);
+                let name = k.next()?;
+                let span = self.span(&name);
+                // The point is no part of the name.
+                let span = Span { start: span.start + 1, ..span };
+                let value = Expr { kind: ExprKind::Name(source.node), span: source.span };
+                let first = Arg { name: None, value, over: None, span: source.span };
+                let mut args = vec![first];
+                args.extend(self.args(k.next()?)?.0);
+                StmtKind::Call { name: Ident::new("play".to_owned(), span), args }
+            }
             Rule::call => StmtKind::Call { name: self.ident(&k.next()?), args: self.args(k.next()?)?.0 },
             _ => return None,
         })

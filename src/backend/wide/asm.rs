@@ -392,11 +392,17 @@ mod tests {
         let cases: [(&str, String); 22] = [
             ("vaddps %ymm2,%ymm1,%ymm0", code(|a| a.vex(add, true, 0, 1, Rm::Reg(2)))),
             ("vaddps %xmm10,%xmm9,%xmm8", code(|a| a.vex(add, false, 8, 9, Rm::Reg(10)))),
-            ("vaddpd 0x40(%rsp),%ymm1,%ymm9", code(|a| a.vex(vop(1, 1, 0, 0x58), true, 9, 1, Rm::Mem(Mem::at(RSP, 64))))),
+            (
+                "vaddpd 0x40(%rsp),%ymm1,%ymm9",
+                code(|a| a.vex(vop(1, 1, 0, 0x58), true, 9, 1, Rm::Mem(Mem::at(RSP, 64)))),
+            ),
             ("vaddps (%r13,%r12,4),%ymm1,%ymm0", code(|a| a.vex(add, true, 0, 1, Rm::Mem(mem)))),
             ("vfmadd231ps %ymm14,%ymm3,%ymm2", code(|a| a.vex(fma, true, 2, 3, Rm::Reg(14)))),
             ("vfmadd231pd %ymm4,%ymm3,%ymm2", code(|a| a.vex(vop(2, 1, 1, 0xB8), true, 2, 3, Rm::Reg(4)))),
-            ("vblendvps %ymm5,%ymm4,%ymm3,%ymm2", code(|a| a.vex_with(vop(3, 1, 0, 0x4A), true, 2, 3, Rm::Reg(4), Some(5 << 4)))),
+            (
+                "vblendvps %ymm5,%ymm4,%ymm3,%ymm2",
+                code(|a| a.vex_with(vop(3, 1, 0, 0x4A), true, 2, 3, Rm::Reg(4), Some(5 << 4))),
+            ),
             ("vpslld $23,%ymm4,%ymm9", code(|a| a.vex_with(vop(1, 1, 0, 0x72), true, 6, 9, Rm::Reg(4), Some(23)))),
             ("vmovmskps %ymm9,%r10d", code(|a| a.vex(vop(1, 0, 0, 0x50), true, 10, 0, Rm::Reg(9)))),
             ("mov -8(%rbp),%eax", code(|a| a.load32(0, Rm::Mem(Mem::at(RBP, -8))))),

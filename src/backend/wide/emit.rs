@@ -241,7 +241,9 @@ impl Emitter<'_, '_> {
         if let Some(n) = self.known(index) {
             return Ok(Mem::at(base, disp(n)?));
         }
-        if let (None, Some(Op::Bin(BinOp::Add, a, b))) = (self.ints.get(&index), self.region.inside.get(&index).copied()) {
+        if let (None, Some(Op::Bin(BinOp::Add, a, b))) =
+            (self.ints.get(&index), self.region.inside.get(&index).copied())
+        {
             for (x, n) in [(*a, *b), (*b, *a)] {
                 if let Some(n) = self.known(n)
                     && self.is_natural(x)
@@ -437,7 +439,14 @@ impl Emitter<'_, '_> {
     }
 
     /// The lanes whose bits of `mask` are set append, one after the other; nearly always there are none.
-    pub(super) fn append(&mut self, mask: u8, wide: bool, list: BufId, count: BufId, value: Val) -> Result<(), Refused> {
+    pub(super) fn append(
+        &mut self,
+        mask: u8,
+        wide: bool,
+        list: BufId,
+        count: BufId,
+        value: Val,
+    ) -> Result<(), Refused> {
         let done = self.asm.label();
         let prefix = u8::from(!self.region.narrow);
         self.asm.vex(vop(1, prefix, 0, 0x50), wide, SCRATCH, 0, Rm::Reg(mask));

@@ -161,7 +161,12 @@ impl Emitter<'_, '_> {
                     live += 1;
                 }
                 most = most.max(live);
-                live -= body.uses.iter().filter(|(v, u)| u.last() == Some(&at) && !body.folded.contains_key(v)).count().min(live);
+                live -= body
+                    .uses
+                    .iter()
+                    .filter(|(v, u)| u.last() == Some(&at) && !body.folded.contains_key(v))
+                    .count()
+                    .min(live);
             }
         }
         most

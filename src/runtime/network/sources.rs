@@ -3,11 +3,11 @@
 use super::{Network, Source, Train, WRAP};
 use crate::backend::Buf;
 use crate::diag::{Code, Diagnostic};
+use crate::hir::Side;
+use crate::methods::sym::{Node, Sym};
 use crate::rng::Stream;
 use crate::rng::events::CountSource;
 use crate::rng::gaps::{GapSource, chunk_steps, draw_gaps};
-use crate::hir::Side;
-use crate::methods::sym::{Node, Sym};
 use crate::sched::{self, Spiking, Storage};
 use crate::script::machine::{Machine, RunKey};
 
@@ -19,9 +19,11 @@ impl Network {
     pub(super) fn start_sources(&mut self, key: RunKey, steps: u64) -> Result<(), Diagnostic> {
         let compiled = self.compiled.clone();
         for (p, plan) in compiled.plan.populations.iter().enumerate() {
-            if let (Some(Spiking::Listed), Some(listed)) = (&plan.spiking, self.shared.played.get(p)) {
+            let listed = self.given.get(p).and_then(Option::as_ref).or(self.shared.played.get(p));
+            if let (Some(Spiking::Listed), Some(listed)) = (&plan.spiking, listed) {
+                let listed = listed.clone();
                 let events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
-                self.sources[p] = Some(Source { gaps: None, listed: Some(listed.clone()), drawn: 0, events });
+                self.sources[p] = Some(Source { gaps: None, listed: Some(listed), drawn: 0, events });
                 continue;
             }
             let Some(Spiking::Rate(rate)) = &plan.spiking else { continue };
@@ -130,7 +132,9 @@ impl Network {
                     first: self.run_step,
                     steps,
                     since_start: self.steps(),
-                    size: plan.size as usize,
+                    rows: 1,
+                    columns: plan.size as usize,
+                    pitch: stride as usize,
                     stride: stride as usize,
                     draws: plan.draws.len(),
                 };
@@ -157,6 +161,56 @@ impl Network {
                 self.drawn[p] = self.run_step + steps;
             }
             covered = covered.min(self.drawn[p] - self.run_step);
+        }
+        self.draw_for_synapses(wanted, covered)
+    }
+
+    /// The same for the synapses of all projections. A synapse is numbered in the order of rows, however rows are stored.
+    fn draw_for_synapses(&mut self, wanted: u64, mut covered: u64) -> u64 {
+        let compiled = self.compiled.clone();
+        let shared = self.shared.clone();
+        let pops = shared.model.populations.len();
+        for (p, plan) in compiled.plan.projections.iter().enumerate() {
+            let bufs = &shared.layout.projs[p];
+            let (Some([base, numbers]), false) = (bufs.draws, plan.own.draws.is_empty()) else { continue };
+            if self.drawn[pops + p] <= self.run_step {
+                let row = bufs.count * plan.own.draws.len() as u64;
+                let steps = wanted.min(crate::runtime::draws::rows(row));
+                let dense = plan.wiring == sched::Wiring::Dense;
+                let synapses = shared.wires[p].as_ref().map_or(0, |w| w.count);
+                let piece = crate::runtime::draws::Piece {
+                    first: self.run_step,
+                    steps,
+                    since_start: self.steps(),
+                    rows: if dense { bufs.pre as usize } else { 1 },
+                    columns: if dense { bufs.post } else { synapses } as usize,
+                    pitch: bufs.stride as usize,
+                    stride: bufs.count as usize,
+                    draws: plan.own.draws.len(),
+                };
+                let mut out = std::mem::replace(self.buf(numbers), Buf::I32(Vec::new()));
+                let len = (row * steps) as usize;
+                match &mut out {
+                    Buf::F32(v) if v.len() < len => v.resize(len, 0.0),
+                    Buf::F64(v) if v.len() < len => v.resize(len, 0.0),
+                    _ => {}
+                }
+                let name = &shared.model.projections[p].name;
+                for (k, draw) in plan.own.draws.iter().enumerate() {
+                    let stream =
+                        Stream::new(shared.model.settings.seed, &format!("{name}/{}", draw.stream)).sub(self.run.0);
+                    let shape = |i: usize| match draw.kind {
+                        sched::DrawKind::Gamma(s) => plan.graph.eval(s, &|n| self.synapse_leaf(p, plan, n, i)),
+                        _ => f64::NAN,
+                    };
+                    crate::runtime::draws::fill(&mut out, k, draw, stream, &piece, &shape);
+                }
+                *self.buf(numbers) = out;
+                let first = (self.run_step % WRAP) as i32;
+                self.set_int(base, 0, first);
+                self.drawn[pops + p] = self.run_step + steps;
+            }
+            covered = covered.min(self.drawn[pops + p] - self.run_step);
         }
         covered
     }

@@ -6,6 +6,7 @@ use super::{Names, Typed, Typer, mismatch, plain, real, strip};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{ExprKind, Type};
 use crate::sema::scope::Symbol;
+use crate::sema::tables;
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::{Dim, Ratio};
@@ -130,12 +131,9 @@ impl Typer<'_> {
                     return None;
                 }
             },
-            ast::ExprKind::Call { .. } | ast::ExprKind::Binary { .. } => {
-                self.error(
-                    Diagnostic::new(Code::E0901, list.span, "`timed` with an array from a file is not supported yet")
-                        .help("write the values as a list"),
-                );
-                return None;
+            _ if tables::reads_array(&list.value) => {
+                let found = tables::listing(&list.value, self)?;
+                (Arc::from(found.values), found.ty)
             }
             _ => {
                 self.error(Diagnostic::new(Code::E0205, list.span, "`timed` needs a list of at least one value"));
