@@ -533,7 +533,8 @@ fn bad_period(clause: &crate::hir::Every, dt: f64) -> Diagnostic {
 
 fn bent(neuron: &NeuronModel, ode: &crate::hir::Ode) -> Diagnostic {
     let name = &neuron.vars[ode.var.index()].name;
-    Diagnostic::new(Code::E0309, ode.span, format!("white noise must enter the equation of `{name}` linearly"))
+    let at = ode.rhs.noise_span(&neuron.lets, None).unwrap_or(ode.span);
+    Diagnostic::new(Code::E0309, at, format!("white noise must enter the equation of `{name}` linearly"))
         .label("here it stands inside a function, a power, a quotient or a product with itself")
         .note("white noise has no value at a time, only sums over time: functions of it mean nothing")
         .help("write a sum of terms, each a strength times `xi`: `… + sigma*sqrt(2/tau)*xi`")
@@ -542,9 +543,10 @@ fn bent(neuron: &NeuronModel, ode: &crate::hir::Ode) -> Diagnostic {
 /// E0305: which calculus is meant makes a difference to the drift.
 fn two_calculi(neuron: &NeuronModel, var: VarId) -> Diagnostic {
     let name = &neuron.vars[var.index()].name;
-    let ode = neuron.odes.iter().find(|o| o.var == var).map_or(neuron.span, |o| o.span);
+    let ode = neuron.odes.iter().find(|o| o.var == var);
+    let ode = ode.map_or(neuron.span, |o| o.rhs.noise_span(&neuron.lets, None).unwrap_or(o.span));
     Diagnostic::new(Code::E0305, ode, format!("the noise on `{name}` depends on a state: which integral is meant?"))
-        .label("the strength of the noise is not the same for all values of the states")
+        .label("the strength of this noise is not the same for all values of the states")
         .note("in the sense of Itô the strength is taken at the start of each instant, in that of Stratonovich in its middle (the limit of noise with a short correlation time); for dx = g(x) dW the means differ by g*g'/2 per unit of time")
         .help("write `method milstein` (Itô) or `method heun` (Stratonovich)")
 }

@@ -63,13 +63,14 @@ fn shared_noise(model: &Model, sink: &mut Sink) {
                 |o: &&hir::Ode| o.rhs.any(&neuron.lets, &|e| matches!(e.kind, ExprKind::Noise(n) if n as usize == k));
             let used: Vec<&hir::Ode> = neuron.odes.iter().filter(hears).collect();
             if let [first, second, ..] = used.as_slice() {
+                let place = |o: &hir::Ode| o.rhs.noise_span(&neuron.lets, Some(k as u32)).unwrap_or(o.span);
                 sink.push(
                     Diagnostic::new(
                         Code::W0710,
-                        second.span,
+                        place(second),
                         format!("`{name}` stands in two equations of `{}`: both get the same noise", neuron.name),
                     )
-                    .also(first.span, "the first one")
+                    .also(place(first), "the first one")
                     .help(format!("write `{name}_1` and `{name}_2` for noise that is independent")),
                 );
             }
@@ -214,10 +215,9 @@ fn reset(population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, 
             place,
             format!("after the reset, neurons of `{}` are still above their threshold", population.name),
         )
-        .label("the value after a spike satisfies the spike condition")
+        .label("then the neuron fires in every step, or as often as its refractory period allows")
         .also(clause.span, "this condition holds again at once")
         .also(population.span, "with the values of this population")
-        .note("such a neuron fires in every step, or as often as its refractory period allows, without any input")
         .help("reset below the threshold, or raise the threshold"),
     );
 }

@@ -4,6 +4,7 @@
 mod circles;
 pub(crate) mod consts;
 mod drive;
+pub(crate) mod foreign;
 pub(crate) mod infer;
 mod kernel;
 pub(crate) mod mismatch;

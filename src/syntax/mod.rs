@@ -9,6 +9,7 @@ pub mod ast;
 mod decode;
 mod errors;
 pub mod fmt;
+mod foreign;
 mod idioms;
 mod lex;
 mod parser;
