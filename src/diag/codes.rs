@@ -104,6 +104,7 @@ codes! {
     W0710 Warning "one noise source in two equations";
     W0711 Warning "a very large network";
     W0712 Warning "a loop that runs very often";
+    W0713 Warning "noise scaled with the time step by hand";
     W0801 Warning "a name or constant that misleads";
     E0801 Error "a file cannot be read or written";
     E0802 Error "a data file is damaged or of the wrong shape";

@@ -177,11 +177,34 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             let _ = writeln!(out, "  {}: {place}{lazy}{listed}{dead}{frozen}", var.name);
         }
     }
-    let _ = writeln!(
-        out,
-        "\nstep: slow states → inject and clocked synapses → integrate and detect ({}) → react → on pre ({}) → on post",
-        plan.populations.iter().map(|p| model.populations[p.pop.index()].name.as_str()).collect::<Vec<_>>().join(", "),
-        plan.projections.iter().map(|p| model.projections[p.proj.index()].name.as_str()).collect::<Vec<_>>().join(", "),
-    );
+    let _ = writeln!(out, "\nstep: {}", step(model, plan));
     out
+}
+
+/// The phases of a step that this network has, in their order.
+fn step(model: &Model, plan: &Plan) -> String {
+    let names = |list: Vec<&str>| if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
+    let populations = |keep: &dyn Fn(&super::PopPlan) -> bool| -> Vec<&str> {
+        plan.populations.iter().filter(|p| keep(p)).map(|p| model.populations[p.pop.index()].name.as_str()).collect()
+    };
+    let projections = |keep: &dyn Fn(&super::ProjPlan) -> bool| -> Vec<&str> {
+        plan.projections.iter().filter(|p| keep(p)).map(|p| model.projections[p.proj.index()].name.as_str()).collect()
+    };
+    let of = |p: &super::ProjPlan| &model.projections[p.proj.index()].synapse;
+    let mut phases = Vec::new();
+    let mut phase = |what: &str, list: Vec<&str>| {
+        if !list.is_empty() {
+            phases.push(format!("{what}{}", names(list)));
+        }
+    };
+    phase("advance slow states when due", populations(&|p| !p.slow.is_empty()));
+    phase("live values", populations(&|p| !p.live.is_empty()));
+    phase("periodic code", populations(&|p| !p.every.is_empty()));
+    phase("inject", projections(&|p| !p.clocked.injects.is_empty()));
+    phase("advance clocked synapses", projections(&|p| p.clocked.update.is_some()));
+    phase("integrate", populations(&|p| p.update.is_some()));
+    phase("detect spikes and react", populations(&|p| p.spiking.is_some()));
+    phase("on pre", projections(&|p| !of(p).on_pre.is_empty()));
+    phase("on post", projections(&|p| of(p).on_post.is_some()));
+    if phases.is_empty() { "nothing changes".to_owned() } else { phases.join(" → ") }
 }

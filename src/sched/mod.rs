@@ -33,8 +33,10 @@ pub mod population;
 pub mod projection;
 mod rate;
 mod sharing;
+mod silent;
 mod singular;
 pub mod size;
+mod stability;
 mod warn;
 
 use std::collections::{BTreeMap, BTreeSet};

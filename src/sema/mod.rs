@@ -7,6 +7,7 @@ mod drive;
 pub(crate) mod foreign;
 pub(crate) mod infer;
 mod kernel;
+mod misleading;
 pub(crate) mod mismatch;
 pub(crate) mod model;
 mod network;
@@ -84,6 +85,11 @@ pub fn check(
     };
     network::build(file, &prelude, &mut scope, &globals, &mut model, sink);
     unsupported(file, sink);
+    for item in &file.items {
+        if let ast::ItemKind::Neuron(m) | ast::ItemKind::Synapse(m) = &item.kind {
+            misleading::check(m, sink);
+        }
+    }
     model.script = script::lower(file, &scope, &model, sink);
     sink.close();
     if sink.items[start..].iter().any(|d| d.severity == Severity::Error) {
