@@ -4,6 +4,7 @@ pub mod build;
 mod draws;
 pub mod eval;
 pub mod groups;
+mod health;
 pub mod init;
 pub mod network;
 mod play;
