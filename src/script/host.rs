@@ -139,8 +139,7 @@ impl<'a> Host<'a> {
 
     /// Warns of decoders that were scored with and know no class of any neuron.
     pub(crate) fn empty_readouts(&mut self, span: Span) {
-        let empty: Vec<ReadoutId> =
-            self.scored.iter().copied().filter(|r| self.readouts[r.index()].empty()).collect();
+        let empty: Vec<ReadoutId> = self.scored.iter().copied().filter(|r| self.readouts[r.index()].empty()).collect();
         for r in empty {
             let decl = &self.cx.model.readouts[r.index()];
             self.warn(

@@ -144,7 +144,8 @@ pub(super) const RESERVED: &[&str] = &[
 ];
 
 /// Whether a word is reserved, so that it can never be a name.
-pub(super) fn is_reserved(word: &str) -> bool {
+#[must_use]
+pub fn is_reserved(word: &str) -> bool {
     RESERVED.contains(&word)
 }
 

@@ -17,6 +17,7 @@ mod recover;
 mod split;
 
 pub use decode::{MAX_SOURCE, decode};
+pub use errors::is_reserved;
 pub use split::ItemRange;
 
 use crate::diag::{Code, Diagnostic};
