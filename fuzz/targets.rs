@@ -81,7 +81,8 @@ pub(crate) fn lsp(data: &[u8]) {
     let Some(text) = text(data) else { return };
     const URI: &str = "file:///fuzz.snn";
     let (client, server) = Connection::memory();
-    let serving = std::thread::Builder::new().stack_size(256 << 20).spawn(move || snnc::lsp::serve(&server)).expect("a thread");
+    let serving =
+        std::thread::Builder::new().stack_size(256 << 20).spawn(move || snnc::lsp::serve(&server)).expect("a thread");
     let mut next = 0;
     let mut ask = |method: &str, params: Value| {
         next += 1;
@@ -105,7 +106,10 @@ pub(crate) fn lsp(data: &[u8]) {
     };
     ask("initialize", json!({ "processId": null, "rootUri": null, "capabilities": {} }));
     tell("initialized", json!({}));
-    tell("textDocument/didOpen", json!({ "textDocument": { "uri": URI, "languageId": "snn", "version": 1, "text": text } }));
+    tell(
+        "textDocument/didOpen",
+        json!({ "textDocument": { "uri": URI, "languageId": "snn", "version": 1, "text": text } }),
+    );
     let document = json!({ "uri": URI });
     let lines = text.lines().count();
     let all = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": lines + 1, "character": 0 } });

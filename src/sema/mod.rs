@@ -20,6 +20,8 @@ mod synapse;
 mod unroll;
 mod views;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic, Severity, Sink};
@@ -56,6 +58,14 @@ pub fn add_prelude(sources: &mut SourceMap) -> FileId {
     sources.add("<prelude>", PRELUDE)
 }
 
+/// The syntax tree of the prelude as file `id`. Its text never changes, so each process parses it once.
+#[must_use]
+pub fn prelude_tree(id: FileId) -> Arc<ast::File> {
+    static TREES: Mutex<BTreeMap<FileId, Arc<ast::File>>> = Mutex::new(BTreeMap::new());
+    let mut trees = TREES.lock().unwrap_or_else(PoisonError::into_inner);
+    trees.entry(id).or_insert_with(|| Arc::new(syntax::parse(id, PRELUDE).0)).clone()
+}
+
 /// Checks a program. Everything found goes to `sink`; the model exists only if there was no error (in the tree neither).
 pub fn check(
     file: &ast::File,
@@ -65,8 +75,7 @@ pub fn check(
     sink: &mut Sink,
 ) -> Option<hir::Model> {
     let start = sink.items.len();
-    let (prelude, faults) = syntax::parse(prelude, PRELUDE);
-    sink.items.extend(faults);
+    let prelude = prelude_tree(prelude);
     let mut scope = Scope::default();
     let mut globals = Globals { dt: 0.1, ..Globals::default() };
     let bindings = declare(file, &prelude, &mut scope, sink);
