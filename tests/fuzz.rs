@@ -180,7 +180,11 @@ fn fuzz(name: &str, target: fn(&[u8]), seed: u64) {
             panic!("{name}: see the text above");
         });
     };
-    texts("tests/fuzz_regressions").iter().for_each(|t| run(t));
+    for text in texts("tests/fuzz_regressions") {
+        let one = Instant::now();
+        run(&text);
+        assert!(one.elapsed() < Duration::from_secs(5), "{name}: {:?} for\n{text}", one.elapsed());
+    }
     let start = Instant::now();
     let (mut done, mut slowest) = (0, Duration::ZERO);
     while start.elapsed().as_secs_f64() < seconds {
@@ -189,6 +193,9 @@ fn fuzz(name: &str, target: fn(&[u8]), seed: u64) {
         run(&text);
         let took = one.elapsed();
         assert!(took < Duration::from_secs(60), "{name} took {took:?} for\n{text}");
+        if took > Duration::from_secs(10) {
+            eprintln!("=== {name} took {took:?} for this text:\n{text}\n=== end");
+        }
         slowest = slowest.max(took);
         done += 1;
     }
