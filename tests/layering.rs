@@ -29,7 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("main", &["cli"]),
     ("methods", &["builtins", "hir"]),
-    ("rng", &[]),
+    ("rng", &["simd"]),
     (
         "runtime",
         &[

@@ -173,3 +173,42 @@ fn a_shared_state_is_reset_and_written_like_any_other() {
         assert!((g - k as f64 * decay).abs() < 1e-9, "neuron {k}: {g}");
     }
 }
+
+/// What a network says has changed holds all columns that did, and not all columns; whatever else writes weights ends the record.
+#[test]
+fn changed_columns_are_those_that_may_have_changed() {
+    let mut n = network(2, BackendKind::Jit);
+    let w = net::proj(0, 0);
+    let columns = |n: &mut Network| {
+        let all = values(n, w);
+        (0..70).map(|j| (0..120).map(|i| all[i * 70 + j].to_bits()).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    assert_eq!(n.changed_columns(w, 7), None, "nothing is known before the rule was applied");
+    n.settle_columns(w, 7);
+    let mut seen = 0;
+    for _ in 0..20 {
+        let before = columns(&mut n);
+        run(&mut n, 40);
+        let after = columns(&mut n);
+        let changed = n.changed_columns(w, 7).expect("known");
+        for j in (0..70).filter(|j| before[*j] != after[*j]) {
+            assert!(changed.contains(&(j as u32)), "column {j} changed");
+            seen += 1;
+        }
+        if changed.len() < 70 {
+            n.settle_columns(w, 7);
+        }
+    }
+    assert!(seen > 20, "weights changed");
+    n.reset(&[ResetTarget::Pop(PopId(1)), ResetTarget::Proj(snnc::hir::ProjId(0))]);
+    n.settle_columns(w, 7);
+    assert_eq!(n.changed_columns(w, 7), Some(Vec::new()), "no trace is left");
+    assert_eq!(n.changed_columns(w, 8), None, "another rule");
+    n.settle_columns(w, 7);
+    n.written(w);
+    assert_eq!(n.changed_columns(w, 7), None, "a protocol wrote it");
+    n.settle_columns(w, 7);
+    n.reset(&[ResetTarget::Var(w)]);
+    assert_eq!(n.changed_columns(w, 7), None, "it was reset");
+    assert_eq!(network(1, BackendKind::Jit).changed_columns(w, 7), None, "kept at level 2 only");
+}

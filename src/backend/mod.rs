@@ -6,6 +6,8 @@ pub mod cranelift;
 pub mod interp;
 pub(crate) mod mathfn;
 pub(crate) mod rows;
+#[cfg(feature = "jit")]
+pub(crate) mod wide;
 
 use crate::lir::{FuncId, Program, Scalar};
 

@@ -180,6 +180,8 @@ pub struct ProjBufs {
     pub last: Vec<Option<BufId>>,
     /// By variable: the list of neurons with non-zero traces: how many, which, and a mark per neuron.
     pub lists: Vec<Option<[BufId; 3]>>,
+    /// Whether an event of each post neuron has changed its synapses; the host clears it: see [`crate::script::machine::Machine::changed_columns`].
+    pub changed: Option<BufId>,
     /// Sparse wiring: start of each pre neuron's row, post neuron of each synapse.
     pub rows: Option<[BufId; 2]>,
     /// Sparse wiring with `on post`: start of each post neuron's column, its synapses, their pre neurons.
@@ -407,7 +409,9 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 ]
             })
         });
-        let lists = lists.collect();
+        let lists: Vec<Option<[BufId; 3]>> = lists.collect();
+        let changed = (plan.opt > 1 && p.wiring == Wiring::Dense && lists.iter().any(Option::is_some))
+            .then(|| new(format!("{name}@changed"), Scalar::I32, padded(post)));
         let sparse = p.wiring == Wiring::Sparse;
         let size = &sizes[p.proj.index()];
         let axonal = size.axonal.map(|s| segments(&mut new, &format!("{name}@axonal"), s, pre, count));
@@ -443,6 +447,7 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             vars,
             last,
             lists,
+            changed,
             rows: sparse.then(|| {
                 [new(format!("{name}@row"), Scalar::I32, pre + 1), new(format!("{name}@post"), Scalar::I32, count)]
             }),

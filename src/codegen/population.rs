@@ -126,7 +126,7 @@ fn advance_shared(b: &mut FuncBuilder, s: &Step<'_>, p: usize) -> Vec<Shared> {
         let old = b.load(buf, zero);
         let k = plan.integrated.iter().position(|v| v == var);
         let new = match (&plan.update, k) {
-            (Some(update), Some(k)) => decayed(b, s, plan, *var, old, update.new[k]),
+            (Some(update), Some(k)) => decayed(b, s, plan, *var, old, update.new[k], 0.0),
             // Frozen.
             _ => old,
         };
@@ -136,15 +136,27 @@ fn advance_shared(b: &mut FuncBuilder, s: &Step<'_>, p: usize) -> Vec<Shared> {
     out
 }
 
-/// The new value of one part of a shared state.
-fn decayed(b: &mut FuncBuilder, s: &Step<'_>, plan: &PopPlan, var: VarId, old: Val, new: Sym) -> Val {
+/// The new value of one part of a shared state; zero below `faint`.
+fn decayed(b: &mut FuncBuilder, s: &Step<'_>, plan: &PopPlan, var: VarId, old: Val, new: Sym, faint: f64) -> Val {
     let mut emit = Emit::new(&plan.graph, s.float);
     if let Some(sym) = own(plan, var) {
         emit.set(sym, old);
     }
     // The plan has made sure that it depends on nothing else.
     let x = emit.value(b, new, &mut |b, _| b.float(s.float, f64::NAN));
-    b.un(UnOp::Flush, x)
+    faded(b, s, x, faint)
+}
+
+/// `x`, or zero if it is smaller than `faint` (at least: if it is subnormal).
+pub(super) fn faded(b: &mut FuncBuilder, s: &Step<'_>, x: Val, faint: f64) -> Val {
+    if faint == 0.0 {
+        return b.un(UnOp::Flush, x);
+    }
+    let size = b.un(UnOp::Abs, x);
+    let least = b.float(s.float, faint);
+    let gone = b.cmp(CmpOp::Lt, size, least);
+    let zero = b.float(s.float, 0.0);
+    b.select(gone, zero, x)
 }
 
 /// Blocks in which nothing moves are left out; every 32 steps those are found.
@@ -299,7 +311,7 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, around: &Around, mod
             let d = b.load(buf, i);
             let k = plan.integrated.iter().position(|v| *v == x.var);
             let new = match (&plan.update, k) {
-                (Some(update), Some(k)) => decayed(b, s, plan, x.var, d, update.new[k]),
+                (Some(update), Some(k)) => decayed(b, s, plan, x.var, d, update.new[k], plan.faint[x.var.index()]),
                 _ => d,
             };
             before = b.add(x.old, d);

@@ -176,6 +176,12 @@ fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at:
     let own_new: Vec<(VarId, Val)> =
         h.own_side.iter().map(|(v, value)| (*v, outer.value(b, *value, &mut load))).collect();
 
+    // It changes its synapses now, or, once its trace is listed, at the pre events to come.
+    let lists = h.own_side.iter().any(|(v, _)| bufs.lists[v.index()].is_some());
+    if let (Some(changed), Some(j), Side::Post, true) = (bufs.changed, at.post, side, lists || !h.synapse.is_empty()) {
+        let one = b.int(1);
+        b.store(changed, j, one);
+    }
     let plain: Vec<(VarId, Sym)> =
         h.synapse.iter().filter(|(.., z)| z.is_none()).map(|(v, value, _)| (*v, *value)).collect();
     let skipped: Vec<(VarId, Sym)> =
@@ -458,7 +464,7 @@ fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
         let same = b.cmp(CmpOp::Eq, gap, carried[1]);
         let factor = b.if_else(same, |_| vec![carried[2]], |b| vec![shrink(b, s, p, z, gap)])[0];
         let y = b.mul(x, factor);
-        let y = b.un(UnOp::Flush, y);
+        let y = population::faded(b, s, y, s.plan.projections[p].faint[z.index()]);
         b.store(buf, e, y);
         b.store(last, e, s.done);
         let alive = b.cmp(CmpOp::Ne, y, nothing);

@@ -120,6 +120,11 @@ impl Pass<'_> {
             (Some(from), Some(to)) => Some(i64::from(*to) - i64::from(*from)),
             _ => None,
         };
+        if let Some((before, rolled)) = self.rolled(&f, &classes, width, trips).map_err(refused)? {
+            out.extend(before);
+            out.push(Stmt::For(Box::new(rolled)));
+            return Ok(());
+        }
         let copies = match trips {
             // One block, straight.
             Some(n) if weight(&f.body) < UNROLL_BELOW && n == 4 * i64::from(width) => 4,
@@ -130,21 +135,8 @@ impl Pass<'_> {
         let exact = trips.is_some_and(|n| n % i64::from(step) == 0);
         let written: Vec<BufId> = f.body.stmts.iter().flat_map(writes).collect();
         let groups = append_groups(&f.body);
-        let mut shape = Shape {
-            types: self.types,
-            kinds: self.kinds,
-            classes: &classes,
-            lanes: width,
-            guard: if exact { None } else { Some(f.to) },
-            hoist_loads: trips.is_some_and(|n| n > 0),
-            written: &written,
-            before: Vec::new(),
-            outside: BTreeMap::new(),
-            body: Vec::new(),
-            inside: BTreeMap::new(),
-            base: var,
-            consts: BTreeMap::new(),
-        };
+        let guard = if exact { None } else { Some(f.to) };
+        let mut shape = self.shape(&f, &classes, width, guard, trips, &written);
         for copy in 0..copies {
             shape.inside.clear();
             shape.base = var;
@@ -166,6 +158,64 @@ impl Pass<'_> {
         out.extend(before);
         out.push(Stmt::For(Box::new(For { step, vector: false, body: Block { stmts: body }, ..f })));
         Ok(())
+    }
+
+    fn shape<'s>(
+        &'s mut self,
+        f: &For,
+        classes: &'s BTreeMap<Val, Class>,
+        lanes: u8,
+        guard: Option<Val>,
+        trips: Option<i64>,
+        written: &'s [BufId],
+    ) -> Shape<'s> {
+        Shape {
+            types: self.types,
+            kinds: self.kinds,
+            classes,
+            lanes,
+            guard,
+            hoist_loads: trips.is_some_and(|n| n > 0),
+            written,
+            before: Vec::new(),
+            outside: BTreeMap::new(),
+            body: Vec::new(),
+            inside: BTreeMap::new(),
+            base: f.var,
+            consts: BTreeMap::new(),
+        }
+    }
+
+    /// The loop with one vector an iteration, still marked, so that a back end may run several at once; if its body is simple enough.
+    fn rolled(
+        &mut self,
+        f: &For,
+        classes: &BTreeMap<Val, Class>,
+        width: u8,
+        trips: Option<i64>,
+    ) -> Result<Option<(Vec<Stmt>, For)>, String> {
+        let groups = append_groups(&f.body);
+        let linear = |a: &Append| classes.get(&a.value) == Some(&Class::Linear);
+        if !groups.iter().all(|g| g.len() == 1 && g.iter().all(linear)) {
+            return Ok(None);
+        }
+        let written: Vec<BufId> = f.body.stmts.iter().flat_map(writes).collect();
+        let guard = if trips.is_some_and(|n| n % i64::from(width) == 0) { None } else { Some(f.to) };
+        let known = self.types.len();
+        let mut shape = self.shape(f, classes, width, guard, trips, &written);
+        shape.inside.insert(f.var, Forms { scalar: Some(f.var), vector: None });
+        for stmt in &f.body.stmts {
+            shape.stmt(stmt)?;
+        }
+        for append in groups.iter().flatten() {
+            shape.masked_append(append)?;
+        }
+        let Shape { before, body, .. } = shape;
+        if !body.iter().all(is_plain) {
+            self.types.truncate(known);
+            return Ok(None);
+        }
+        Ok(Some((before, For { step: u32::from(width), vector: true, body: Block { stmts: body }, ..f.clone() })))
     }
 
     /// What each value of the body is.
@@ -233,6 +283,25 @@ impl Pass<'_> {
             (None, Some(_)) => Ok(2),
             _ => Ok(4),
         }
+    }
+}
+
+/// Whether a statement is one that a marked loop at lane level may hold, and that any vector unit can do at any width.
+fn is_plain(stmt: &Stmt) -> bool {
+    match stmt {
+        Stmt::Def { op, .. } => !matches!(
+            op,
+            Op::Call(..)
+                | Op::Gather { .. }
+                | Op::Lane(..)
+                | Op::Pack(_)
+                | Op::Any(_)
+                | Op::All(_)
+                | Op::Sum(_)
+                | Op::Bin(BinOp::Mod | BinOp::FloorDiv, ..)
+        ),
+        Stmt::Store { .. } | Stmt::Append { .. } => true,
+        Stmt::Scatter { .. } | Stmt::AddRows(_) | Stmt::For(_) | Stmt::If(_) => false,
     }
 }
 
@@ -654,6 +723,18 @@ impl Shape<'_> {
         Ok(())
     }
 
+    /// One append for all lanes; its value is linear.
+    fn masked_append(&mut self, append: &Append) -> Result<(), String> {
+        let mut cond = self.vector(append.cond)?;
+        if let Some(within) = self.within()? {
+            let ty = self.ty(cond)?;
+            cond = self.put(ty, Op::Bin(BinOp::And, cond, within));
+        }
+        let value = self.scalar(append.value)?;
+        self.body.push(Stmt::Append { cond, list: append.list, count: append.count, value });
+        Ok(())
+    }
+
     fn choice(&mut self, cond: Val, then: Block, els: Block) {
         self.body.push(Stmt::If(Box::new(If {
             cond,
@@ -1025,15 +1106,25 @@ mod tests {
 
     #[test]
     fn small_loops_of_known_length_are_unrolled() {
-        let body = "v1: i32 = const i32 0
+        // What any vector unit can do stays rolled, and marked.
+        let plain = "v1: i32 = const i32 0
             vector for v2 = v1 to v0 step 1 { v3: F = load b0[v2]  v4: F = add v3, v3  store b1[v2], v4 }";
+        let body = "v1: i32 = const i32 0
+            vector for v2 = v1 to v0 step 1 { v3: i32 = load b2[v2]  v4: F = load b0[v3]  store b1[v2], v4 }";
+        for (kind, lanes_of) in [("f32", 4), ("f64", 2)] {
+            let mut p = with_constant_end(program(kind, plain, 0), 64);
+            check(&p, 64);
+            lanes(&mut p).unwrap();
+            assert!(loop_of(&p).vector);
+            assert_eq!((loop_of(&p).step, loop_of(&p).body.stmts.len()), (lanes_of, 3));
+        }
         for (kind, lanes_of) in [("f32", 4), ("f64", 2)] {
             for (n, copies) in [(64, 2), (3 * lanes_of, 1), (2, 1), (100, 2)] {
                 let mut p = with_constant_end(program(kind, body, 0), n);
                 check(&p, n as usize);
                 lanes(&mut p).unwrap();
                 assert_eq!(loop_of(&p).step, (lanes_of * copies) as u32, "{kind} {n}");
-                assert_eq!(loop_of(&p).body.stmts.len() as i32, 3 * copies + (copies - 1));
+                assert!(!loop_of(&p).vector);
             }
             let mut p = program(kind, body, 0);
             lanes(&mut p).unwrap();
@@ -1053,11 +1144,11 @@ mod tests {
             }";
         let mut known = with_constant_end(program("f32", body, 0), 40);
         lanes(&mut known).unwrap();
-        assert_eq!(loop_of(&known).body.stmts.len(), 7);
+        assert_eq!(loop_of(&known).body.stmts.len(), 3);
         // With an unknown end the loop may not run at all, and then the load must not either.
         let mut unknown = program("f32", body, 0);
         lanes(&mut unknown).unwrap();
-        assert_eq!(loop_of(&unknown).body.stmts.len(), 6);
+        assert!(loop_of(&unknown).body.stmts.len() > 3);
         check(&program("f32", body, 0), 11);
     }
 

@@ -17,8 +17,9 @@
 //!   shift is nearly always a splatted constant, which back ends should recognise.
 //! * Two levels. *Element level*: no vectors, except that a [`Stmt::For`] may be marked `vector`: its iterations are
 //!   independent and may run several at a time; [`Stmt::Append`] may occur; [`UnOp::Exp`] and friends may occur.
-//!   *Lane level* (after [`expand`] and [`lanes`]): no marked loops, no `Append`, no transcendental [`UnOp`]s (and no [`UnOp::Flush`]);
-//!   this is what back ends take.
+//!   *Lane level* (after [`expand`] and [`lanes`]): no transcendental [`UnOp`]s (and no [`UnOp::Flush`]); this is what back ends take. There a
+//!   marked loop does one vector an iteration: its step is the number of lanes, its iterations are independent but for the order of appends, so
+//!   a back end may run several at once; [`Stmt::Append`] takes a mask there.
 //! * Every buffer that a marked loop touches with the loop variable as index has room for the trip count rounded up to a
 //!   multiple of [`PAD`] elements, counted from the loop's first index: rounding the trip count up is always allowed.
 //!   In the iterations past the end, accesses at the loop variable plus an invariant happen; at other varying indices loads read element 0 instead, stores
@@ -218,9 +219,10 @@ pub enum Stmt {
         /// What.
         value: Val,
     },
-    /// `if cond { list[count[0]] = value; count[0] += 1 }`. Element level only. In a marked loop the order is that of the iterations.
+    /// `if cond { list[count[0]] = value; count[0] += 1 }`. In a marked loop the order is that of the iterations. At lane level `cond` is a mask, and
+    /// lane `n`, in ascending order, appends `value + n`.
     Append {
-        /// Whether to append; one `bool`.
+        /// Whether to append; one `bool`, or a mask.
         cond: Val,
         /// The list, of `i32`.
         list: BufId,
@@ -268,8 +270,9 @@ pub struct For {
     pub to: Val,
     /// The increment, at least 1.
     pub step: u32,
-    /// The iterations are independent: they may run several lanes at a time, and past `to` up to a multiple of [`PAD`]. Element level only; such a loop has
-    /// step 1, no carried values, no inner `For` or `If`, stores only at varying indices, and loads what it stores only at the same index.
+    /// The iterations are independent: they may run several lanes at a time, and past `to` up to a multiple of [`PAD`]. Such a loop has
+    /// step 1, no carried values, no inner `For` or `If`, stores only at varying indices, and loads what it stores only at the same index. At lane level its
+    /// step is the number of lanes of its vectors, and it runs past `to` only to the end of the last vector.
     pub vector: bool,
     /// Values carried from one iteration to the next, visible in the body.
     pub params: Vec<Val>,

@@ -16,8 +16,8 @@
 //! 9. A choice's condition is one `bool`; its results agree with both arms in number and type.
 //! 10. A marked loop has step 1, no carried values, no inner loop or choice, stores nothing at an index that does not vary, loads what
 //!     it stores only at the same index, and neither loads nor stores a list that it appends to, nor its count.
-//! 11. At element level there are no vectors, nor the operations that make or take them. At lane level there are no marked loops, no appends,
-//!     no transcendentals and no `flush`.
+//! 11. At element level there are no vectors, nor the operations that make or take them. At lane level there are no transcendentals and no `flush`,
+//!     appends take a mask, and a marked loop has a step of 2 or 4, no carried values, and only definitions, stores and appends.
 //! 12. Rows are added to another buffer of the same floats than they come from, and do not overlap; not in a marked loop.
 //! 13. Blocks nest at most [`MAX_DEPTH`] deep.
 
@@ -227,10 +227,13 @@ impl Check<'_> {
                     }
                 }
                 Stmt::Append { cond, list, count, value } => {
-                    if self.level == Level::Lane {
-                        self.error("an append at lane level".to_owned());
+                    if self.level == Level::Element {
+                        self.expect(*cond, Ty::BOOL, "the condition");
+                    } else if let Some(ty) = self.used(*cond)
+                        && (ty.scalar != Scalar::Bool || ty.lanes == 1)
+                    {
+                        self.error(format!("the append depends on {cond}, which is {ty} and no mask"));
                     }
-                    self.expect(*cond, Ty::BOOL, "the condition");
                     self.expect(*value, Ty::I32, "the appended");
                     self.holds(*list, Ty::I32);
                     self.holds(*count, Ty::I32);
@@ -287,10 +290,7 @@ impl Check<'_> {
                     }
                 }
                 if f.vector {
-                    if c.level == Level::Lane {
-                        c.error(format!("the loop over {} is marked at lane level", f.var));
-                    }
-                    let broken = marked(f);
+                    let broken = if c.level == Level::Lane { marked_lanes(f) } else { marked(f) };
                     for message in broken {
                         c.error(format!("the marked loop over {} {message}", f.var));
                     }
@@ -502,6 +502,21 @@ fn is_lane_op(op: &Op) -> bool {
         Op::Load { lanes, .. } => *lanes != 1,
         _ => false,
     }
+}
+
+/// What breaks the rules of marked loops at lane level.
+fn marked_lanes(f: &For) -> Vec<String> {
+    let mut broken = Vec::new();
+    if !matches!(f.step, 2 | 4) {
+        broken.push(format!("has step {}", f.step));
+    }
+    if !f.params.is_empty() {
+        broken.push("carries values".to_owned());
+    }
+    if !f.body.stmts.iter().all(|s| matches!(s, Stmt::Def { .. } | Stmt::Store { .. } | Stmt::Append { .. })) {
+        broken.push("holds more than definitions, stores and appends".to_owned());
+    }
+    broken
 }
 
 /// What a marked loop does that its mark forbids. Indices are compared by how they are computed: equal operations on equal
@@ -778,8 +793,9 @@ mod tests {
     fn levels() {
         refused(Level::Element, "v5: f32x4 = splat 4 v1", "lane operation");
         refused(Level::Element, "v5: f32x4 = load 4 b0[v0]", "lane operation");
-        refused(Level::Lane, "vector for v5 = v0 to v0 step 1 { }", "marked at lane level");
-        refused(Level::Lane, "append b1, b2, v0 if v4", "append at lane level");
+        refused(Level::Lane, "vector for v5 = v0 to v0 step 1 { }", "has step 1");
+        refused(Level::Lane, "vector for v5 = v0 to v0 step 4 { if v4 { } }", "more than definitions");
+        refused(Level::Lane, "append b1, b2, v0 if v4", "no mask");
         refused(Level::Lane, "v5: f32 = exp v1", "Exp at lane level");
         refused(Level::Lane, "v5: f32 = flush v1", "Flush at lane level");
         accepted(Level::Element, "append b1, b2, v0 if v4  v5: f32 = exp v1");

@@ -95,16 +95,21 @@ pub fn chunk_steps(elements: usize) -> u32 {
 pub fn draw_gaps(stream: Stream, rates_per_step: &[f64], steps: u32, out: &mut EventList) {
     debug_assert!((rates_per_step.len() as u64).saturating_mul(u64::from(steps)) <= u64::from(u32::MAX));
     out.begin(steps);
-    for (element, &rate) in rates_per_step.iter().enumerate() {
-        if rate > 0.0 && steps > 0 {
-            draw_element(stream, element as u32, rate, steps, out);
-        }
-    }
+    crate::simd::widest(
+        #[inline(always)]
+        || {
+            for (element, &rate) in rates_per_step.iter().enumerate() {
+                if rate > 0.0 && steps > 0 {
+                    draw_element(stream, element as u32, rate, steps, out);
+                }
+            }
+        },
+    );
     out.finish();
 }
 
 /// The spikes of one element, a batch of draws at a time.
-#[inline]
+#[inline(always)]
 fn draw_element(stream: Stream, element: u32, rate: f64, steps: u32, out: &mut EventList) {
     let mut left = steps;
     for batch in 0.. {

@@ -31,7 +31,7 @@ pub fn ln(x: f64) -> f64 {
 /// The logarithm of a positive normal number given by its bits, times 2^`shift`.
 ///
 /// x = 2^k m with m in [sqrt(1/2), sqrt(2)); with f = m - 1 and s = f/(2 + f), ln m = 2 atanh(s) = f - s (f - s^2 P(s^2)).
-#[inline]
+#[inline(always)]
 fn ln_normal(bits: u64, shift: f64) -> f64 {
     // Adding the distance from sqrt(1/2) to 1 carries into the exponent exactly when the mantissa lies above sqrt(2).
     let offset = bits.wrapping_add(0x3ff0_0000_0000_0000 - SQRT_HALF_BITS);
@@ -51,7 +51,7 @@ fn ln_normal(bits: u64, shift: f64) -> f64 {
 }
 
 /// [`ln`] of a positive normal number, without a branch: the same bits, and loops over it become vector code.
-#[inline]
+#[inline(always)]
 pub(super) fn ln_of_normal(x: f64) -> f64 {
     ln_normal(x.to_bits(), 0.0)
 }

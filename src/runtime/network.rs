@@ -95,6 +95,9 @@ pub struct Network {
     run: RunKey,
     /// By population: the run step up to which random numbers have been drawn.
     drawn: Vec<u64>,
+    /// Variables whose columns all obeyed a rule of the protocol when it was last applied, and its number; what changed since is in the buffer
+    /// `changed` of the projection.
+    settled: BTreeMap<VarKey, u64>,
 }
 
 /// A population whose spikes are drawn beforehand.
@@ -161,6 +164,7 @@ impl Network {
             stale_slots: true,
             run: RunKey(0),
             drawn: vec![0; n],
+            settled: BTreeMap::new(),
         };
         for p in 0..network.shared.layout.projs.len() {
             network.relist(p);
@@ -423,6 +427,24 @@ impl Network {
             }
             self.set_int(count, 0, active.len() as i32);
         }
+        self.flag_listed(p);
+    }
+
+    /// Post neurons on a list may change their synapses at the next pre event.
+    fn flag_listed(&mut self, p: usize) {
+        let Some(changed) = self.shared.layout.projs[p].changed else { return };
+        for v in 0..self.shared.layout.projs[p].lists.len() {
+            let Some([_, _, mark]) = self.shared.layout.projs[p].lists[v] else { continue };
+            if self.compiled.plan.projections[p].place[v] != Place::Post {
+                continue;
+            }
+            let post = self.shared.layout.projs[p].post as usize;
+            for j in 0..post {
+                if self.buffers[mark.0 as usize].get_f64(j) != Some(0.0) {
+                    self.set_int(changed, j, 1);
+                }
+            }
+        }
     }
 
     /// The closed form of a variable that relaxes between updates: rate and drive, its stored values, and their step marks.
@@ -545,6 +567,7 @@ impl Network {
 
     fn restore(&mut self, key: VarKey) {
         let Some(buf) = self.var_buffer(key) else { return };
+        self.settled.remove(&key);
         let all = self.initial.clone();
         let Some(initial) = all.get(&key) else { return };
         match (&mut self.buffers[buf.0 as usize], initial) {
@@ -656,6 +679,7 @@ impl Machine for Network {
             stale_slots: self.stale_slots,
             run: self.run,
             drawn: self.drawn.clone(),
+            settled: self.settled.clone(),
         })
     }
 
@@ -671,6 +695,7 @@ impl Machine for Network {
             self.sources.clone_from(&other.sources);
             self.run = other.run;
             self.drawn.clone_from(&other.drawn);
+            self.settled.clone_from(&other.settled);
             self.stale_slots = other.stale_slots;
         }
     }
@@ -837,6 +862,7 @@ impl Machine for Network {
     }
 
     fn written(&mut self, key: VarKey) {
+        self.settled.remove(&key);
         self.stamp(key);
         self.set_live(key, false);
         match key.entity {
@@ -853,6 +879,36 @@ impl Machine for Network {
             }
             Entity::Proj(p) => self.relist(p.index()),
         }
+    }
+
+    fn changed_columns(&mut self, key: VarKey, rule: u64) -> Option<Vec<u32>> {
+        let Entity::Proj(proj) = key.entity else { return None };
+        let p = proj.index();
+        let changed = self.shared.layout.projs[p].changed?;
+        let plan = &self.compiled.plan.projections[p];
+        // Pre events must leave all columns alone but those whose trace is listed; these were listed by an event of their post neuron.
+        let by_list = |z: &Option<crate::hir::VarId>| z.is_some_and(|z| plan.place[z.index()] == Place::Post);
+        let known = plan.on_pre.synapse.iter().all(|(v, _, z)| *v != key.var || by_list(z));
+        let clocked = plan.clocked.vars.contains(&key.var);
+        if !known || clocked || self.settled.get(&key) != Some(&rule) {
+            return None;
+        }
+        let post = self.shared.layout.projs[p].post as usize;
+        let Buf::I32(flags) = self.buf(changed) else { return None };
+        let columns = flags.iter().take(post).enumerate().filter(|(_, flag)| **flag != 0);
+        Some(columns.map(|(j, _)| j as u32).collect())
+    }
+
+    fn settle_columns(&mut self, key: VarKey, rule: u64) {
+        let Entity::Proj(proj) = key.entity else { return };
+        let Some(changed) = self.shared.layout.projs[proj.index()].changed else { return };
+        // One record serves all variables of the projection: the others are settled no longer.
+        self.settled.retain(|k, _| k.entity != key.entity);
+        self.settled.insert(key, rule);
+        if let Buf::I32(flags) = self.buf(changed) {
+            flags.fill(0);
+        }
+        self.flag_listed(proj.index());
     }
 
     fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])> {
@@ -912,6 +968,7 @@ impl Machine for Network {
     }
 
     fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic> {
+        self.settled.clear();
         self.draw_anew(targets, key)
     }
 

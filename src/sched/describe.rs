@@ -86,8 +86,9 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         for v in &p.shared {
             let _ = writeln!(
                 out,
-                "  {}: one shared value, and a deviation for neurons that did not get all of it: everything reaches all alike",
-                name(v)
+                "  {}: one shared value, and a deviation for neurons that did not get all of it: everything reaches all alike{}",
+                name(v),
+                faint(p.faint[v.index()])
             );
         }
         if p.calms {
@@ -171,7 +172,9 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 }
             };
             let lazy = if p.lazy[k].is_some() { ", event-driven: advanced where it is read" } else { "" };
-            let listed = if p.listed[k] { "; neurons where it is zero are not visited" } else { "" };
+            let faint = faint(p.faint[k]);
+            let listed =
+                if p.listed[k] { format!("; neurons where it is zero are not visited{faint}") } else { String::new() };
             let dead = if p.dead.contains(&VarId(k as u32)) { "; not needed while its readers are frozen" } else { "" };
             let frozen = if p.frozen.contains(&VarId(k as u32)) { "; frozen" } else { "" };
             let _ = writeln!(out, "  {}: {place}{lazy}{listed}{dead}{frozen}", var.name);
@@ -207,4 +210,9 @@ fn step(model: &Model, plan: &Plan) -> String {
     phase("on pre", projections(&|p| !of(p).on_pre.is_empty()));
     phase("on post", projections(&|p| of(p).on_post.is_some()));
     if phases.is_empty() { "nothing changes".to_owned() } else { phases.join(" → ") }
+}
+
+/// What counts as zero, if that is more than the subnormal.
+fn faint(least: f64) -> String {
+    if least > 0.0 { format!(" (below {least:.1e} it counts as zero)") } else { String::new() }
 }

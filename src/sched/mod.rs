@@ -27,6 +27,7 @@
 
 pub mod clocked;
 pub mod describe;
+mod faint;
 mod fed;
 pub mod lower;
 pub mod population;
@@ -102,6 +103,7 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
             sharing::Sharing::find(model, uses, &populations, &projections)
         };
         sharing::apply(&sharing, &mut populations, &mut projections);
+        faint::apply(model, &mut populations, &mut projections);
     }
     if settings.opt > 0 {
         for (p, plan) in populations.iter_mut().enumerate() {

@@ -62,6 +62,8 @@ pub struct PopPlan {
     pub rests: bool,
     /// States kept as one shared value and a deviation for each neuron: see `sharing`.
     pub shared: Vec<VarId>,
+    /// By variable: below this size a deviation from a shared value counts as zero; see `faint`. 0: it never does.
+    pub faint: Vec<f64>,
     /// Blocks in which no neuron is refractory or deviates from a shared value are advanced by simpler code. Exact.
     pub calms: bool,
     /// Frozen variables (for the description).
@@ -432,6 +434,7 @@ pub(super) fn plan(
         fed,
         rests: false,
         shared: Vec::new(),
+        faint: vec![0.0; neuron.vars.len()],
         calms: false,
         frozen,
     })

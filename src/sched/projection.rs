@@ -124,6 +124,8 @@ pub struct ProjPlan {
     pub lazy: Vec<Option<Lazy>>,
     /// By variable: traces for which a list of the neurons with non-zero values is kept.
     pub listed: Vec<bool>,
+    /// By variable: below this size a listed trace counts as zero; see `faint`. 0: it never does.
+    pub faint: Vec<f64>,
     /// `on pre`.
     pub on_pre: Handler,
     /// `on post`; `None` when it does nothing.
@@ -253,6 +255,7 @@ pub(super) fn plan(
         graph,
         place,
         lazy,
+        faint: vec![0.0; listed.len()],
         listed,
         on_pre,
         on_post: does_something.then_some(on_post),

@@ -69,6 +69,38 @@ pub fn assign_at(
     if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
 }
 
+/// Multiplies each of some columns by its factor.
+///
+/// # Errors
+/// See [`WriteFault`]; after [`WriteFault::Nan`] the other elements are written.
+pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data) -> Result<(), WriteFault> {
+    fn scale<T: Float>(
+        data: &mut [T],
+        rows: usize,
+        stride: usize,
+        columns: &[u32],
+        factors: &[T],
+        bounds: Option<(f64, f64)>,
+    ) -> Result<(), WriteFault> {
+        if factors.len() != columns.len() {
+            return Err(WriteFault::Size);
+        }
+        let mut nans = 0;
+        for r in 0..rows {
+            for (c, factor) in columns.iter().zip(factors) {
+                let old = data.get_mut(r * stride + *c as usize).ok_or(WriteFault::OutOfRange)?;
+                nans += usize::from(!put(old, AssignOp::Mul, *factor, bounds));
+            }
+        }
+        if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
+    }
+    let (rows, stride, bounds) = (target.rows, target.stride, target.bounds);
+    match &mut target.data {
+        SliceMut::F32(d) => scale::<f32>(d, rows, stride, columns, &f32::of_data(factors), bounds),
+        SliceMut::F64(d) => scale::<f64>(d, rows, stride, columns, &f64::of_data(factors), bounds),
+    }
+}
+
 /// Writes one element; false if it became NaN.
 fn put<T: Float>(old: &mut T, op: AssignOp, x: T, bounds: Option<(f64, f64)>) -> bool {
     let y = match op {

@@ -642,6 +642,14 @@ impl<'h, 'a> Interp<'h, 'a> {
     }
 
     fn assign_var(&mut self, place: &Place, op: AssignOp, value: &Expr, span: Span) -> Res<()> {
+        let normal = if op == AssignOp::Mul { self.normalisation(place, value, span)? } else { None };
+        let done = match &normal {
+            Some(normal) => self.normalise_changed(normal, span)?,
+            None => None,
+        };
+        if let Some(result) = done {
+            return result.map_err(|f| self.write_fault(f, place.key, None, span));
+        }
         // One value per column or row of a matrix is applied without laying it out.
         let (inner, from) = match &value.kind {
             ExprKind::Broadcast { value: inner, from } if matches!(place.select, Select::AllSynapses) => {
@@ -681,25 +689,39 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
         };
         self.machine.written(key);
-        result.map_err(|f| {
-            let name = var_name(self.cx.model, key);
-            match f {
-                WriteFault::Nan(n) => Stop::Fault(Box::new(
-                    Diagnostic::new(
-                        Code::E0904,
-                        span,
-                        format!("this makes {n} values of `{name}` undefined (not a number)"),
-                    )
-                    .help("look for a division by a sum that is 0, or a root of a negative number"),
-                )),
-                WriteFault::Size => fault(
-                    Code::E0405,
+        if let (Some(normal), true) = (&normal, result.is_ok()) {
+            self.machine.settle_columns(key, normal.rule);
+        }
+        result.map_err(|f| self.write_fault(f, key, Some(&v), span))
+    }
+
+    fn write_fault(
+        &self,
+        fault_of: WriteFault,
+        key: crate::script::machine::VarKey,
+        value: Option<&Value>,
+        span: Span,
+    ) -> Stop {
+        let name = var_name(self.cx.model, key);
+        match fault_of {
+            WriteFault::Nan(n) => Stop::Fault(Box::new(
+                Diagnostic::new(
+                    Code::E0904,
                     span,
-                    format!("`{name}` and the value have different sizes: the value has {}", v.describe()),
+                    format!("this makes {n} values of `{name}` undefined (not a number)"),
+                )
+                .help("look for a division by a sum that is 0, or a root of a negative number"),
+            )),
+            WriteFault::Size => fault(
+                Code::E0405,
+                span,
+                format!(
+                    "`{name}` and the value have different sizes: the value has {}",
+                    value.map_or_else(|| "another number of columns".to_owned(), Value::describe)
                 ),
-                WriteFault::OutOfRange => bug(span, "an element outside of a variable is written"),
-            }
-        })
+            ),
+            WriteFault::OutOfRange => bug(span, "an element outside of a variable is written"),
+        }
     }
 
     fn print(&mut self, items: &[PrintItem]) -> Res<()> {

@@ -148,6 +148,18 @@ pub trait Machine: Send {
     /// Tells that [`Machine::values_mut`] of the variable was used.
     fn written(&mut self, key: VarKey);
 
+    /// Columns (post neurons, ascending) of a variable of a dense projection in which anything may have changed since the last
+    /// [`Machine::settle_columns`] with the same `rule`. `None`: any of them, or nobody knows.
+    fn changed_columns(&mut self, key: VarKey, rule: u64) -> Option<Vec<u32>> {
+        let _ = (key, rule);
+        None
+    }
+
+    /// Tells, after [`Machine::written`], that all columns of a variable now obey a rule (such as a sum that is the same for all), named by a number.
+    fn settle_columns(&mut self, key: VarKey, rule: u64) {
+        let _ = (key, rule);
+    }
+
     /// Pre and post index (in the whole populations) of each synapse of a sparse projection, in storage order; `None` for a dense one.
     fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])>;
 

@@ -21,6 +21,7 @@ mod lower;
 pub mod machine;
 pub mod metrics;
 mod names;
+mod normalise;
 mod operators;
 pub mod ops;
 pub mod outcome;

@@ -364,6 +364,25 @@ fn reduce_matrix<T: Real>(op: Reduction, m: &Matrix<'_, T>, over: MatrixOver) ->
     })
 }
 
+/// The sums of some columns over all rows, with the accumulators of the sum of all columns: the same bits. `None` for a value that is not
+/// stored.
+pub fn column_sums(values: &Values<'_>, columns: &[u32]) -> Option<Data> {
+    fn sums<T: Real, const LANES: usize>(data: &[T], rows: usize, stride: usize, columns: &[u32]) -> Option<Vec<T>> {
+        let mut acc = vec![[T::ZERO; LANES]; columns.len()];
+        for r in 0..rows {
+            for (c, acc) in columns.iter().zip(&mut acc) {
+                acc[r % LANES] = acc[r % LANES] + *data.get(r * stride + *c as usize)?;
+            }
+        }
+        Some(acc.into_iter().map(|a| tree(a, |x, y| x + y)).collect())
+    }
+    match values.data {
+        Slice::F32(d) => sums::<f32, 16>(d, values.rows, values.stride, columns).map(Data::F32),
+        Slice::F64(d) => sums::<f64, 8>(d, values.rows, values.stride, columns).map(Data::F64),
+        Slice::Uniform(_) => None,
+    }
+}
+
 /// The position of the first element that none beats.
 fn best<T: Copy>(m: &Matrix<'_, T>, over: MatrixOver, results: usize, beats: impl Fn(T, T) -> bool) -> Data {
     let of = |part: Vec<T>| {

@@ -15,7 +15,7 @@ use cranelift::prelude::{FloatCC, FunctionBuilder, FunctionBuilderContext, InstB
 use cranelift_module::Module;
 
 use super::math;
-use crate::backend::BackendError;
+use crate::backend::{BackendError, wide};
 use crate::lir::{
     AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val,
 };
@@ -31,14 +31,15 @@ pub(super) fn signature(module: &dyn Module) -> ir::Signature {
     signature
 }
 
-/// Fills `func` (with [`signature`]) with the code of `function`.
+/// Fills `func` (with [`signature`]) with the code of `function`; says which of its loops became wide kernels, and why others did not.
 pub(super) fn emit(
     module: &mut dyn Module,
     program: &Program,
     function: &Function,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
-) -> Result<(), BackendError> {
+    wide_kernels: bool,
+) -> Result<Vec<String>, BackendError> {
     let config = module.target_config();
     let pointer = config.pointer_type();
     if pointer != types::I64 {
@@ -80,6 +81,8 @@ pub(super) fn emit(
         },
         helpers: BTreeMap::new(),
         depth: 0,
+        wide_kernels,
+        notes: Vec::new(),
     };
     for (i, param) in function.params.iter().enumerate() {
         let offset = i32::try_from(4 * i).map_err(|_| bug("too many arguments"))?;
@@ -90,7 +93,7 @@ pub(super) fn emit(
     emitter.b.ins().return_(&[]);
     emitter.b.seal_all_blocks();
     emitter.b.finalize(config);
-    Ok(())
+    Ok(emitter.notes)
 }
 
 /// The least and the greatest value that an `i32` can have at some place.
@@ -121,6 +124,10 @@ struct Emitter<'a, 'f> {
     written: Vec<bool>,
     helpers: BTreeMap<(MathFn, Scalar), FuncRef>,
     depth: u32,
+    /// Loops may become kernels of 256 bits.
+    wide_kernels: bool,
+    /// What became of the marked loops, for people.
+    notes: Vec<String>,
 }
 
 /// Where an element lies.
@@ -170,7 +177,7 @@ impl<'a> Emitter<'a, '_> {
                 }
                 Ok(())
             }
-            Stmt::Append { .. } => Err(bug("an append at lane level")),
+            Stmt::Append { cond, list, count, value } => self.append(*cond, *list, *count, *value),
             Stmt::AddRows(rows) => self.add_rows(rows),
             Stmt::For(stmt) => self.for_loop(stmt),
             Stmt::If(stmt) => self.choice(stmt),
@@ -180,8 +187,15 @@ impl<'a> Emitter<'a, '_> {
     /// The test stands at the bottom; a guard at the top lets loops without iterations pass. The counter has 64 bits, so
     /// that it neither wraps nor needs extension in addresses.
     fn for_loop(&mut self, stmt: &'a For) -> Result<(), BackendError> {
-        if stmt.vector {
-            return Err(bug("a marked loop at lane level"));
+        if self.wide_kernels {
+            let outside = |val: Val| self.ops.get(val.0 as usize).copied().flatten();
+            match wide::compile(self.program, self.function, stmt, &outside) {
+                Ok(kernel) => return self.wide_kernel(&kernel),
+                Err(why) if stmt.vector || nests_marked(&stmt.body) => {
+                    self.notes.push(format!("the loop over {} stays narrow: {why}", stmt.var));
+                }
+                Err(_) => {}
+            }
         }
         if self.depth == 0 {
             // Loaded once before the outermost loop; they dominate what follows it, too.
@@ -263,6 +277,61 @@ impl<'a> Emitter<'a, '_> {
             self.b.ins().jump(join, &args);
         }
         self.b.switch_to_block(join);
+        Ok(())
+    }
+
+    /// Defines a kernel and calls it with the values that it takes from outside.
+    fn wide_kernel(&mut self, kernel: &wide::Kernel) -> Result<(), BackendError> {
+        let codegen = |error: cranelift_module::ModuleError| BackendError::Codegen(error.to_string());
+        let signature = signature(self.module);
+        let id = self.module.declare_anonymous_function(&signature).map_err(codegen)?;
+        self.module.define_function_bytes(id, 32, &kernel.code, &[]).map_err(codegen)?;
+        self.notes.push(format!("a loop of {} bytes of 256-bit code", kernel.code.len()));
+        let function = self.module.declare_func_in_func(id, self.b.func);
+        let size = u32::try_from(8 * kernel.args.len().max(1)).map_err(|_| bug("too many arguments"))?;
+        let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, 3));
+        let args = self.b.ins().stack_addr(types::I64, slot, 0);
+        for (n, val) in kernel.args.iter().enumerate() {
+            let value = self.value(*val)?;
+            self.b.ins().store(MemFlagsData::trusted(), value, args, 8 * n as i32);
+        }
+        let table = self.table;
+        self.b.ins().call(function, &[table, args]);
+        Ok(())
+    }
+
+    /// Lanes of the mask that are true append, one after the other; nearly always there are none.
+    fn append(&mut self, cond: Val, list: BufId, count: BufId, value: Val) -> Result<(), BackendError> {
+        let lanes = self.ty(cond)?.lanes;
+        let mask = self.value(cond)?;
+        let first = self.value(value)?;
+        let (list_at, count_at) = (self.pointer(list)?, self.pointer(count)?);
+        let (list_flags, count_flags) = (self.flags(list)?, self.flags(count)?);
+        let some = self.b.create_block();
+        let done = self.b.create_block();
+        self.b.set_cold_block(some);
+        let any = self.b.ins().vany_true(mask);
+        self.b.ins().brif(any, some, &[], done, &[]);
+        self.b.switch_to_block(some);
+        for lane in 0..lanes {
+            let hit = self.b.create_block();
+            let next = self.b.create_block();
+            let element = self.b.ins().extractlane(mask, lane);
+            self.b.ins().brif(element, hit, &[], next, &[]);
+            self.b.switch_to_block(hit);
+            let value = self.b.ins().iadd_imm_s(first, i64::from(lane));
+            let at = self.b.ins().load(types::I32, count_flags, count_at, 0);
+            let wide = self.b.ins().sextend(types::I64, at);
+            let offset = self.scaled(wide, 4);
+            let address = self.b.ins().iadd(list_at, offset);
+            self.b.ins().store(list_flags, value, address, 0);
+            let more = self.b.ins().iadd_imm_s(at, 1);
+            self.b.ins().store(count_flags, more, count_at, 0);
+            self.b.ins().jump(next, &[]);
+            self.b.switch_to_block(next);
+        }
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(done);
         Ok(())
     }
 
@@ -873,7 +942,8 @@ fn buffers(block: &Block, found: &mut Vec<BufId>) {
             | Stmt::Store { buf, .. }
             | Stmt::Scatter { buf, .. } => std::slice::from_ref(buf),
             Stmt::AddRows(a) => &[a.to, a.from, a.rows],
-            Stmt::Append { .. } | Stmt::Def { .. } => &[],
+            Stmt::Append { list, count, .. } => &[*list, *count],
+            Stmt::Def { .. } => &[],
             Stmt::For(stmt) => {
                 buffers(&stmt.body, found);
                 &[]
@@ -892,6 +962,15 @@ fn buffers(block: &Block, found: &mut Vec<BufId>) {
     }
 }
 
+/// Whether a block holds a marked loop with nothing but loops and choices of its own around it, as blocks of neurons do.
+fn nests_marked(block: &Block) -> bool {
+    block.stmts.iter().any(|stmt| match stmt {
+        Stmt::For(f) => f.vector,
+        Stmt::If(i) => nests_marked(&i.then) || nests_marked(&i.els),
+        _ => false,
+    })
+}
+
 /// Marks the buffers that a block stores to.
 fn note_written(block: &Block, written: &mut [bool]) {
     for stmt in &block.stmts {
@@ -906,8 +985,14 @@ fn note_written(block: &Block, written: &mut [bool]) {
                 note_written(&stmt.then, written);
                 note_written(&stmt.els, written);
             }
-            // Not at lane level.
-            Stmt::Append { .. } | Stmt::Def { .. } => {}
+            Stmt::Append { list, count, .. } => {
+                for buf in [list, count] {
+                    if let Some(flag) = written.get_mut(buf.0 as usize) {
+                        *flag = true;
+                    }
+                }
+            }
+            Stmt::Def { .. } => {}
         }
     }
 }

@@ -17,7 +17,7 @@ use cranelift::prelude::{Configurable, FunctionBuilderContext, settings};
 use cranelift_jit::JITBuilder;
 use cranelift_module::{Module, default_libcall_names};
 
-use super::{Backend, BackendError, Kernels};
+use super::{Backend, BackendError, Kernels, wide};
 use crate::lir::Program;
 use crate::lir::verify::{Level, verify};
 use exec::Code;
@@ -39,6 +39,8 @@ pub enum Cpu {
     /// This one, with all that it can.
     #[default]
     Native,
+    /// This one, but without kernels of 256 bits: vectors are those of Cranelift.
+    Narrow,
     /// The least of this kind (SSE2 on x86-64): what is missing is done by calls. Results are the same.
     Baseline,
 }
@@ -68,7 +70,7 @@ impl Backend for CraneliftJit {
         for function in &program.functions {
             let id = module.declare_anonymous_function(&signature).map_err(codegen)?;
             context.func.signature = signature.clone();
-            emit::emit(module, program, function, &mut context.func, &mut builder)?;
+            emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide())?;
             module.define_function(id, &mut context).map_err(|error| explain(&function.name, &error))?;
             module.clear_context(&mut context);
             ids.push(id);
@@ -114,11 +116,20 @@ impl CraneliftJit {
         for function in &program.functions {
             let mut context = module.make_context();
             context.func.signature = signature.clone();
-            emit::emit(module, program, function, &mut context.func, &mut builder)?;
+            let notes = emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide())?;
             let printed = print(&mut context, module)?;
-            let _ = writeln!(text, "; {}\n{}\n", function.name, printed.trim_end());
+            let _ = writeln!(text, "; {}", function.name);
+            for note in notes {
+                let _ = writeln!(text, "; {note}");
+            }
+            let _ = writeln!(text, "{}\n", printed.trim_end());
         }
         Ok(text)
+    }
+
+    /// Whether loops over neurons may become kernels of 256 bits.
+    fn is_wide(&self) -> bool {
+        self.cpu == Cpu::Native && wide::supported()
     }
 
     fn code(&self) -> Result<Code, BackendError> {
@@ -132,8 +143,8 @@ impl CraneliftJit {
         static CACHE: [OnceLock<Result<OwnedTargetIsa, String>>; 4] = [const { OnceLock::new() }; 4];
         let [native_none, native_speed, baseline_none, baseline_speed] = &CACHE;
         let cached = match (self.cpu, self.opt) {
-            (Cpu::Native, OptLevel::None) => native_none,
-            (Cpu::Native, OptLevel::Speed) => native_speed,
+            (Cpu::Native | Cpu::Narrow, OptLevel::None) => native_none,
+            (Cpu::Native | Cpu::Narrow, OptLevel::Speed) => native_speed,
             (Cpu::Baseline, OptLevel::None) => baseline_none,
             (Cpu::Baseline, OptLevel::Speed) => baseline_speed,
         };
@@ -159,7 +170,7 @@ fn make_isa(opt: OptLevel, cpu: Cpu) -> Result<OwnedTargetIsa, String> {
     ] {
         flags.set(name, value).map_err(|error| format!("{name}: {error}"))?;
     }
-    let builder = cranelift_native::builder_with_options(cpu == Cpu::Native)
+    let builder = cranelift_native::builder_with_options(cpu != Cpu::Baseline)
         .map_err(|error| format!("this machine is not supported: {error}"))?;
     builder.finish(settings::Flags::new(flags)).map_err(|error| error.to_string())
 }

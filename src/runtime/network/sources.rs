@@ -3,10 +3,12 @@
 use super::{Network, Source, Train, WRAP};
 use crate::backend::Buf;
 use crate::diag::{Code, Diagnostic};
+use crate::hir::Side;
+use crate::methods::sym::{Node, Sym};
 use crate::rng::Stream;
 use crate::rng::events::CountSource;
 use crate::rng::gaps::{GapSource, chunk_steps, draw_gaps};
-use crate::sched::{self, Spiking};
+use crate::sched::{self, Spiking, Storage};
 use crate::script::machine::{Machine, RunKey};
 
 /// Events of `poisson_input` that a step may have.
@@ -26,7 +28,10 @@ impl Network {
             let dt = compiled.plan.dt;
             let mut rates = std::mem::take(&mut self.scratch);
             rates.clear();
-            rates.extend((0..plan.size as usize).map(|k| plan.graph.eval(*rate, &|n| self.leaf(p, plan, n, k)) * dt));
+            self.rates(p, plan, *rate, &mut rates);
+            for rate in &mut rates {
+                *rate *= dt;
+            }
             let name = &self.shared.model.populations[p].name;
             let stream = Stream::new(self.shared.model.settings.seed, &format!("{name}/spike")).sub(key.0);
             let mut events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
@@ -54,6 +59,24 @@ impl Network {
             self.scratch = rates;
         }
         Ok(())
+    }
+
+    /// The rate of each neuron of a source, in 1/ms.
+    fn rates(&self, p: usize, plan: &sched::PopPlan, rate: Sym, out: &mut Vec<f64>) {
+        let n = plan.size as usize;
+        // Nearly always a variable that protocols assign.
+        if let Node::Var(Side::Own, v, _) = plan.graph.node(rate)
+            && let Storage::Array = plan.storage[v.index()]
+            && let Some(buf) = self.shared.layout.pops[p].vars[v.index()]
+        {
+            match &self.buffers[buf.0 as usize] {
+                Buf::F32(v) => out.extend(v.iter().take(n).map(|x| f64::from(*x))),
+                Buf::F64(v) => out.extend(v.iter().take(n)),
+                Buf::I32(_) | Buf::I64(_) => out.resize(n, f64::NAN),
+            }
+            return;
+        }
+        out.extend((0..n).map(|k| plan.graph.eval(rate, &|leaf| self.leaf(p, plan, leaf, k))));
     }
 
     /// Draws the events of the next steps of this run; gives the number of steps that all sources cover.

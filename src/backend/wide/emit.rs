@@ -1,0 +1,482 @@
+//! Control flow, integers and addresses of wide kernels. Integers live in general registers, or nowhere: sums and products are computed where
+//! they are needed and kept to the end of the block.
+//!
+//! Registers: `rdi` has the table of buffers, `rsi` the arguments, `r11` is scratch, `rbp` and `rsp` frame the stack; the rest hold
+//! base pointers of buffers and integers.
+
+use std::collections::BTreeMap;
+
+use super::asm::{Asm, Cond, Gpr, Mem, RBP, RSP, Rm, vop};
+use super::region::{Fixed, Region};
+use super::vector::Key;
+use super::{Kernel, Refused};
+use crate::lir::{BinOp, Block, BufId, CmpOp, For, If, Op, Stmt, Val};
+
+const TABLE: Gpr = 7;
+const ARGS: Gpr = 6;
+pub(super) const SCRATCH: Gpr = 11;
+
+/// Registers for pointers and integers; the first are free to use, the others belong to the caller.
+const GENERAL: [Gpr; 11] = [0, 1, 2, 8, 9, 10, 3, 12, 13, 14, 15];
+
+/// Registers that base pointers may take; the other buffers load theirs at every use.
+const POINTERS: usize = 5;
+
+/// A loop of known length with at most this many wide iterations is written out.
+const WRITTEN_OUT: i64 = 4;
+
+/// Where an integer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Int {
+    Known(i32),
+    Reg(Gpr),
+}
+
+/// A kernel under construction.
+pub(super) struct Emitter<'r, 'a> {
+    pub(super) region: &'r mut Region<'a>,
+    pub(super) asm: Asm,
+    free: Vec<Gpr>,
+    pointers: BTreeMap<BufId, Gpr>,
+    /// Integers of the open blocks, and which registers each block took.
+    ints: BTreeMap<Val, Int>,
+    scopes: Vec<Vec<(Val, Option<Gpr>)>>,
+    /// Bytes of the frame, and the places of vectors in it.
+    frame: i32,
+    pub(super) homes: BTreeMap<Key, i32>,
+    /// Fixed values that have a register in the whole kernel.
+    pub(super) pinned: BTreeMap<Key, u8>,
+}
+
+/// Compiles a nest.
+pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refused> {
+    let mut e = Emitter {
+        region,
+        asm: Asm::default(),
+        free: GENERAL.iter().rev().copied().collect(),
+        pointers: BTreeMap::new(),
+        ints: BTreeMap::new(),
+        scopes: vec![Vec::new()],
+        frame: 0,
+        homes: BTreeMap::new(),
+        pinned: BTreeMap::new(),
+    };
+    e.asm.push(RBP);
+    e.asm.lea64(RBP, Mem::at(RSP, 0));
+    let saved = [3, 12, 13, 14, 15];
+    for r in saved {
+        e.asm.push(r);
+    }
+    e.asm.align_stack();
+    let frame = e.asm.grow_stack();
+    let mut hot: Vec<(u32, BufId)> = e.region.buffers.iter().map(|(buf, weight)| (*weight, *buf)).collect();
+    hot.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    for (_, buf) in hot.into_iter().take(POINTERS) {
+        let r = e.general()?;
+        e.asm.load64(r, Rm::Mem(table_entry(buf)?));
+        e.pointers.insert(buf, r);
+    }
+    e.prepare_fixed(nest)?;
+    e.for_loop(nest)?;
+    e.asm.lea64(RSP, Mem::at(RBP, -8 * saved.len() as i32));
+    for r in saved.iter().rev() {
+        e.asm.pop(*r);
+    }
+    e.asm.pop(RBP);
+    e.asm.leave();
+    let size = e.frame;
+    e.asm.patch(frame, size);
+    let args = e.region.args.clone();
+    Ok(Kernel { code: e.asm.finish()?, args })
+}
+
+fn table_entry(buf: BufId) -> Result<Mem, Refused> {
+    let disp = i32::try_from(8 * u64::from(buf.0)).map_err(|_| "too many buffers".to_owned())?;
+    Ok(Mem::at(TABLE, disp))
+}
+
+impl Emitter<'_, '_> {
+    // -- places --------------------------------------------------------------------------------------------------------
+
+    fn general(&mut self) -> Result<Gpr, Refused> {
+        self.free.pop().ok_or_else(|| "too many integers at once".to_owned())
+    }
+
+    /// 32 bytes of the frame.
+    pub(super) fn slot(&mut self) -> i32 {
+        self.frame += 32;
+        self.frame - 32
+    }
+
+    /// The memory of an argument.
+    pub(super) fn argument(&mut self, n: usize) -> Mem {
+        Mem::at(ARGS, 8 * n as i32)
+    }
+
+    fn open(&mut self) {
+        self.scopes.push(Vec::new());
+    }
+
+    fn close(&mut self) {
+        for (val, reg) in self.scopes.pop().unwrap_or_default() {
+            self.ints.remove(&val);
+            self.free.extend(reg);
+        }
+    }
+
+    fn note(&mut self, val: Val, int: Int) {
+        let reg = if let Int::Reg(r) = int { Some(r) } else { None };
+        self.ints.insert(val, int);
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.push((val, reg));
+        }
+    }
+
+    // -- integers ------------------------------------------------------------------------------------------------------
+
+    /// The value of an integer that is known now.
+    fn known(&self, val: Val) -> Option<i32> {
+        match (self.ints.get(&val), self.region.fixed.get(&val)) {
+            (Some(Int::Known(n)), _) => Some(*n),
+            (None, Some(Fixed::Bytes([a, b, c, d, ..]))) => Some(i32::from_le_bytes([*a, *b, *c, *d])),
+            _ => None,
+        }
+    }
+
+    /// A register with an integer.
+    pub(super) fn int(&mut self, val: Val) -> Result<Gpr, Refused> {
+        if let Some(Int::Reg(r)) = self.ints.get(&val) {
+            return Ok(*r);
+        }
+        if let Some(n) = self.known(val) {
+            let r = self.general()?;
+            self.asm.set(r, n);
+            // Not noted: a known value stays known.
+            self.hold(r);
+            return Ok(r);
+        }
+        let r = match self.region.inside.get(&val).copied() {
+            None => {
+                let n = self.region.arg(val);
+                let from = self.argument(n);
+                let r = self.general()?;
+                self.asm.extend(r, Rm::Mem(from));
+                r
+            }
+            Some(Op::Bin(bin, a, b)) => self.binary(*bin, *a, *b)?,
+            Some(_) => return Err(format!("{val} is not there")),
+        };
+        self.note(val, Int::Reg(r));
+        Ok(r)
+    }
+
+    /// A register stays taken to the end of the block.
+    fn hold(&mut self, r: Gpr) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.push((Val(u32::MAX), Some(r)));
+        }
+    }
+
+    fn binary(&mut self, bin: BinOp, a: Val, b: Val) -> Result<Gpr, Refused> {
+        let (a, b) = if self.known(a).is_some() && bin != BinOp::Sub { (b, a) } else { (a, b) };
+        let left = self.int(a)?;
+        if let Some(n) = self.known(b) {
+            let r = self.general()?;
+            match bin {
+                BinOp::Add => self.asm.lea32(r, Mem::at(left, n)),
+                BinOp::Sub => self.asm.lea32(r, Mem::at(left, n.wrapping_neg())),
+                BinOp::Mul => self.asm.mul32_constant(r, Rm::Reg(left), n),
+                BinOp::And => {
+                    self.asm.load32(r, Rm::Reg(left));
+                    self.asm.and32_constant(r, n);
+                }
+                _ => return Err("an operation on integers".to_owned()),
+            }
+            return Ok(r);
+        }
+        let right = self.int(b)?;
+        let r = self.general()?;
+        match bin {
+            BinOp::Add => self.asm.lea32(r, Mem { base: left, index: Some((right, 0)), disp: 0 }),
+            BinOp::Sub | BinOp::Mul | BinOp::And => {
+                self.asm.load32(r, Rm::Reg(left));
+                match bin {
+                    BinOp::Sub => self.asm.sub32(r, Rm::Reg(right)),
+                    BinOp::Mul => self.asm.mul32(r, Rm::Reg(right)),
+                    _ => self.asm.and32(r, Rm::Reg(right)),
+                }
+            }
+            _ => return Err("an operation on integers".to_owned()),
+        }
+        Ok(r)
+    }
+
+    /// Whether an integer is not negative for all we know.
+    fn is_natural(&self, val: Val) -> bool {
+        if let Some(n) = self.known(val) {
+            return n >= 0;
+        }
+        match self.region.inside.get(&val).copied() {
+            // Loop variables start at their bound.
+            None => self.region.naturals.contains(&val),
+            Some(Op::Bin(BinOp::Add | BinOp::Mul, a, b)) => self.is_natural(*a) && self.is_natural(*b),
+            Some(_) => false,
+        }
+    }
+
+    /// The address of an element.
+    pub(super) fn address(&mut self, buf: BufId, index: Val) -> Result<Mem, Refused> {
+        let bytes = self.region.bytes(buf);
+        let scale = if bytes == 8 { 3 } else { 2 };
+        let bytes = bytes as i32;
+        let base = match self.pointers.get(&buf) {
+            Some(r) => *r,
+            None => {
+                let entry = table_entry(buf)?;
+                self.asm.load64(SCRATCH, Rm::Mem(entry));
+                SCRATCH
+            }
+        };
+        let disp = |n: i32| n.checked_mul(bytes).ok_or_else(|| "a distant element".to_owned());
+        if let Some(n) = self.known(index) {
+            return Ok(Mem::at(base, disp(n)?));
+        }
+        if let (None, Some(Op::Bin(BinOp::Add, a, b))) =
+            (self.ints.get(&index), self.region.inside.get(&index).copied())
+        {
+            for (x, n) in [(*a, *b), (*b, *a)] {
+                if let Some(n) = self.known(n)
+                    && self.is_natural(x)
+                {
+                    let r = self.int(x)?;
+                    return Ok(Mem { base, index: Some((r, scale)), disp: disp(n)? });
+                }
+            }
+        }
+        let r = self.int(index)?;
+        Ok(Mem { base, index: Some((r, scale)), disp: 0 })
+    }
+
+    // -- control -------------------------------------------------------------------------------------------------------
+
+    fn for_loop(&mut self, f: &For) -> Result<(), Refused> {
+        let ends = (self.known(f.from), self.known(f.to));
+        let step = i32::try_from(f.step).map_err(|_| "a long step".to_owned())?;
+        if f.vector
+            && let (Some(from), Some(to)) = ends
+        {
+            let (n, wide) = (i64::from(to) - i64::from(from), 2 * i64::from(step));
+            if n > 0 && n % wide == 0 && n / wide <= WRITTEN_OUT {
+                for k in 0..n / wide {
+                    self.open();
+                    self.note(f.var, Int::Known(from + (k * wide) as i32));
+                    self.vectors(&f.body.stmts, true)?;
+                    self.close();
+                }
+                return Ok(());
+            }
+        }
+        self.open();
+        let var = self.general()?;
+        match ends.0 {
+            Some(n) => self.asm.set(var, n),
+            None => {
+                let from = self.int(f.from)?;
+                self.asm.extend(var, Rm::Reg(from));
+            }
+        }
+        self.note(f.var, Int::Reg(var));
+        let to = match ends.1 {
+            Some(n) => Int::Known(n),
+            None => {
+                let to = self.int(f.to)?;
+                let r = self.general()?;
+                self.asm.extend(r, Rm::Reg(to));
+                self.hold(r);
+                Int::Reg(r)
+            }
+        };
+        if f.vector {
+            self.pairs(f, var, to, step)?;
+        } else {
+            let (top, end) = (self.asm.label(), self.asm.label());
+            self.compare(var, to);
+            self.asm.jump_if(Cond::GreaterEqual, end);
+            self.asm.bind(top);
+            self.open();
+            self.block(&f.body)?;
+            self.close();
+            self.asm.add64(var, step);
+            self.compare(var, to);
+            self.asm.jump_if(Cond::Less, top);
+            self.asm.bind(end);
+        }
+        self.close();
+        Ok(())
+    }
+
+    fn compare(&mut self, var: Gpr, to: Int) {
+        match to {
+            Int::Known(n) => self.asm.compare64_constant(var, n),
+            Int::Reg(r) => self.asm.compare64(var, Rm::Reg(r)),
+        }
+    }
+
+    /// Pairs of iterations, then one that may be left.
+    fn pairs(&mut self, f: &For, var: Gpr, to: Int, step: i32) -> Result<(), Refused> {
+        let (top, rest, end) = (self.asm.label(), self.asm.label(), self.asm.label());
+        // A pair is whole if its second iteration starts before the end.
+        let last = match to {
+            Int::Known(n) => Int::Known(n.checked_sub(step).ok_or("a loop to nowhere")?),
+            Int::Reg(r) => {
+                let last = self.general()?;
+                self.asm.lea64(last, Mem::at(r, -step));
+                self.hold(last);
+                Int::Reg(last)
+            }
+        };
+        self.compare(var, last);
+        self.asm.jump_if(Cond::GreaterEqual, rest);
+        self.asm.bind(top);
+        self.open();
+        self.vectors(&f.body.stmts, true)?;
+        self.close();
+        self.asm.add64(var, 2 * step);
+        self.compare(var, last);
+        self.asm.jump_if(Cond::Less, top);
+        self.asm.bind(rest);
+        self.compare(var, to);
+        self.asm.jump_if(Cond::GreaterEqual, end);
+        self.open();
+        self.vectors(&f.body.stmts, false)?;
+        self.close();
+        self.asm.bind(end);
+        Ok(())
+    }
+
+    fn block(&mut self, block: &Block) -> Result<(), Refused> {
+        for stmt in &block.stmts {
+            match stmt {
+                Stmt::Def { val, .. } if self.region.fixed.contains_key(val) => {}
+                Stmt::Def { val, op: Op::Load { buf, index, .. } } if self.region.is_int(*val) => {
+                    self.load_int(*val, *buf, *index)?;
+                }
+                // Integers are computed where they are used, and so is the condition of a choice.
+                Stmt::Def { val, .. } if !self.region.is_vector(*val) => {}
+                Stmt::Def { val, .. } => {
+                    let slot = self.slot();
+                    let r = self.single(stmt, *val)?;
+                    self.asm.vex(vop(1, 0, 0, 0x11), true, r, 0, Rm::Mem(Mem::at(RSP, slot)));
+                    self.homes.insert(Key::Val(*val), slot);
+                }
+                Stmt::Store { buf, index, value } if self.region.is_int(*value) => {
+                    self.store_int(*buf, *index, *value)?;
+                }
+                Stmt::For(f) => self.for_loop(f)?,
+                Stmt::If(i) => self.choice(i)?,
+                _ => return Err("a vector outside of a marked loop".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn load_int(&mut self, val: Val, buf: BufId, index: Val) -> Result<(), Refused> {
+        let from = self.address(buf, index)?;
+        let r = self.general()?;
+        self.asm.load32(r, Rm::Mem(from));
+        self.note(val, Int::Reg(r));
+        Ok(())
+    }
+
+    pub(super) fn store_int(&mut self, buf: BufId, index: Val, value: Val) -> Result<(), Refused> {
+        if let Some(n) = self.known(value) {
+            let to = self.address(buf, index)?;
+            self.asm.store32_constant(to, n);
+            return Ok(());
+        }
+        let value = self.int(value)?;
+        let to = self.address(buf, index)?;
+        self.asm.store32(to, value);
+        Ok(())
+    }
+
+    fn choice(&mut self, i: &If) -> Result<(), Refused> {
+        let Some(Op::Cmp(cmp, a, b)) = self.region.inside.get(&i.cond).copied() else {
+            return Err("a choice that is no comparison of integers".to_owned());
+        };
+        let left = self.int(*a)?;
+        match self.known(*b) {
+            Some(n) => self.asm.compare32_constant(Rm::Reg(left), n),
+            None => {
+                let right = self.int(*b)?;
+                self.asm.compare32(left, Rm::Reg(right));
+            }
+        }
+        let cond = match cmp {
+            CmpOp::Eq => Cond::Equal,
+            CmpOp::Ne => Cond::NotEqual,
+            CmpOp::Lt => Cond::Less,
+            CmpOp::Le => Cond::LessEqual,
+            CmpOp::Gt => Cond::Greater,
+            CmpOp::Ge => Cond::GreaterEqual,
+        };
+        let (els, end) = (self.asm.label(), self.asm.label());
+        self.asm.jump_if(cond.not(), els);
+        self.open();
+        self.block(&i.then)?;
+        self.close();
+        if i.els.stmts.is_empty() {
+            self.asm.bind(els);
+            return Ok(());
+        }
+        self.asm.jump(end);
+        self.asm.bind(els);
+        self.open();
+        self.block(&i.els)?;
+        self.close();
+        self.asm.bind(end);
+        Ok(())
+    }
+
+    /// The lanes whose bits of `mask` are set append, one after the other; nearly always there are none.
+    pub(super) fn append(
+        &mut self,
+        mask: u8,
+        wide: bool,
+        list: BufId,
+        count: BufId,
+        value: Val,
+    ) -> Result<(), Refused> {
+        let done = self.asm.label();
+        let prefix = u8::from(!self.region.narrow);
+        self.asm.vex(vop(1, prefix, 0, 0x50), wide, SCRATCH, 0, Rm::Reg(mask));
+        self.asm.test32(SCRATCH);
+        self.asm.jump_if(Cond::Equal, done);
+        self.open();
+        let (bits, n) = (self.general()?, self.general()?);
+        self.hold(bits);
+        self.hold(n);
+        self.asm.load32(bits, Rm::Reg(SCRATCH));
+        let first = self.int(value)?;
+        // Rarely run: it borrows a register rather than keeping one free.
+        let to = ARGS;
+        self.asm.push(to);
+        self.asm.load64(to, Rm::Mem(table_entry(count)?));
+        self.asm.load32(n, Rm::Mem(Mem::at(to, 0)));
+        self.asm.load64(to, Rm::Mem(table_entry(list)?));
+        let again = self.asm.label();
+        self.asm.bind(again);
+        self.asm.lowest_bit(SCRATCH, bits);
+        self.asm.lea32(SCRATCH, Mem { base: SCRATCH, index: Some((first, 0)), disp: 0 });
+        self.asm.store32(Mem { base: to, index: Some((n, 2)), disp: 0 }, SCRATCH);
+        self.asm.lea32(n, Mem::at(n, 1));
+        self.asm.clear_lowest_bit(bits);
+        self.asm.jump_if(Cond::NotEqual, again);
+        self.asm.load64(to, Rm::Mem(table_entry(count)?));
+        self.asm.store32(Mem::at(to, 0), n);
+        self.asm.pop(ARGS);
+        self.close();
+        self.asm.bind(done);
+        Ok(())
+    }
+}

@@ -1,0 +1,760 @@
+//! Straight-line vector code: which registers values are in, and the instruction of each operation.
+//!
+//! Fixed values that are read often have a register in the whole kernel; the others are operands in memory. Values of the body take what is left;
+//! if that is not enough, the one that is needed last goes to the frame.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Refused;
+use super::asm::{Gpr, Mem, RSP, Rm, Vop, vop};
+use super::emit::{Emitter, SCRATCH};
+use super::region::Fixed;
+use crate::lir::{BinOp, Block, BufId, CmpOp, For, Op, Scalar, Stmt, Ty, UnOp, Val};
+
+/// What has a place of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    /// A constant of the pool.
+    Pool(usize),
+    /// A float argument in all lanes, or an integer one.
+    Arg(usize),
+    /// A value.
+    Val(Val),
+}
+
+const LOAD: Vop = vop(1, 0, 0, 0x10);
+const STORE: Vop = vop(1, 0, 0, 0x11);
+const REGISTERS: usize = 16;
+
+/// Who has a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    Pinned,
+    Temp,
+    Val(Val),
+}
+
+/// Where a value of the body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Reg(u8),
+    Slot(i32),
+}
+
+/// A body being written.
+struct Body {
+    wide: bool,
+    /// The statements that read each value; negations and loads that are part of their readers are not values.
+    uses: BTreeMap<Val, Vec<usize>>,
+    negated: BTreeMap<Val, Val>,
+    folded: BTreeMap<Val, (BufId, Val)>,
+    owners: [Owner; REGISTERS],
+    places: BTreeMap<Val, Place>,
+    /// Registers that the current statement reads.
+    locked: Vec<u8>,
+    at: usize,
+    /// It computes one value, which may be fixed.
+    alone: bool,
+}
+
+/// A prefix for floats of one width.
+fn float(scalar: Scalar) -> u8 {
+    u8::from(scalar == Scalar::F64 || scalar == Scalar::I64)
+}
+
+impl Emitter<'_, '_> {
+    // -- fixed values --------------------------------------------------------------------------------------------------
+
+    fn key(&mut self, val: Val) -> Option<Key> {
+        match self.region.fixed.get(&val)? {
+            Fixed::Bytes(bytes) => Some(Key::Pool(self.asm.constant(*bytes))),
+            Fixed::Arg(n) => Some(Key::Arg(*n)),
+            Fixed::Computed => Some(Key::Val(self.region.root(val))),
+        }
+    }
+
+    fn home(&mut self, key: Key) -> Result<Rm, Refused> {
+        match key {
+            Key::Pool(n) => Ok(Rm::Pool(n)),
+            key => {
+                let slot = self.homes.get(&key).ok_or_else(|| format!("{key:?} has no place"))?;
+                Ok(Rm::Mem(Mem::at(RSP, *slot)))
+            }
+        }
+    }
+
+    /// Puts arguments and computed values into the frame, and what is read often into registers.
+    pub(super) fn prepare_fixed(&mut self, nest: &For) -> Result<(), Refused> {
+        let fixed: Vec<(Val, Fixed)> = self.region.fixed.iter().map(|(v, f)| (*v, *f)).collect();
+        for (_, fixed) in &fixed {
+            let Fixed::Arg(n) = fixed else { continue };
+            if self.homes.contains_key(&Key::Arg(*n)) {
+                continue;
+            }
+            let scalar = self.region.args.get(*n).map_or(Scalar::F32, |v| self.region.ty(*v).scalar);
+            let from = Rm::Mem(self.argument(*n));
+            self.asm.vex(broadcast(scalar), true, 0, 0, from);
+            let slot = self.slot();
+            self.asm.vex(STORE, true, 0, 0, Rm::Mem(Mem::at(RSP, slot)));
+            self.homes.insert(Key::Arg(*n), slot);
+        }
+        for (val, op) in self.region.computed.clone() {
+            if matches!(op, Op::Splat(..)) {
+                continue;
+            }
+            let r = self.single(&Stmt::Def { val, op: op.clone() }, val)?;
+            let slot = self.slot();
+            self.asm.vex(STORE, true, r, 0, Rm::Mem(Mem::at(RSP, slot)));
+            self.homes.insert(Key::Val(val), slot);
+        }
+        let room = REGISTERS.saturating_sub(self.pressure(nest) + 2);
+        let mut weights: BTreeMap<Key, u32> = BTreeMap::new();
+        for (val, _) in &fixed {
+            if self.region.is_vector(*val)
+                && let (Some(weight), Some(key)) = (self.region.weights.get(val).copied(), self.key(*val))
+            {
+                *weights.entry(key).or_insert(0) += weight;
+            }
+        }
+        let mut order: Vec<(u32, Key)> = weights.into_iter().map(|(key, weight)| (weight, key)).collect();
+        order.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        for (k, (_, key)) in order.iter().take(room).enumerate() {
+            let reg = (REGISTERS - 1 - k) as u8;
+            let from = self.home(*key)?;
+            self.asm.vex(LOAD, true, reg, 0, from);
+            self.pinned.insert(*key, reg);
+        }
+        Ok(())
+    }
+
+    /// The most registers that the values of a body of the nest take at once.
+    fn pressure(&mut self, f: &For) -> usize {
+        fn bodies<'s>(block: &'s Block, out: &mut Vec<&'s [Stmt]>) {
+            for stmt in &block.stmts {
+                match stmt {
+                    Stmt::For(f) if f.vector => out.push(&f.body.stmts),
+                    Stmt::For(f) => bodies(&f.body, out),
+                    Stmt::If(i) => {
+                        bodies(&i.then, out);
+                        bodies(&i.els, out);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut all = Vec::new();
+        if f.vector {
+            all.push(f.body.stmts.as_slice());
+        } else {
+            bodies(&f.body, &mut all);
+        }
+        let mut most = 0;
+        for stmts in all {
+            let body = self.look(stmts, true);
+            let mut live = 0;
+            for (at, stmt) in stmts.iter().enumerate() {
+                if let Stmt::Def { val, .. } = stmt
+                    && body.uses.contains_key(val)
+                    && !body.folded.contains_key(val)
+                {
+                    live += 1;
+                }
+                most = most.max(live);
+                live -= body
+                    .uses
+                    .iter()
+                    .filter(|(v, u)| u.last() == Some(&at) && !body.folded.contains_key(v))
+                    .count()
+                    .min(live);
+            }
+        }
+        most
+    }
+
+    // -- bodies --------------------------------------------------------------------------------------------------------
+
+    /// Writes the body of a marked loop for one or two vectors.
+    pub(super) fn vectors(&mut self, stmts: &[Stmt], wide: bool) -> Result<(), Refused> {
+        let mut body = self.look(stmts, wide);
+        for (at, stmt) in stmts.iter().enumerate() {
+            body.at = at;
+            self.stmt(&mut body, stmt)?;
+            body.settle();
+        }
+        Ok(())
+    }
+
+    /// Computes one value; it is in the register until something else is computed.
+    pub(super) fn single(&mut self, stmt: &Stmt, val: Val) -> Result<Gpr, Refused> {
+        let stmts = [stmt.clone()];
+        let mut body = self.look(&stmts, true);
+        body.alone = true;
+        body.uses.insert(val, vec![1]);
+        self.stmt(&mut body, stmt)?;
+        match body.places.get(&val) {
+            Some(Place::Reg(r)) => Ok(*r),
+            _ => Err(format!("{val} was not computed")),
+        }
+    }
+
+    /// What reads what, and what is folded into its readers.
+    fn look(&mut self, stmts: &[Stmt], wide: bool) -> Body {
+        let mut reads: BTreeMap<Val, Vec<(usize, bool)>> = BTreeMap::new();
+        for (at, stmt) in stmts.iter().enumerate() {
+            let mut read = |v: Val, in_fma: bool| reads.entry(v).or_default().push((at, in_fma));
+            match stmt {
+                Stmt::Def { op, .. } => op.operands(|v| read(v, matches!(op, Op::Fma(..)))),
+                Stmt::Store { value, .. } => read(*value, false),
+                Stmt::Append { cond, .. } => read(*cond, false),
+                _ => {}
+            }
+        }
+        let mut negated = BTreeMap::new();
+        let mut folded = BTreeMap::new();
+        for (at, stmt) in stmts.iter().enumerate() {
+            let Stmt::Def { val, op } = stmt else { continue };
+            if self.region.fixed.contains_key(val) {
+                continue;
+            }
+            let readers = reads.get(val).map_or(&[][..], Vec::as_slice);
+            match op {
+                Op::Un(UnOp::Neg, a)
+                    if self.region.ty(*val).scalar.is_float() && !readers.is_empty() && readers.iter().all(|r| r.1) =>
+                {
+                    negated.insert(*val, *a);
+                }
+                Op::Load { buf, index, lanes } if *lanes > 1 && readers.len() == 1 => {
+                    let reader = readers.first().map_or(at, |r| r.0);
+                    let same = |s: &Stmt| match s {
+                        Stmt::Store { buf: b, .. } => b == buf,
+                        Stmt::Append { list, count, .. } => list == buf || count == buf,
+                        _ => false,
+                    };
+                    let is_value = matches!(stmts.get(reader), Some(Stmt::Def { .. }));
+                    if is_value && !stmts.get(at..reader).is_some_and(|between| between.iter().any(same)) {
+                        folded.insert(*val, (*buf, *index));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut uses: BTreeMap<Val, Vec<usize>> = BTreeMap::new();
+        for (val, readers) in reads {
+            if self.region.fixed.contains_key(&val) || !self.region.is_vector(val) {
+                continue;
+            }
+            let at = readers.iter().map(|r| r.0);
+            match negated.get(&val) {
+                // Read where its readers are.
+                Some(inner) => uses.entry(*inner).or_default().extend(at),
+                None => uses.entry(val).or_default().extend(at),
+            }
+        }
+        for (val, inner) in &negated {
+            // The negation itself reads nothing.
+            let own = stmts.iter().position(|s| matches!(s, Stmt::Def { val: v, .. } if v == val));
+            if let (Some(own), Some(list)) = (own, uses.get_mut(inner)) {
+                list.retain(|at| *at != own);
+            }
+        }
+        // A folded load is read through its negation only if that is its one reader.
+        let through: BTreeSet<Val> = negated.values().copied().collect();
+        folded.retain(|v, _| !through.contains(v));
+        for list in uses.values_mut() {
+            list.sort_unstable();
+        }
+        let mut owners = [Owner::Nobody; REGISTERS];
+        for r in self.pinned.values() {
+            if let Some(owner) = owners.get_mut(usize::from(*r)) {
+                *owner = Owner::Pinned;
+            }
+        }
+        Body { wide, uses, negated, folded, owners, places: BTreeMap::new(), locked: Vec::new(), at: 0, alone: false }
+    }
+
+    // -- operands ------------------------------------------------------------------------------------------------------
+
+    fn rm(&mut self, body: &mut Body, val: Val) -> Result<Rm, Refused> {
+        if let Some(key) = self.key(val) {
+            return match self.pinned.get(&key) {
+                Some(r) => Ok(Rm::Reg(*r)),
+                None => self.home(key),
+            };
+        }
+        if let Some((buf, index)) = body.folded.get(&val).copied() {
+            return Ok(Rm::Mem(self.address(buf, index)?));
+        }
+        match body.places.get(&val) {
+            Some(Place::Reg(r)) => {
+                body.locked.push(*r);
+                Ok(Rm::Reg(*r))
+            }
+            Some(Place::Slot(at)) => Ok(Rm::Mem(Mem::at(RSP, *at))),
+            None => self.home(Key::Val(val)),
+        }
+    }
+
+    fn reg(&mut self, body: &mut Body, val: Val) -> Result<u8, Refused> {
+        match self.rm(body, val)? {
+            Rm::Reg(r) => Ok(r),
+            from => {
+                let r = self.fresh(body, Owner::Temp)?;
+                body.locked.push(r);
+                self.asm.vex(LOAD, body.wide, r, 0, from);
+                Ok(r)
+            }
+        }
+    }
+
+    /// A register for something new.
+    fn fresh(&mut self, body: &mut Body, owner: Owner) -> Result<u8, Refused> {
+        let free = body.owners.iter().position(|o| *o == Owner::Nobody);
+        let r = match free {
+            Some(r) => r,
+            None => {
+                // The value that is needed last moves to the frame.
+                let candidates = body.owners.iter().enumerate().filter_map(|(r, o)| match o {
+                    Owner::Val(v) if !body.locked.contains(&(r as u8)) => Some((body.next_use(*v), r, *v)),
+                    _ => None,
+                });
+                let (_, r, val) = candidates.max().ok_or_else(|| "too many vectors at once".to_owned())?;
+                let slot = self.slot();
+                self.asm.vex(STORE, body.wide, r as u8, 0, Rm::Mem(Mem::at(RSP, slot)));
+                body.places.insert(val, Place::Slot(slot));
+                r
+            }
+        };
+        if let Some(o) = body.owners.get_mut(r) {
+            *o = owner;
+        }
+        Ok(r as u8)
+    }
+
+    /// The register of the value being defined; registers whose values are read for the last time may serve.
+    fn target(&mut self, body: &mut Body, val: Val) -> Result<u8, Refused> {
+        body.release();
+        let r = self.fresh(body, Owner::Val(val))?;
+        body.places.insert(val, Place::Reg(r));
+        Ok(r)
+    }
+
+    // -- statements ----------------------------------------------------------------------------------------------------
+
+    fn stmt(&mut self, body: &mut Body, stmt: &Stmt) -> Result<(), Refused> {
+        match stmt {
+            Stmt::Def { val, op } => {
+                if self.region.fixed.contains_key(val) && !body.alone {
+                    return Ok(());
+                }
+                if !self.region.is_vector(*val) {
+                    if let Op::Load { buf, index, .. } = op {
+                        self.load_int(*val, *buf, *index)?;
+                    }
+                    return Ok(());
+                }
+                if body.negated.contains_key(val) || body.folded.contains_key(val) || !body.uses.contains_key(val) {
+                    return Ok(());
+                }
+                self.define(body, *val, op)
+            }
+            Stmt::Store { buf, index, value } if self.region.is_int(*value) => self.store_int(*buf, *index, *value),
+            Stmt::Store { buf, index, value } => {
+                let r = self.reg(body, *value)?;
+                let to = self.address(*buf, *index)?;
+                self.asm.vex(STORE, body.wide, r, 0, Rm::Mem(to));
+                Ok(())
+            }
+            Stmt::Append { cond, list, count, value } => {
+                let mask = self.reg(body, *cond)?;
+                self.append(mask, body.wide, *list, *count, *value)
+            }
+            _ => Err("a statement that marked loops do not hold".to_owned()),
+        }
+    }
+
+    fn define(&mut self, body: &mut Body, val: Val, op: &Op) -> Result<(), Refused> {
+        let scalar = self.region.ty(val).scalar;
+        match op {
+            Op::Un(un, a) => self.unary(body, val, *un, *a),
+            Op::Bin(bin, a, b) => self.binary_vector(body, val, *bin, *a, *b),
+            Op::Fma(a, b, c) => self.fma(body, val, [*a, *b, *c]),
+            Op::Cmp(cmp, a, b) => self.comparison(body, val, *cmp, *a, *b),
+            Op::Select(mask, a, b) => self.selection(body, val, *mask, *a, *b),
+            Op::Cast(a, to) => {
+                if self.region.ty(*a).scalar == Scalar::Bool {
+                    // All ones or nothing: one bit of it.
+                    let one = self.constant(*to, 1);
+                    return self.two(body, val, vop(1, 1, 0, 0xDB), *a, Operand::Rm(one));
+                }
+                let from = self.rm(body, *a)?;
+                let r = self.target(body, val)?;
+                self.asm.vex(vop(1, 0, 0, 0x5B), body.wide, r, 0, from);
+                Ok(())
+            }
+            Op::Bitcast(a, _) => {
+                let from = self.rm(body, *a)?;
+                let r = self.target(body, val)?;
+                if from != Rm::Reg(r) {
+                    self.asm.vex(LOAD, body.wide, r, 0, from);
+                }
+                Ok(())
+            }
+            Op::Splat(a, _) if self.region.is_int(*a) => {
+                let from = self.int(*a)?;
+                let r = self.target(body, val)?;
+                self.asm.vex(vop(1, 1, 0, 0x6E), false, r, 0, Rm::Reg(from));
+                self.asm.vex(vop(2, 1, 0, 0x58), body.wide, r, 0, Rm::Reg(r));
+                Ok(())
+            }
+            Op::Splat(a, _) if self.region.ty(*a) == Ty::I64 => {
+                let Some(Op::Cast(inner, _)) = self.region.inside.get(a).copied() else {
+                    return Err(format!("{a} is an integer of 64 bits"));
+                };
+                let from = self.int(*inner)?;
+                self.asm.extend(SCRATCH, Rm::Reg(from));
+                let r = self.target(body, val)?;
+                self.asm.vex(vop(1, 1, 1, 0x6E), false, r, 0, Rm::Reg(SCRATCH));
+                self.asm.vex(vop(2, 1, 0, 0x59), body.wide, r, 0, Rm::Reg(r));
+                Ok(())
+            }
+            // A scalar is in all lanes already.
+            Op::Splat(a, _) if self.region.is_vector(*a) => {
+                let from = self.rm(body, *a)?;
+                let r = self.target(body, val)?;
+                if from != Rm::Reg(r) {
+                    self.asm.vex(LOAD, body.wide, r, 0, from);
+                }
+                Ok(())
+            }
+            Op::Load { buf, index, lanes } => {
+                let from = Rm::Mem(self.address(*buf, *index)?);
+                let r = self.target(body, val)?;
+                let op = if *lanes == 1 { broadcast(scalar) } else { LOAD };
+                self.asm.vex(op, body.wide || *lanes == 1, r, 0, from);
+                Ok(())
+            }
+            _ => Err(format!("{val} comes from what wide kernels do not have")),
+        }
+    }
+
+    /// A constant in all lanes of a kind.
+    fn constant(&mut self, scalar: Scalar, bits: u64) -> Rm {
+        let lane = if scalar.bytes() == 4 { 4 } else { 8 };
+        let bytes = bits.to_le_bytes();
+        let bytes = std::array::from_fn(|k| bytes.get(k % lane).copied().unwrap_or(0));
+        let key = Key::Pool(self.asm.constant(bytes));
+        match (self.pinned.get(&key), key) {
+            (Some(r), _) => Rm::Reg(*r),
+            (None, Key::Pool(n)) => Rm::Pool(n),
+            (None, _) => Rm::Reg(0),
+        }
+    }
+
+    /// An instruction of two operands.
+    fn two(&mut self, body: &mut Body, val: Val, op: Vop, a: Val, b: Operand) -> Result<(), Refused> {
+        let first = self.reg(body, a)?;
+        let second = match b {
+            Operand::Val(b) => self.rm(body, b)?,
+            Operand::Rm(rm) => rm,
+        };
+        let r = self.target(body, val)?;
+        self.asm.vex(op, body.wide, r, first, second);
+        Ok(())
+    }
+
+    /// The same where the order does not matter.
+    fn either(&mut self, body: &mut Body, val: Val, op: Vop, a: Val, b: Val) -> Result<(), Refused> {
+        let a_in_memory = !matches!(self.peek(body, a), Some(Rm::Reg(_)));
+        let (a, b) = if a_in_memory { (b, a) } else { (a, b) };
+        self.two(body, val, op, a, Operand::Val(b))
+    }
+
+    /// The register of an operand that has one.
+    fn peek(&mut self, body: &Body, val: Val) -> Option<Rm> {
+        if let Some(key) = self.key(val) {
+            return self.pinned.get(&key).map(|r| Rm::Reg(*r));
+        }
+        match body.places.get(&val) {
+            Some(Place::Reg(r)) => Some(Rm::Reg(*r)),
+            _ => None,
+        }
+    }
+
+    fn unary(&mut self, body: &mut Body, val: Val, un: UnOp, a: Val) -> Result<(), Refused> {
+        let scalar = self.region.ty(val).scalar;
+        let p = float(scalar);
+        let (sign, width) = if scalar.bytes() == 8 || p == 1 { (1 << 63, Scalar::I64) } else { (1 << 31, Scalar::I32) };
+        match un {
+            UnOp::Neg if scalar.is_float() => {
+                let sign = self.constant(width, sign);
+                self.two(body, val, vop(1, p, 0, 0x57), a, Operand::Rm(sign))
+            }
+            UnOp::Abs if scalar.is_float() => {
+                let rest = self.constant(width, !sign);
+                self.two(body, val, vop(1, p, 0, 0x54), a, Operand::Rm(rest))
+            }
+            UnOp::Neg => {
+                let from = self.rm(body, a)?;
+                let zero = self.fresh(body, Owner::Temp)?;
+                body.locked.push(zero);
+                self.asm.vex(vop(1, 1, 0, 0xEF), body.wide, zero, zero, Rm::Reg(zero));
+                let r = self.target(body, val)?;
+                let code = if scalar == Scalar::I64 { 0xFB } else { 0xFA };
+                self.asm.vex(vop(1, 1, 0, code), body.wide, r, zero, from);
+                Ok(())
+            }
+            UnOp::Not => {
+                let ones = self.constant(Scalar::I64, u64::MAX);
+                self.two(body, val, vop(1, 1, 0, 0xEF), a, Operand::Rm(ones))
+            }
+            UnOp::Abs => {
+                let from = self.rm(body, a)?;
+                let r = self.target(body, val)?;
+                self.asm.vex(vop(2, 1, 0, 0x1E), body.wide, r, 0, from);
+                Ok(())
+            }
+            UnOp::Sqrt => {
+                let from = self.rm(body, a)?;
+                let r = self.target(body, val)?;
+                self.asm.vex(vop(1, p, 0, 0x51), body.wide, r, 0, from);
+                Ok(())
+            }
+            UnOp::Nearest | UnOp::Floor | UnOp::Ceil | UnOp::Trunc => {
+                let mode = match un {
+                    UnOp::Nearest => 8,
+                    UnOp::Floor => 9,
+                    UnOp::Ceil => 10,
+                    _ => 11,
+                };
+                let from = self.rm(body, a)?;
+                let r = self.target(body, val)?;
+                self.asm.vex_with(vop(3, 1, 0, 8 + p), body.wide, r, 0, from, Some(mode));
+                Ok(())
+            }
+            _ => Err(format!("{un:?}")),
+        }
+    }
+
+    fn binary_vector(&mut self, body: &mut Body, val: Val, bin: BinOp, a: Val, b: Val) -> Result<(), Refused> {
+        let scalar = self.region.ty(val).scalar;
+        let p = float(scalar);
+        let int = |narrow: u8, wide: u8| vop(1, 1, 0, if scalar == Scalar::I64 { wide } else { narrow });
+        if scalar.is_float() {
+            return match bin {
+                BinOp::Add => self.either(body, val, vop(1, p, 0, 0x58), a, b),
+                BinOp::Mul => self.either(body, val, vop(1, p, 0, 0x59), a, b),
+                BinOp::Sub => self.two(body, val, vop(1, p, 0, 0x5C), a, Operand::Val(b)),
+                BinOp::Div => self.two(body, val, vop(1, p, 0, 0x5E), a, Operand::Val(b)),
+                // The machine takes the second operand unless the first is less (or greater).
+                BinOp::Min => self.two(body, val, vop(1, p, 0, 0x5D), b, Operand::Val(a)),
+                BinOp::Max => self.two(body, val, vop(1, p, 0, 0x5F), b, Operand::Val(a)),
+                _ => Err(format!("{bin:?} of floats")),
+            };
+        }
+        match bin {
+            BinOp::And => self.either(body, val, vop(1, 1, 0, 0xDB), a, b),
+            BinOp::Or => self.either(body, val, vop(1, 1, 0, 0xEB), a, b),
+            BinOp::Xor => self.either(body, val, vop(1, 1, 0, 0xEF), a, b),
+            BinOp::Add => self.either(body, val, int(0xFE, 0xD4), a, b),
+            BinOp::Sub => self.two(body, val, int(0xFA, 0xFB), a, Operand::Val(b)),
+            BinOp::Mul if scalar == Scalar::I32 => self.either(body, val, vop(2, 1, 0, 0x40), a, b),
+            BinOp::Min if scalar == Scalar::I32 => self.either(body, val, vop(2, 1, 0, 0x39), a, b),
+            BinOp::Max if scalar == Scalar::I32 => self.either(body, val, vop(2, 1, 0, 0x3D), a, b),
+            BinOp::Shl | BinOp::Sar | BinOp::Shr => {
+                let Some(Fixed::Bytes([amount, ..])) = self.region.fixed.get(&b).copied() else {
+                    return Err("a shift by what is not constant".to_owned());
+                };
+                let wide = scalar == Scalar::I64;
+                let amount = amount & if wide { 63 } else { 31 };
+                let (code, field) = match (bin, wide) {
+                    (BinOp::Shl, false) => (0x72, 6),
+                    (BinOp::Shr, false) => (0x72, 2),
+                    (BinOp::Sar, false) => (0x72, 4),
+                    (BinOp::Shl, true) => (0x73, 6),
+                    (BinOp::Shr, true) => (0x73, 2),
+                    _ => return Err("an arithmetic shift of 64 bits".to_owned()),
+                };
+                let from = self.reg(body, a)?;
+                let r = self.target(body, val)?;
+                self.asm.vex_with(vop(1, 1, 0, code), body.wide, field, r, Rm::Reg(from), Some(amount));
+                Ok(())
+            }
+            _ => Err(format!("{bin:?} of integers")),
+        }
+    }
+
+    /// `±a*b ± c`: the instruction overwrites one of its operands, at best one that is not needed any more.
+    fn fma(&mut self, body: &mut Body, val: Val, operands: [Val; 3]) -> Result<(), Refused> {
+        let w = float(self.region.ty(val).scalar);
+        let mut minus = [false; 3];
+        let mut operands = operands;
+        for (operand, minus) in operands.iter_mut().zip(&mut minus) {
+            if let Some(inner) = body.negated.get(operand) {
+                *operand = *inner;
+                *minus = true;
+            }
+        }
+        let [a, b, c] = operands;
+        let product = minus[0] != minus[1];
+        // fmadd, fmsub, fnmadd, fnmsub
+        let sign = u8::from(minus[2]) * 2 + u8::from(product) * 4;
+        let op = |form: u8| vop(2, 1, w, form + sign);
+        let dying = |body: &Body, emitter: &mut Self, v: Val| match body.places.get(&v) {
+            Some(Place::Reg(r)) if emitter.key(v).is_none() && body.dies(v) => Some(*r),
+            _ => None,
+        };
+        if let Some(r) = dying(body, self, c)
+            && c != a
+            && c != b
+        {
+            // r = a*b + r
+            body.locked.push(r);
+            let (a, b) = self.one_register(body, a, b);
+            let first = self.reg(body, a)?;
+            let second = self.rm(body, b)?;
+            body.take(c, val, r);
+            self.asm.vex(op(0xB8), body.wide, r, first, second);
+            return Ok(());
+        }
+        for (x, y) in [(a, b), (b, a)] {
+            if let Some(r) = dying(body, self, x)
+                && x != y
+                && x != c
+            {
+                // r = y*r + c
+                body.locked.push(r);
+                let first = self.reg(body, y)?;
+                let second = self.rm(body, c)?;
+                body.take(x, val, r);
+                self.asm.vex(op(0xA8), body.wide, r, first, second);
+                return Ok(());
+            }
+        }
+        let (a, b) = self.one_register(body, a, b);
+        let first = self.reg(body, a)?;
+        let third = self.rm(body, c)?;
+        let r = self.fresh(body, Owner::Val(val))?;
+        body.places.insert(val, Place::Reg(r));
+        body.locked.push(r);
+        self.asm.vex(LOAD, body.wide, r, 0, third);
+        let second = self.rm(body, b)?;
+        self.asm.vex(op(0xB8), body.wide, r, first, second);
+        Ok(())
+    }
+
+    /// Two factors, the first in a register if one is.
+    fn one_register(&mut self, body: &Body, a: Val, b: Val) -> (Val, Val) {
+        if self.peek(body, a).is_some() { (a, b) } else { (b, a) }
+    }
+
+    fn comparison(&mut self, body: &mut Body, val: Val, cmp: CmpOp, a: Val, b: Val) -> Result<(), Refused> {
+        let scalar = self.region.ty(a).scalar;
+        if scalar.is_float() {
+            let code = match cmp {
+                CmpOp::Eq => 0x00,
+                CmpOp::Ne => 0x04,
+                CmpOp::Lt => 0x11,
+                CmpOp::Le => 0x12,
+                CmpOp::Gt => 0x1E,
+                CmpOp::Ge => 0x1D,
+            };
+            let first = self.reg(body, a)?;
+            let second = self.rm(body, b)?;
+            let r = self.target(body, val)?;
+            self.asm.vex_with(vop(1, float(scalar), 0, 0xC2), body.wide, r, first, second, Some(code));
+            return Ok(());
+        }
+        let wide = scalar == Scalar::I64;
+        let equal = if wide { vop(2, 1, 0, 0x29) } else { vop(1, 1, 0, 0x76) };
+        let greater = if wide { vop(2, 1, 0, 0x37) } else { vop(1, 1, 0, 0x66) };
+        let (op, a, b, negate) = match cmp {
+            CmpOp::Eq => (equal, a, b, false),
+            CmpOp::Ne => (equal, a, b, true),
+            CmpOp::Gt => (greater, a, b, false),
+            CmpOp::Lt => (greater, b, a, false),
+            CmpOp::Le => (greater, a, b, true),
+            CmpOp::Ge => (greater, b, a, true),
+        };
+        self.two(body, val, op, a, Operand::Val(b))?;
+        if negate && let Some(Place::Reg(r)) = body.places.get(&val).copied() {
+            let ones = self.constant(Scalar::I64, u64::MAX);
+            self.asm.vex(vop(1, 1, 0, 0xEF), body.wide, r, r, ones);
+        }
+        Ok(())
+    }
+
+    fn selection(&mut self, body: &mut Body, val: Val, mask: Val, a: Val, b: Val) -> Result<(), Refused> {
+        let zero = |e: &Self, v: Val| matches!(e.region.fixed.get(&v), Some(Fixed::Bytes(x)) if *x == [0; 32]);
+        if zero(self, b) {
+            return self.either(body, val, vop(1, 1, 0, 0xDB), mask, a);
+        }
+        if zero(self, a) {
+            return self.two(body, val, vop(1, 1, 0, 0xDF), mask, Operand::Val(b));
+        }
+        let mask = self.reg(body, mask)?;
+        let first = self.reg(body, b)?;
+        let second = self.rm(body, a)?;
+        let r = self.target(body, val)?;
+        self.asm.vex_with(vop(3, 1, 0, 0x4A), body.wide, r, first, second, Some(mask << 4));
+        Ok(())
+    }
+}
+
+/// A second operand.
+enum Operand {
+    Val(Val),
+    Rm(Rm),
+}
+
+/// One element of memory to all lanes.
+fn broadcast(scalar: Scalar) -> Vop {
+    match scalar {
+        Scalar::F64 | Scalar::I64 => vop(2, 1, 0, 0x19),
+        _ => vop(2, 1, 0, 0x18),
+    }
+}
+
+impl Body {
+    fn next_use(&self, val: Val) -> usize {
+        let list = self.uses.get(&val).map_or(&[][..], Vec::as_slice);
+        list.iter().copied().find(|at| *at >= self.at).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the current statement is the last that reads a value.
+    fn dies(&self, val: Val) -> bool {
+        self.uses.get(&val).is_none_or(|u| u.last().is_none_or(|at| *at <= self.at))
+    }
+
+    /// Frees the registers of values that are read for the last time now.
+    fn release(&mut self) {
+        for r in 0..self.owners.len() {
+            if let Some(Owner::Val(v)) = self.owners.get(r).copied()
+                && self.dies(v)
+            {
+                self.owners[r] = Owner::Nobody;
+                self.places.remove(&v);
+            }
+        }
+    }
+
+    /// The register of a dying value becomes that of a new one.
+    fn take(&mut self, from: Val, to: Val, r: u8) {
+        self.places.remove(&from);
+        self.places.insert(to, Place::Reg(r));
+        if let Some(owner) = self.owners.get_mut(usize::from(r)) {
+            *owner = Owner::Val(to);
+        }
+    }
+
+    /// After a statement: temporaries go, and values that nobody reads any more.
+    fn settle(&mut self) {
+        self.release();
+        for owner in &mut self.owners {
+            if *owner == Owner::Temp {
+                *owner = Owner::Nobody;
+            }
+        }
+        self.locked.clear();
+    }
+}

@@ -1,0 +1,79 @@
+//! `P.w *= c / sum(P.w over pre)`: where the network knows which columns have changed since the same statement was last carried out with the
+//! same `c`, only these are summed and scaled, with the operations of the general case. The others have the sum `c` already, to rounding; at
+//! optimisation levels below 2 the network does not keep track, and all are done.
+
+use std::hash::{Hash, Hasher};
+
+use crate::script::assign::{WriteFault, scale_columns};
+use crate::script::eval::{Interp, Res};
+use crate::script::ir::{AxisSource, BinaryOp, Expr, ExprKind, Over, Place, Reduction, Select};
+use crate::script::machine::VarKey;
+use crate::script::ops;
+use crate::script::reduce::column_sums;
+use crate::script::tensor::{Tensor, Value};
+use crate::source::Span;
+
+/// A normalisation of columns: what is scaled, to which sum.
+pub(super) struct Normalise {
+    key: VarKey,
+    total: Value,
+    /// Names the statement and the sum.
+    pub(super) rule: u64,
+}
+
+/// The sum that each column gets, if `place *= value` is a normalisation of columns by something that may be evaluated twice.
+fn total<'e>(place: &Place, value: &'e Expr) -> Option<&'e Expr> {
+    let ExprKind::Broadcast { value: factors, from } = &value.kind else { return None };
+    let per_column = matches!(from.as_slice(), [AxisSource::Repeat, AxisSource::Axis(0)]);
+    let ExprKind::Binary(BinaryOp::Div, total, sums) = &factors.kind else { return None };
+    let total = match &total.kind {
+        ExprKind::Broadcast { value, .. } => value.as_ref(),
+        _ => total.as_ref(),
+    };
+    let ExprKind::Reduce { op: Reduction::Sum, value: summed, over: Over::Axes(axes) } = &sums.kind else {
+        return None;
+    };
+    let ExprKind::Var(source) = &summed.kind else { return None };
+    let whole = matches!((&place.select, &source.select), (Select::AllSynapses, Select::AllSynapses));
+    (per_column && whole && source.key == place.key && axes.as_slice() == [0] && is_plain(total)).then_some(total)
+}
+
+/// A constant, a local, or arithmetic of such.
+fn is_plain(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Const(_) | ExprKind::Local(_) => true,
+        ExprKind::Unary(_, a) | ExprKind::ToReal(a) => is_plain(a),
+        ExprKind::Binary(_, a, b) => is_plain(a) && is_plain(b),
+        _ => false,
+    }
+}
+
+impl Interp<'_, '_> {
+    /// Recognises a normalisation.
+    pub(super) fn normalisation(&mut self, place: &Place, value: &Expr, span: Span) -> Res<Option<Normalise>> {
+        let Some(total) = total(place, value) else { return Ok(None) };
+        let total = self.eval(total)?;
+        let Some(x) = total.as_f64() else { return Ok(None) };
+        // Not for security: two statements that collide would have to name the same variable, too.
+        let mut hash = std::hash::DefaultHasher::new();
+        (span.file.0, span.start, span.end, x.to_bits()).hash(&mut hash);
+        Ok(Some(Normalise { key: place.key, total, rule: hash.finish() }))
+    }
+
+    /// Scales the columns that have changed, if the network knows them. `None`: it does not.
+    pub(super) fn normalise_changed(&mut self, n: &Normalise, span: Span) -> Res<Option<Result<(), WriteFault>>> {
+        let Some(columns) = self.machine.changed_columns(n.key, n.rule) else { return Ok(None) };
+        let Some(sums) = column_sums(&self.machine.values(n.key), &columns) else { return Ok(None) };
+        let sums = Tensor { shape: vec![columns.len()], data: sums };
+        let factors =
+            ops::binary(BinaryOp::Div, &n.total, &sums.into()).map_err(|m| crate::script::expr::bug(span, &m))?;
+        let Value::Tensor(factors) = factors else { return Ok(None) };
+        let mut target = self.machine.values_mut(n.key).map_err(|d| crate::script::eval::at(d, span))?;
+        let result = scale_columns(&mut target, &columns, &factors.data);
+        self.machine.written(n.key);
+        if result.is_ok() {
+            self.machine.settle_columns(n.key, n.rule);
+        }
+        Ok(Some(result))
+    }
+}
