@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::reasons;
 use super::{Delay, Place, Plan, Spiking, Storage, Wiring};
 use crate::hir::{Model, Role, VarId};
 
@@ -118,6 +119,7 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         if !arrays.is_empty() {
             let _ = writeln!(out, "  one value per neuron: {}", arrays.join(", "));
         }
+        out += &reasons::population(model, p, plan.precision);
     }
     for p in &plan.projections {
         let projection = &model.projections[p.proj.index()];
@@ -132,11 +134,11 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 let who = if u.but_own { "all but the neuron of its own index" } else { "all" };
                 format!("every event brings the same to {who}: nothing is stored for single synapses")
             }
-            Wiring::Sparse => {
-                format!("{} synapses in rows by pre neuron", synapses.get(p.proj.index()).copied().unwrap_or(0))
-            }
+            Wiring::Sparse => "synapses in rows by pre neuron".to_owned(),
         };
         let _ = writeln!(out, "\nprojection {}: {}, {wiring}", projection.name, synapse.name);
+        let count = synapses.get(p.proj.index()).copied().unwrap_or(0);
+        out += &reasons::projection(model, p, count, plan.precision);
         for (what, delay) in [("axonal", p.delay), ("dendritic", p.dendritic)] {
             let _ = match delay {
                 Delay::Uniform(0) => Ok(()),
@@ -163,7 +165,10 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             let place = match p.place[k] {
                 Place::Constant(_) if var.role == Role::Param => continue,
                 Place::Constant(x) => format!("the constant {x}"),
-                Place::Synapse => "one value per synapse".to_owned(),
+                Place::Synapse => match reasons::per_synapse(model, p, VarId(k as u32)) {
+                    Some(why) => format!("one value per synapse ({why})"),
+                    None => "one value per synapse".to_owned(),
+                },
                 Place::Pre => {
                     "one value per pre neuron: only `on pre` writes it, the same for all its synapses".to_owned()
                 }
@@ -181,6 +186,10 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         }
     }
     let _ = writeln!(out, "\nstep: {}", step(model, plan));
+    let _ = writeln!(
+        out,
+        "threads: a run advances on one thread, since each step needs the last; independent samples of a loop and lanes of a batch share the others"
+    );
     out
 }
 

@@ -33,6 +33,7 @@ pub mod lower;
 pub mod population;
 pub mod projection;
 mod rate;
+mod reasons;
 mod sharing;
 mod silent;
 mod singular;
