@@ -138,7 +138,7 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
         let (a, b) = low.graph.linear(rhs, x)?;
         let value = |s: Sym, own: f64| low.graph.eval(s, &|n| here(n, own));
         let (a, b) = (value(a, 0.0), value(b, 0.0));
-        let (from, to) = (start(var)?, -b / a);
+        let (from, to) = (start(var)?, 0.0 - b / a);
         let quiet = |own: f64| value(test, own) == 0.0;
         (a < 0.0 && to.is_finite() && quiet(from) && quiet(to)).then_some(Why::Rest { var, from, to })
     })
