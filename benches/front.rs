@@ -1,4 +1,5 @@
-//! The front end: from text to the checked and planned model, for every shipped model and for a long generated file.
+//! The front end: from text to the checked and planned model, for every shipped model and for a long generated file; and the language
+//! server's answer after an edit in that file.
 
 #![allow(missing_docs, reason = "the macros of criterion make public functions")]
 
@@ -58,5 +59,50 @@ fn front(c: &mut Criterion) {
     });
 }
 
-criterion_group! { name = benches; config = Criterion::default().sample_size(10); targets = front }
+/// From an edit in the long file to the diagnostics, and to the answer of the hover that follows them.
+#[cfg(feature = "lsp")]
+fn server(c: &mut Criterion) {
+    use lsp_server::{Connection, Message, Notification, Request};
+    use serde_json::{Value, json};
+    let (client, theirs) = Connection::memory();
+    let thread = std::thread::Builder::new().stack_size(256 << 20);
+    let serving = thread.spawn(move || snnc::lsp::serve(&theirs)).expect("a thread");
+    let tell = |method: &str, params: Value| {
+        client.sender.send(Notification { method: method.to_owned(), params }.into()).expect("a server");
+    };
+    let next = std::cell::Cell::new(0);
+    let ask = |method: &str, params: Value| {
+        next.set(next.get() + 1);
+        let request = Request { id: next.get().into(), method: method.to_owned(), params };
+        client.sender.send(request.into()).expect("a server");
+        while !matches!(client.receiver.recv().expect("an answer"), Message::Response(_)) {}
+    };
+    ask("initialize", json!({ "processId": null, "rootUri": null, "capabilities": {} }));
+    tell("initialized", json!({}));
+    let text = long_file();
+    let document = json!({ "uri": "file:///long.snn", "languageId": "snn", "version": 0, "text": text });
+    tell("textDocument/didOpen", json!({ "textDocument": document }));
+    let mut version = 0;
+    c.bench_function(&format!("edit of {} lines, then hover", text.lines().count()), |b| {
+        b.iter(|| {
+            version += 1;
+            // A letter typed in the middle.
+            let edited = text.replacen("param tau = 20 ms", &format!("param tau = {} ms", 20 + version % 7), 1);
+            let document = json!({ "uri": "file:///long.snn", "version": version });
+            tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": [{ "text": edited }] }));
+            ask(
+                "textDocument/hover",
+                json!({ "textDocument": { "uri": "file:///long.snn" }, "position": { "line": 5005, "character": 9 } }),
+            );
+        });
+    });
+    ask("shutdown", Value::Null);
+    tell("exit", Value::Null);
+    let _ = serving.join();
+}
+
+#[cfg(not(feature = "lsp"))]
+fn server(_: &mut Criterion) {}
+
+criterion_group! { name = benches; config = Criterion::default().sample_size(10); targets = front, server }
 criterion_main!(benches);

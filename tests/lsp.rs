@@ -269,6 +269,73 @@ fn formatting_changes_only_the_lines_that_differ() {
 }
 
 #[test]
+fn renaming_changes_every_use_and_refuses_conflicts() {
+    let mut editor = Editor::new();
+    editor.open(CELLS);
+    // Declaration, derivative, handler, other model and protocol: all of them, and nothing else.
+    let mut params = json!({ "textDocument": { "uri": URI }, "position": position(CELLS, "|v = rest, x") });
+    let ready = editor.ask("textDocument/prepareRename", params.clone());
+    assert_eq!((slice(CELLS, &ready["range"]).as_str(), ready["placeholder"].as_str()), ("v", Some("v")));
+    params["newName"] = json!("u_m");
+    let edit = editor.ask("textDocument/rename", params.clone());
+    let renamed = edited(CELLS, &edit["changes"][URI]);
+    for part in [
+        "state u_m = rest",
+        "let pull = rest - u_m",
+        "tau * du_m/dt",
+        "spike when u_m >",
+        "on spike { u_m = rest",
+        "-> E.u_m via",
+        "mean(E.u_m)",
+    ] {
+        assert!(renamed.contains(part), "{part} is not in\n{renamed}");
+    }
+    assert!(editor.change(&renamed).is_empty(), "{renamed}");
+    editor.change(CELLS);
+    // From a use, a keyword argument, a population, a local.
+    for (place, new, parts) in [
+        ("|tau = 10", "tau_m", &["param tau_m = 20 ms", "dx/dt = -x / tau_m", "Cell(tau_m = 10 ms)"][..]),
+        ("rate|(E)", "", &[]),
+        ("(|E), before", "Exc", &["population Exc[n_cells]", "let Half = Exc[..20]", "rate(Exc) > 1 Hz"]),
+        ("let |before", "start", &["let start = mean", "rate(E), start)"]),
+        ("post.|x", "trace", &["x: mV", "post.trace"]),
+        ("via random(p = 0.1) with |Push", "Kick", &["synapse Kick {", "with Kick(w"]),
+    ] {
+        if new.is_empty() {
+            continue;
+        }
+        let params = json!({ "textDocument": { "uri": URI }, "position": position(CELLS, place), "newName": new });
+        let renamed = edited(CELLS, &editor.ask("textDocument/rename", params)["changes"][URI]);
+        for part in parts.iter().filter(|p| **p != "x: mV") {
+            assert!(renamed.contains(part), "{place}: {part} is not in\n{renamed}");
+        }
+        assert!(editor.change(&renamed).is_empty(), "{renamed}");
+        editor.change(CELLS);
+    }
+    for (place, new, why) in [
+        ("|v = rest, x", "x", "`x` is declared already on line 9"),
+        ("|v = rest, x", "rest", "`rest` has another meaning on line"),
+        ("const |rest", "v", "`v` has another meaning on line"),
+        ("|v = rest, x", "state", "`state` is a word of the language"),
+        ("|v = rest, x", "mV", "`mV` is a unit"),
+        ("|v = rest, x", "2v", "`2v` is not a name"),
+        ("|v = rest, x", "dt", "`dt` has a meaning of its own"),
+        ("|E[n_cells]", "Half", "`Half` is declared already on line"),
+        ("|simulation", "x", "no name stands here"),
+    ] {
+        let params = json!({ "textDocument": { "uri": URI }, "position": position(CELLS, place), "newName": new });
+        let error = editor.response("textDocument/rename", params).response_result.unwrap_err();
+        assert!(error.message.contains(why), "{place} -> {new}: {}", error.message);
+    }
+    let prelude = "population L[2]: lif()\n";
+    editor.change(prelude);
+    let params = json!({ "textDocument": { "uri": URI }, "position": position(prelude, "|lif") });
+    let error = editor.response("textDocument/prepareRename", params).response_result.unwrap_err();
+    assert!(error.message.contains("belongs to the prelude"), "{}", error.message);
+    editor.leave();
+}
+
+#[test]
 fn the_outline_has_every_declaration() {
     let mut editor = Editor::new();
     editor.open(CELLS);

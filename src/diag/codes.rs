@@ -104,6 +104,10 @@ codes! {
     W0710 Warning "one noise source in two equations";
     W0711 Warning "a very large network";
     W0712 Warning "a loop that runs very often";
+    W0713 Warning "noise scaled with the time step by hand";
+    W0714 Warning "no neuron spiked";
+    W0715 Warning "a rate that no neuron has";
+    W0716 Warning "a readout that knows no class";
     W0801 Warning "a name or constant that misleads";
     E0801 Error "a file cannot be read or written";
     E0802 Error "a data file is damaged or of the wrong shape";

@@ -4,6 +4,7 @@ use super::{
     Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, ProjId, Role, Side, SpikeCond, Stmt, StmtKind, SynapseModel,
     VarId,
 };
+use crate::source::Span;
 
 impl Expr {
     /// Calls `f` with each operand.
@@ -48,6 +49,23 @@ impl Expr {
         }
         let mut found = false;
         self.each_part(&mut |e| found |= e.any(lets, pred));
+        found
+    }
+}
+
+impl Expr {
+    /// Where white noise (of one source, or of any) first stands in the expression, be it in the name of a `let`.
+    #[must_use]
+    pub fn noise_span(&self, lets: &[LetDecl], source: Option<u32>) -> Option<Span> {
+        let noise = |e: &Expr| matches!(e.kind, ExprKind::Noise(n) if source.is_none_or(|s| s == n));
+        if noise(self) {
+            return Some(self.span);
+        }
+        if let ExprKind::Let(id) = &self.kind {
+            return lets.get(id.index()).filter(|l| l.value.any(lets, &noise)).map(|_| self.span);
+        }
+        let mut found = None;
+        self.each_part(&mut |e| found = found.or_else(|| e.noise_span(lets, source)));
         found
     }
 }

@@ -12,6 +12,7 @@ mod hints;
 mod hover;
 mod names;
 mod navigate;
+mod rename;
 mod symbols;
 mod text;
 mod walk;
@@ -93,6 +94,7 @@ fn capabilities() -> lsp::ServerCapabilities {
         hover_provider: Some(true.into()),
         definition_provider: Some(true.into()),
         references_provider: Some(true.into()),
+        rename_provider: Some(lsp::RenameOptions { prepare_provider: Some(true), ..Default::default() }.into()),
         document_highlight_provider: Some(true.into()),
         completion_provider: Some(lsp::CompletionOptions {
             trigger_characters: Some(vec![".".to_owned()]),
@@ -244,6 +246,17 @@ impl Server<'_> {
                 let found = navigate::references(seen, byte, p.context.include_declaration).into_iter();
                 let uri = at.text_document.uri;
                 written(found.map(|range| lsp::Location { uri: uri.clone(), range }).collect::<Vec<_>>())
+            }
+            "textDocument/prepareRename" => {
+                let p: lsp::TextDocumentPositionParams = read(params)?;
+                let (seen, byte) = self.place(&p)?;
+                written(rename::prepare(seen, byte)?)
+            }
+            "textDocument/rename" => {
+                let p: lsp::RenameParams = read(params)?;
+                let at = p.text_document_position_params;
+                let (seen, byte) = self.place(&at)?;
+                written(rename::rename(seen, &at.text_document.uri, byte, &p.new_name)?)
             }
             "textDocument/documentHighlight" => {
                 let p: lsp::TextDocumentPositionParams = read(params)?;

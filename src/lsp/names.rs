@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::walk;
-use crate::sema::PRELUDE;
+use crate::sema;
 use crate::source::{FileId, Span};
-use crate::syntax::{self, ast};
+use crate::syntax::ast;
 
 /// The prelude is the second file of a session.
 pub(super) const PRELUDE_FILE: FileId = FileId(1);
@@ -109,7 +109,7 @@ impl Names {
     /// The names of a file.
     pub(super) fn of(file: &ast::File) -> Self {
         let mut names = Self::default();
-        let (prelude, _) = syntax::parse(PRELUDE_FILE, PRELUDE);
+        let prelude = sema::prelude_tree(PRELUDE_FILE);
         for item in &prelude.items {
             names.declare(item);
         }

@@ -5,6 +5,7 @@ pub mod build;
 pub mod cut;
 mod draws;
 pub mod eval;
+mod health;
 pub mod init;
 pub mod network;
 mod play;

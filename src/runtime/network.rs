@@ -1231,4 +1231,16 @@ impl Machine for Network {
             log.neuron.clear();
         }
     }
+
+    fn non_finite(&self, synapses: u64) -> Vec<(VarKey, usize)> {
+        super::health::non_finite(self, synapses)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.shared.layout.bytes() as u64
+    }
+
+    fn method(&self, key: VarKey) -> Option<&'static str> {
+        super::health::method(&self.compiled.plan, key)
+    }
 }

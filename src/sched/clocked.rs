@@ -61,7 +61,7 @@ pub(super) fn classify(
     for ode in &synapse.odes {
         let rhs = Lowering::new(graph, context).expr(&ode.rhs).ok_or_else(|| unexpected(ode.span))?;
         if methods::noise::split(graph, rhs, synapse.noises.len() as u32).is_none() {
-            return Err(super::population::bent(&synapse.vars, ode));
+            return Err(super::population::bent(&synapse.vars, &synapse.lets, ode));
         }
         match event_driven(graph, synapse, ode.var, rhs) {
             Ok(l) => {
@@ -236,7 +236,7 @@ pub(super) fn plan(
         if named.is_none()
             && let Some(k) = methods::noise::multiplicative(graph, &system)
         {
-            return Err(super::population::two_calculi(&synapse.vars, &synapse.odes, system.vars[k]));
+            return Err(super::population::two_calculi(&synapse.vars, &synapse.lets, &synapse.odes, system.vars[k]));
         }
         let mut planned = methods::plan(graph, &system, named);
         // Matrices that differ between synapses would be kept for each of them: solved one equation at a time instead.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::reasons;
 use super::{Delay, Place, Plan, Spiking, Storage, Wiring};
 use crate::hir::{Model, Role, VarId};
 
@@ -132,6 +133,7 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         if !arrays.is_empty() {
             let _ = writeln!(out, "  one value per neuron: {}", arrays.join(", "));
         }
+        out += &reasons::population(model, p, plan.precision);
     }
     for p in &plan.projections {
         let projection = &model.projections[p.proj.index()];
@@ -146,11 +148,11 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 let who = if u.but_own { "all but the neuron of its own index" } else { "all" };
                 format!("every event brings the same to {who}: nothing is stored for single synapses")
             }
-            Wiring::Sparse => {
-                format!("{} synapses in rows by pre neuron", synapses.get(p.proj.index()).copied().unwrap_or(0))
-            }
+            Wiring::Sparse => "synapses in rows by pre neuron".to_owned(),
         };
         let _ = writeln!(out, "\nprojection {}: {}, {wiring}", projection.name, synapse.name);
+        let count = synapses.get(p.proj.index()).copied().unwrap_or(0);
+        out += &reasons::projection(model, p, count, plan.precision);
         for (what, delay) in [("axonal", p.delay), ("dendritic", p.dendritic)] {
             let _ = match delay {
                 Delay::Uniform(0) => Ok(()),
@@ -201,7 +203,10 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             let place = match p.place[k] {
                 Place::Constant(_) if var.role == Role::Param => continue,
                 Place::Constant(x) => format!("the constant {x}"),
-                Place::Synapse => "one value per synapse".to_owned(),
+                Place::Synapse => match reasons::per_synapse(model, p, VarId(k as u32)) {
+                    Some(why) => format!("one value per synapse ({why})"),
+                    None => "one value per synapse".to_owned(),
+                },
                 Place::Pre => {
                     "one value per pre neuron: only `on pre` writes it, the same for all its synapses".to_owned()
                 }
@@ -218,13 +223,40 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             let _ = writeln!(out, "  {}: {place}{lazy}{listed}{dead}{frozen}", var.name);
         }
     }
+    let _ = writeln!(out, "\nstep: {}", step(model, plan));
     let _ = writeln!(
         out,
-        "\nstep: slow states → inject and clocked synapses → integrate and detect ({}) → react → on pre ({}) → on post",
-        plan.populations.iter().map(|p| model.populations[p.pop.index()].name.as_str()).collect::<Vec<_>>().join(", "),
-        plan.projections.iter().map(|p| model.projections[p.proj.index()].name.as_str()).collect::<Vec<_>>().join(", "),
+        "threads: a run advances on one thread, since each step needs the last; independent samples of a loop and lanes of a batch share the others"
     );
     out
+}
+
+/// The phases of a step that this network has, in their order.
+fn step(model: &Model, plan: &Plan) -> String {
+    let names = |list: Vec<&str>| if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
+    let populations = |keep: &dyn Fn(&super::PopPlan) -> bool| -> Vec<&str> {
+        plan.populations.iter().filter(|p| keep(p)).map(|p| model.populations[p.pop.index()].name.as_str()).collect()
+    };
+    let projections = |keep: &dyn Fn(&super::ProjPlan) -> bool| -> Vec<&str> {
+        plan.projections.iter().filter(|p| keep(p)).map(|p| model.projections[p.proj.index()].name.as_str()).collect()
+    };
+    let of = |p: &super::ProjPlan| &model.projections[p.proj.index()].synapse;
+    let mut phases = Vec::new();
+    let mut phase = |what: &str, list: Vec<&str>| {
+        if !list.is_empty() {
+            phases.push(format!("{what}{}", names(list)));
+        }
+    };
+    phase("advance slow states when due", populations(&|p| !p.slow.is_empty()));
+    phase("live values", populations(&|p| !p.live.is_empty()));
+    phase("periodic code", populations(&|p| !p.every.is_empty()));
+    phase("inject", projections(&|p| !p.clocked.injects.is_empty()));
+    phase("advance clocked synapses", projections(&|p| p.clocked.update.is_some()));
+    phase("integrate", populations(&|p| p.update.is_some()));
+    phase("detect spikes and react", populations(&|p| p.spiking.is_some()));
+    phase("on pre", projections(&|p| !of(p).on_pre.is_empty()));
+    phase("on post", projections(&|p| of(p).on_post.is_some()));
+    if phases.is_empty() { "nothing changes".to_owned() } else { phases.join(" → ") }
 }
 
 /// What counts as zero, if that is more than the subnormal.

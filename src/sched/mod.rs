@@ -35,9 +35,12 @@ pub mod lower;
 pub mod population;
 pub mod projection;
 mod rate;
+mod reasons;
 mod sharing;
+mod silent;
 mod singular;
 pub mod size;
+mod stability;
 pub mod synapse;
 mod warn;
 

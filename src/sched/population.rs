@@ -239,7 +239,7 @@ pub(super) fn plan(
             slow.push(Slow { frozen: frozen(ode.var), ..s });
         } else if !frozen(ode.var) {
             let (drift, strengths) = methods::noise::split(&mut graph, rhs, neuron.noises.len() as u32)
-                .ok_or_else(|| bent(&neuron.vars, ode))?;
+                .ok_or_else(|| bent(&neuron.vars, &neuron.lets, ode))?;
             system.vars.push(ode.var);
             system.rhs.push(drift);
             for (column, g) in system.noise.iter_mut().zip(strengths) {
@@ -255,7 +255,7 @@ pub(super) fn plan(
         if named.is_none()
             && let Some(k) = methods::noise::multiplicative(&mut graph, &system)
         {
-            return Err(two_calculi(&neuron.vars, &neuron.odes, system.vars[k]));
+            return Err(two_calculi(&neuron.vars, &neuron.lets, &neuron.odes, system.vars[k]));
         }
         Some(methods::plan(&mut graph, &system, named).map_err(|e| {
             let method = neuron.method.as_ref();
@@ -527,20 +527,22 @@ pub(super) fn bad_period(clause: &crate::hir::Every, dt: f64, whole: &str, parts
     .help(format!("write a time such as `every 1 ms {{ … }}`, or a parameter that has the same value for all {parts}"))
 }
 
-pub(super) fn bent(vars: &[VarDecl], ode: &crate::hir::Ode) -> Diagnostic {
+pub(super) fn bent(vars: &[VarDecl], lets: &[crate::hir::LetDecl], ode: &crate::hir::Ode) -> Diagnostic {
     let name = &vars[ode.var.index()].name;
-    Diagnostic::new(Code::E0309, ode.span, format!("white noise must enter the equation of `{name}` linearly"))
+    let at = ode.rhs.noise_span(lets, None).unwrap_or(ode.span);
+    Diagnostic::new(Code::E0309, at, format!("white noise must enter the equation of `{name}` linearly"))
         .label("here it stands inside a function, a power, a quotient or a product with itself")
         .note("white noise has no value at a time, only sums over time: functions of it mean nothing")
         .help("write a sum of terms, each a strength times `xi`: `… + sigma*sqrt(2/tau)*xi`")
 }
 
 /// E0305: which calculus is meant makes a difference to the drift.
-pub(super) fn two_calculi(vars: &[VarDecl], odes: &[crate::hir::Ode], var: VarId) -> Diagnostic {
+pub(super) fn two_calculi(vars: &[VarDecl], lets: &[crate::hir::LetDecl], odes: &[crate::hir::Ode], var: VarId) -> Diagnostic {
     let name = &vars[var.index()].name;
-    let ode = odes.iter().find(|o| o.var == var).map_or(vars[var.index()].span, |o| o.span);
+    let ode = odes.iter().find(|o| o.var == var);
+    let ode = ode.map_or(vars[var.index()].span, |o| o.rhs.noise_span(lets, None).unwrap_or(o.span));
     Diagnostic::new(Code::E0305, ode, format!("the noise on `{name}` depends on a state: which integral is meant?"))
-        .label("the strength of the noise is not the same for all values of the states")
+        .label("the strength of this noise is not the same for all values of the states")
         .note("in the sense of Itô the strength is taken at the start of each instant, in that of Stratonovich in its middle (the limit of noise with a short correlation time); for dx = g(x) dW the means differ by g*g'/2 per unit of time")
         .help("write `method milstein` (Itô) or `method heun` (Stratonovich)")
 }

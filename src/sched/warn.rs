@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lower::{Context, Lowering};
-use super::{rate, singular};
+use super::{rate, silent, singular, stability};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
-    self, Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, ProjId, Role, Side, Stmt, StmtKind, VarDecl, VarId,
+    self, Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, ProjId, Role, Side, Stmt, StmtKind, Type, VarDecl, VarId,
 };
 use crate::methods::sym::{Graph, Node, Sym};
 use crate::script::machine::{Entity, VarKey};
@@ -37,6 +37,12 @@ pub fn warn(model: &Model, sink: &mut Sink) {
     for ((neuron, ..), found) in euler {
         report_euler(model, &model.neurons[neuron.index()], found, sink);
     }
+    for (p, population) in model.populations.iter().enumerate() {
+        let neuron = &model.neurons[population.model.index()];
+        stability::check(model, p, neuron, &Known::of_population(model, p), sink);
+    }
+    silent::check(model, sink);
+    time_constants(model, sink);
     for (k, projection) in model.projections.iter().enumerate() {
         let known = Known::of_projection(model, k);
         let delays = projection.delay.iter().chain(&projection.dendritic_delay).map(|e| ("delay", e));
@@ -56,6 +62,24 @@ pub fn warn(model: &Model, sink: &mut Sink) {
     unused(model, sink);
 }
 
+/// Time constants without a unit of time.
+fn time_constants(model: &Model, sink: &mut Sink) {
+    let Some(file) = model.populations.first().map(|p| p.span.file) else { return };
+    let mut said = BTreeSet::new();
+    let neurons = model.neurons.iter().map(|n| &n.vars);
+    for var in neurons.chain(model.projections.iter().map(|c| &c.synapse.vars)).flatten() {
+        let tau = var.name == "tau" || var.name.starts_with("tau_");
+        let bare = matches!(var.ty, Type::Real(d) if d.is_none()) || var.ty == Type::Int;
+        if var.role == Role::Param && var.span.file == file && tau && bare && said.insert(place(var)) {
+            sink.push(
+                Diagnostic::new(Code::W0801, var.span, format!("the time constant `{}` has no unit", var.name))
+                    .label("a number, whatever it is divided by")
+                    .help(format!("write `param {} = 20 ms`, and leave the unit out where it is used", var.name)),
+            );
+        }
+    }
+}
+
 /// One realisation of white noise in two equations.
 fn shared_noise(model: &Model, sink: &mut Sink) {
     let neurons = model.neurons.iter().map(|n| (&n.name, &n.noises, &n.odes, &n.lets));
@@ -65,12 +89,13 @@ fn shared_noise(model: &Model, sink: &mut Sink) {
             let hears = |o: &&hir::Ode| o.rhs.any(lets, &|e| matches!(e.kind, ExprKind::Noise(n) if n as usize == k));
             let used: Vec<&hir::Ode> = odes.iter().filter(hears).collect();
             if let [first, second, ..] = used.as_slice() {
+                let place = |o: &hir::Ode| o.rhs.noise_span(lets, Some(k as u32)).unwrap_or(o.span);
                 let d = Diagnostic::new(
                     Code::W0710,
-                    second.span,
+                    place(second),
                     format!("`{name}` stands in two equations of `{model}`: both get the same noise"),
                 )
-                .also(first.span, "the first one")
+                .also(place(first), "the first one")
                 .help(format!("write `{name}_1` and `{name}_2` for noise that is independent"));
                 // A synapse that several connections use is said once.
                 if !sink.items.contains(&d) {
@@ -84,6 +109,7 @@ fn shared_noise(model: &Model, sink: &mut Sink) {
 /// The variables of one population or projection that are one constant for all elements.
 pub(super) struct Known<'a> {
     values: Vec<Option<f64>>,
+    fed: BTreeSet<VarId>,
     vars: &'a [VarDecl],
     lets: &'a [LetDecl],
     size: f64,
@@ -91,11 +117,13 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn of_population(model: &'a Model, p: usize) -> Self {
+    pub(super) fn of_population(model: &'a Model, p: usize) -> Self {
         let population = &model.populations[p];
         let neuron = &model.neurons[population.model.index()];
         let known = Self {
             values: vec![None; neuron.vars.len()],
+            // What synapses add to an argument is not known.
+            fed: targets(model, p),
             vars: &neuron.vars,
             lets: &neuron.lets,
             size: population.size() as f64,
@@ -104,10 +132,11 @@ impl<'a> Known<'a> {
         known.resolved(&population.args, Entity::Pop(PopId(p as u32)), model)
     }
 
-    fn of_projection(model: &'a Model, k: usize) -> Self {
+    pub(super) fn of_projection(model: &'a Model, k: usize) -> Self {
         let projection = &model.projections[k];
         let known = Self {
             values: vec![None; projection.synapse.vars.len()],
+            fed: BTreeSet::new(),
             vars: &projection.synapse.vars,
             lets: &projection.synapse.lets,
             // A size in a delay is rare: unknown, so that nothing is said.
@@ -125,6 +154,7 @@ impl<'a> Known<'a> {
                 let id = VarId(k as u32);
                 if self.values[k].is_some()
                     || !matches!(var.role, Role::Param | Role::Input)
+                    || self.fed.contains(&id)
                     || model.script.assigned.contains(&VarKey { entity, var: id })
                 {
                     continue;
@@ -218,10 +248,9 @@ fn reset(population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, 
             place,
             format!("after the reset, neurons of `{}` are still above their threshold", population.name),
         )
-        .label("the value after a spike satisfies the spike condition")
+        .label("then the neuron fires in every step, or as often as its refractory period allows")
         .also(clause.span, "this condition holds again at once")
         .also(population.span, "with the values of this population")
-        .note("such a neuron fires in every step, or as often as its refractory period allows, without any input")
         .help("reset below the threshold, or raise the threshold"),
     );
 }
@@ -300,8 +329,8 @@ fn unstable(model: &Model, p: usize, neuron: &NeuronModel, known: &Known<'_>) ->
     out
 }
 
-/// The states of population `p` that some projection delivers to.
-fn targets(model: &Model, p: usize) -> BTreeSet<VarId> {
+/// The states and inputs of population `p` that some projection delivers to or injects into.
+pub(super) fn targets(model: &Model, p: usize) -> BTreeSet<VarId> {
     let mut out = BTreeSet::new();
     for projection in model.projections.iter().filter(|c| c.post.pop.index() == p) {
         out.extend(projection.target);
@@ -535,6 +564,23 @@ fn unused(model: &Model, sink: &mut Sink) {
             Entity::Proj(p) => model.projections[p.index()].synapse.vars.as_slice(),
         };
         used.extend(vars.get(key.var.index()).map(place));
+    }
+    for (n, neuron) in model.neurons.iter().enumerate().filter(|(_, n)| n.span.file == file) {
+        for (k, event) in neuron.events.iter().enumerate() {
+            let sent = model
+                .projections
+                .iter()
+                .any(|c| c.event == Some(k as u32) && model.populations[c.pre.pop.index()].model.index() == n);
+            if event.on.is_empty() && !sent {
+                let message = format!("the event `{}` of `{}` is never used", event.name, neuron.name);
+                sink.push(
+                    Diagnostic::new(Code::W0709, event.span, message).label("nothing reacts to it").help(format!(
+                        "write `on {0} {{ … }}`, connect from it: `P.{0} -> …`, or remove it",
+                        event.name
+                    )),
+                );
+            }
+        }
     }
     let neurons = model.neurons.iter().map(|n| (&n.name, &n.vars));
     let synapses = model.projections.iter().map(|c| (&c.synapse.name, &c.synapse.vars));

@@ -168,6 +168,10 @@ impl Lower<'_, '_> {
     }
 
     pub(crate) fn unknown_function(&mut self, name: &str, span: Span) {
+        if let Some(d) = crate::sema::foreign::function(name, span, true) {
+            self.err(d);
+            return;
+        }
         let mut d = Diagnostic::new(Code::E0502, span, format!("there is no function or procedure `{name}`"))
             .label("nothing of this name can be called");
         let own: Vec<String> = self

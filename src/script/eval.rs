@@ -25,7 +25,7 @@ use crate::script::ir::{
 use crate::script::machine::{Machine, RunKey};
 use crate::script::outcome::{Outcome, Output, Phase, Progress, show};
 use crate::script::tensor::{Data, SampleRef, Tensor, Value};
-use crate::script::{lanes, ops, recording};
+use crate::script::{faults, lanes, ops, recording};
 use crate::source::Span;
 
 /// The samples of the program's data sets. Reading is from several threads.
@@ -270,6 +270,15 @@ pub fn run_tests(
     host.outcome
 }
 
+/// Where an experiment or a test is declared.
+fn spans(program: &Program, name: &str, test: bool) -> Option<Span> {
+    if test {
+        program.tests.iter().find(|t| t.title == name).map(|t| t.span)
+    } else {
+        program.experiments.iter().find(|e| e.name == name).map(|e| e.span)
+    }
+}
+
 /// Runs one experiment or test; false if no further one should run.
 fn phase<'a>(cx: &'a Cx<'a>, host: &mut Host<'a>, machine: &mut dyn Machine, name: &str, body: &'a Body) -> bool {
     host.start_phase(name, machine.steps());
@@ -297,6 +306,12 @@ fn phase<'a>(cx: &'a Cx<'a>, host: &mut Host<'a>, machine: &mut dyn Machine, nam
         Err(Stop::Fault(d)) => host.outcome.diagnostics.push(*d),
     }
     host.end_phase(machine.steps());
+    let span = spans(cx.program, name, host.in_test);
+    if let (true, Some(span)) = (finished, span) {
+        let (spikes, steps) = (host.spikes.clone(), host.steps);
+        faults::counts(cx.model, &spikes, steps, name, span).into_iter().for_each(|d| host.warn(d));
+        host.empty_readouts(span);
+    }
     let names = cx.model.populations.iter().map(|p| p.name.clone());
     let spikes = names.zip(host.spikes.iter().copied()).collect();
     host.outcome.phases.push(Phase {
@@ -766,7 +781,9 @@ impl<'h, 'a> Interp<'h, 'a> {
         let key = self.scope.next_run();
         let start = self.machine.steps();
         self.machine.begin_run(steps, key).map_err(|d| at(d, span))?;
+        let watch = faults::watch(self.machine, steps);
         let result = self.advance(start, steps, span);
+        let fault = if result.is_ok() { watch.fault(self.machine, self.cx.model, span) } else { None };
         let done = self.machine.steps().saturating_sub(start);
         let model = self.cx.model;
         let spikes = (0..model.populations.len())
@@ -774,7 +791,10 @@ impl<'h, 'a> Interp<'h, 'a> {
             .collect();
         let logs = drain(self.machine, &self.cx.program.spikes_recorded);
         self.emit(Effect::Ran(Ran { start, steps: done, spikes, logs }))?;
-        result
+        match fault {
+            Some(d) => Err(d.into()),
+            None => result,
+        }
     }
 
     /// Advances, with stops at the times of recordings and to look whether to go on.

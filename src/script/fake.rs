@@ -380,6 +380,15 @@ impl Machine for Fake {
     fn clear_spikes(&mut self) {
         self.logs = Default::default();
     }
+    fn non_finite(&self, _synapses: u64) -> Vec<(VarKey, usize)> {
+        Vec::new()
+    }
+    fn bytes(&self) -> u64 {
+        0
+    }
+    fn method(&self, _key: VarKey) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Twenty samples of six values; sample k is of class k mod 3 and bright there.

@@ -137,6 +137,26 @@ impl<'a> Host<'a> {
         self.progress.phase_end(&self.phase);
     }
 
+    /// Warns of decoders that were scored with and know no class of any neuron.
+    pub(crate) fn empty_readouts(&mut self, span: Span) {
+        let empty: Vec<ReadoutId> = self.scored.iter().copied().filter(|r| self.readouts[r.index()].empty()).collect();
+        for r in empty {
+            let decl = &self.cx.model.readouts[r.index()];
+            self.warn(
+                Diagnostic::new(
+                    Code::W0716,
+                    decl.span,
+                    format!("`{}` was scored with, and no neuron had ever answered", decl.name),
+                )
+                .label("every response that it observed was zero: all its predictions are \"none\"")
+                .also(span, "scored here")
+                .help(
+                    "check that the neurons spike while the samples are shown: `print(sum(E.count))` after the `run`",
+                ),
+            );
+        }
+    }
+
     /// Applies an effect.
     pub(crate) fn apply(&mut self, effect: Effect) -> Res<()> {
         match effect {

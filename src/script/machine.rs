@@ -206,4 +206,14 @@ pub trait Machine: Send {
 
     /// Forgets the recorded spikes of all populations.
     fn clear_spikes(&mut self);
+
+    /// The variables with an infinite or undefined value, each with the first such element: states of populations, and variables of
+    /// projections with at most `synapses` elements.
+    fn non_finite(&self, synapses: u64) -> Vec<(VarKey, usize)>;
+
+    /// About how many bytes [`Machine::fork`] copies.
+    fn bytes(&self) -> u64;
+
+    /// The method that advances a state; `None` if no equation does.
+    fn method(&self, key: VarKey) -> Option<&'static str>;
 }

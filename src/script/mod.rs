@@ -10,6 +10,7 @@ mod eval_tests;
 mod expr;
 #[cfg(test)]
 mod fake;
+mod faults;
 mod host;
 pub mod independent;
 mod index;

@@ -84,6 +84,12 @@ impl Readout {
         }
     }
 
+    /// Whether a `max_rate` decoder scores with no neuron that has a class.
+    #[must_use]
+    pub fn empty(&self) -> bool {
+        matches!(&self.decoder, Some(Decoder::Labels(labels, _)) if labels.iter().all(Option::is_none))
+    }
+
     /// Adds a response to what is known of its class. Starts a new series of scores.
     ///
     /// # Errors

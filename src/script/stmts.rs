@@ -578,8 +578,7 @@ impl Lower<'_, '_> {
         if let Some(value) = self.onto(value, &to.axes) {
             return Some(value);
         }
-        let (mine, wanted) =
-            (shape::describe_named(self.cx.model, &from), shape::describe_named(self.cx.model, &to.axes));
+        let mine = shape::describe_named(self.cx.model, &from);
         let wanted_short = shape::describe(&to.axes);
         self.err(
             Diagnostic::new(
@@ -588,7 +587,7 @@ impl Lower<'_, '_> {
                 format!("{mine} values do not fit {name}, which has {wanted_short}"),
             )
             .label(format!("this is {mine}"))
-            .also(a.target.span, format!("this is {wanted}"))
+            .also(a.target.span, format!("this has {wanted_short}"))
             .also(declared, "declared here"),
         );
         None

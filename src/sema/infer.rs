@@ -8,7 +8,7 @@ mod special;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::mismatch;
+use super::{foreign, mismatch};
 use crate::builtins::{Builtin, DimRule, Dist};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{self, BinaryOp, ExprKind, LetId, LocalId, PopId, Side, Type, UnaryOp, VarId};
@@ -415,6 +415,9 @@ impl<'a> Typer<'a> {
     }
 
     fn unknown(&mut self, name: &str, span: Span, names: &dyn Names) -> Diagnostic {
+        if let Some(d) = foreign::name(name, span, names) {
+            return d;
+        }
         let local = if self.frames.is_empty() {
             names.all()
         } else {
@@ -720,6 +723,10 @@ impl<'a> Typer<'a> {
         }
         if name == "timed" {
             return self.timed(args, span, names);
+        }
+        if let Some(d) = foreign::function(name, name_span, names.draws()) {
+            self.error(d);
+            return None;
         }
         let d = Diagnostic::new(Code::E0101, name_span, format!("unknown function `{name}`"));
         let known = crate::builtins::TABLE.iter().map(|r| r.name).chain(crate::builtins::DISTS.iter().map(|r| r.name));

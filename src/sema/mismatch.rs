@@ -45,6 +45,10 @@ fn missing(found: Dim, needed: Dim) -> Option<String> {
     if found.is_none() || needed.is_none() {
         return None;
     }
+    // A period where a rate is needed, a resistance where a conductance is.
+    if found.mul(needed).is_none() {
+        return Some("write its inverse: `1 / (…)`".to_owned());
+    }
     Some(format!("a factor of {} is missing", dim_words(factor)))
 }
 
@@ -72,8 +76,8 @@ pub(crate) fn operands(l: &Typed, r: &Typed, at: Span, what: &str) -> Diagnostic
     )
     .also(l.expr.span, format!("this is {}", dim_words(ld)))
     .also(r.expr.span, format!("this is {}", dim_words(rd)));
-    d = with_origin(d, l);
-    d = with_origin(d, r);
+    // One declaration is enough to look at: that of the side the help is about.
+    d = with_origin(d, if r.origin.is_some() { r } else { l });
     match missing(rd, ld) {
         Some(m) => d.help(format!("to make the right side {}: {m}", dim_words(ld))),
         None => d,

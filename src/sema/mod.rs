@@ -4,8 +4,10 @@
 mod circles;
 pub(crate) mod consts;
 mod drive;
+pub(crate) mod foreign;
 pub(crate) mod infer;
 mod kernel;
+mod misleading;
 pub(crate) mod mismatch;
 pub(crate) mod model;
 mod network;
@@ -18,6 +20,8 @@ mod synapse;
 mod tables;
 mod unroll;
 mod views;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use std::collections::BTreeMap;
 
@@ -79,6 +83,14 @@ pub fn add_prelude(sources: &mut SourceMap) -> FileId {
     sources.add("<prelude>", PRELUDE)
 }
 
+/// The syntax tree of the prelude as file `id`. Its text never changes, so each process parses it once.
+#[must_use]
+pub fn prelude_tree(id: FileId) -> Arc<ast::File> {
+    static TREES: Mutex<BTreeMap<FileId, Arc<ast::File>>> = Mutex::new(BTreeMap::new());
+    let mut trees = TREES.lock().unwrap_or_else(PoisonError::into_inner);
+    trees.entry(id).or_insert_with(|| Arc::new(syntax::parse(id, PRELUDE).0)).clone()
+}
+
 /// Checks a program. Everything found goes to `sink`; the model exists only if there was no error (in the tree neither).
 pub fn check(
     file: &ast::File,
@@ -89,8 +101,7 @@ pub fn check(
 ) -> Option<hir::Model> {
     let start = sink.items.len();
     let mut globals = Globals { dt: 0.1, prelude, arrays: options.arrays.clone(), ..Globals::default() };
-    let (prelude, faults) = syntax::parse(prelude, PRELUDE);
-    sink.items.extend(faults);
+    let prelude = prelude_tree(prelude);
     let mut scope = Scope::default();
     let bindings = declare(file, &prelude, &mut scope, sink);
     let bindings = overrides(bindings, sources, options, sink);
@@ -107,6 +118,11 @@ pub fn check(
         script: script::Program::default(),
     };
     network::build(file, &prelude, &options.schemas, &mut scope, &globals, &mut model, sink);
+    for item in &file.items {
+        if let ast::ItemKind::Neuron(m) | ast::ItemKind::Synapse(m) = &item.kind {
+            misleading::check(m, sink);
+        }
+    }
     model.script = script::lower(file, &scope, &model, sink);
     sink.close();
     if sink.items[start..].iter().any(|d| d.severity == Severity::Error) {

@@ -733,8 +733,15 @@ impl<'a> ModelCx<'a> {
     }
 
     fn assign(&mut self, a: &ast::Assign, typer: &mut Typer<'_>) -> Option<hir::StmtKind> {
-        let value = self.equation(&a.value, typer);
         let name = &a.target.root.node;
+        if !self.names.contains_key(name)
+            && let Some(d) = super::foreign::assignment(name, a.target.span, &*self)
+        {
+            // What it reads is written as wrongly: one fault.
+            typer.error(d);
+            return None;
+        }
+        let value = self.equation(&a.value, typer);
         if !a.target.segments.is_empty() {
             let d = Diagnostic::new(Code::E0302, a.target.span, "a handler only assigns the states of its own model");
             typer.error(if self.synapse && (name == "pre" || name == "post") {

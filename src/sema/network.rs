@@ -340,6 +340,12 @@ fn no_model(what: &str, name: &ast::Ident, known: &[String], typer: &mut Typer<'
         typer.error(d);
         return;
     }
+    if let Some(ours) = super::foreign::model(&name.node).filter(|ours| known.iter().any(|k| k == ours)) {
+        let message = format!("the {what} model `{}` is called `{ours}` here", name.node);
+        let help = format!("write `{ours}(…)`; `snnc explain {ours}` shows its equations and parameters");
+        typer.error(Diagnostic::new(Code::E0003, name.span, message).help(help));
+        return;
+    }
     let d = Diagnostic::new(Code::E0101, name.span, format!("unknown {what} model `{}`", name.node));
     typer.error(match nearest(&name.node, known.iter().map(String::as_str)) {
         Some(n) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),

@@ -5,6 +5,7 @@ use super::mismatch;
 use super::model::ModelCx;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, ExprKind, MethodRef, NeuronModel, Refractory, Role, SpikeClause, SpikeCond, Type, VarId};
+use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::Dim;
 
@@ -20,8 +21,8 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
     let mut events: Vec<hir::Event> = Vec::new();
     let mut reactions: Vec<(&ast::Ident, Vec<hir::Stmt>, crate::source::Span)> = Vec::new();
     let mut every = Vec::new();
-    let mut refractory = None;
-    let mut method = None;
+    let mut refractory: Option<Refractory> = None;
+    let (mut method, mut method_span) = (None, None);
     for item in &model.items {
         use ast::ModelItemKind as K;
         match &item.kind {
@@ -90,12 +91,23 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
                     .help("a neuron's own currents are terms of its equations"),
             ),
             K::Refractory { duration, hold } => {
+                if let Some(first) = &refractory {
+                    second(Code::E0307, "two refractory periods", item.span, first.span, typer);
+                    continue;
+                }
                 refractory = self::refractory(&mut cx, duration, hold, item.span, typer);
                 if refractory.is_none() {
                     typer.sink.hole(item.span);
                 }
             }
-            K::Method(m) => method = self::method(m, typer),
+            K::Method(m) => {
+                if let Some(first) = method_span {
+                    second(Code::E0306, "two methods", item.span, first, typer);
+                    continue;
+                }
+                method_span = Some(item.span);
+                method = self::method(m, typer);
+            }
             _ => {}
         }
     }
@@ -315,6 +327,15 @@ fn refractory(
 }
 
 /// `method NAME(substeps = n)`
+/// A clause that a model may have once.
+fn second(code: Code, what: &str, span: Span, first: Span, typer: &mut Typer<'_>) {
+    typer.error(
+        Diagnostic::new(code, span, format!("this model has {what}"))
+            .also(first, "the first one")
+            .help("remove one of them"),
+    );
+}
+
 pub(crate) fn method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodRef> {
     let found = known_method(m, typer);
     if found.is_none() {
@@ -326,6 +347,15 @@ pub(crate) fn method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodR
 fn known_method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodRef> {
     let known: Vec<&str> = crate::methods::METHODS.iter().map(|m| m.name).collect();
     if !known.contains(&m.name.node.as_str()) {
+        if let Some(ours) = super::foreign::method(&m.name.node) {
+            let message = format!("the method `{}` is called `{ours}` here", m.name.node);
+            typer.error(
+                Diagnostic::new(Code::E0003, m.name.span, message)
+                    .help(format!("write `method {ours}`"))
+                    .fix(m.name.span, ours),
+            );
+            return None;
+        }
         let later = ["exp_midpoint"];
         let d = if later.contains(&m.name.node.as_str()) {
             Diagnostic::new(Code::E0901, m.name.span, format!("the method `{}` is not supported yet", m.name.node))

@@ -35,6 +35,11 @@ pub(super) fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Type
     };
     let name = via.name.node.as_str();
     let Some((_, params)) = KNOWN.iter().find(|(n, _)| *n == name) else {
+        if let Some(ours) = super::foreign::rule(name) {
+            let d = Diagnostic::new(Code::E0003, via.name.span, format!("the rule `{name}` is called `{ours}` here"));
+            typer.error(d.help(format!("write `via {ours}(…)`; `snnc explain {ours}` tells its arguments")));
+            return None;
+        }
         let d = Diagnostic::new(Code::E0101, via.name.span, format!("unknown connection rule `{name}`"));
         let d = match nearest(name, KNOWN.iter().map(|(n, _)| *n)) {
             Some(n) => d.help(format!("did you mean `{n}`?")).fix(via.name.span, n),
@@ -262,7 +267,10 @@ fn flag(e: Option<&ast::Expr>, name: &str, default: bool, typer: &mut Typer<'_>)
         None => Some(default),
         Some((ast::ExprKind::Bool(b), _)) => Some(*b),
         Some((_, span)) => {
-            typer.error(Diagnostic::new(Code::E0205, span, format!("`{name}` is `true` or `false`")));
+            typer.error(
+                Diagnostic::new(Code::E0205, span, format!("`{name}` is `true` or `false`"))
+                    .help(format!("write `{name} = true`")),
+            );
             None
         }
     }

@@ -72,6 +72,8 @@ fn items<'a>(
                         Diagnostic::new(Code::E0902, item.span, format!("loops make more than {MOST} connections"))
                             .help("use fewer rounds"),
                     );
+                    // The file is refused: to check the rounds one by one would only take time.
+                    out.retain(|r| r.values.is_empty());
                     return false;
                 } else {
                     out.push(Round { connect: c, span: item.span, values: values.to_vec() });

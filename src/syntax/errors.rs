@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use pest::error::{ErrorVariant, InputLocation};
 
-use super::idioms;
 use super::lex::{Kind, Lexed};
 use super::parser::{MAX_DEPTH, Rule};
 use super::split::{BracketFault, MAX_NESTING, MAX_OPERATORS};
+use super::{foreign, idioms};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{FileId, Span};
 
@@ -144,7 +144,8 @@ pub(super) const RESERVED: &[&str] = &[
 ];
 
 /// Whether a word is reserved, so that it can never be a name.
-pub(super) fn is_reserved(word: &str) -> bool {
+#[must_use]
+pub fn is_reserved(word: &str) -> bool {
     RESERVED.contains(&word)
 }
 
@@ -174,6 +175,9 @@ pub(super) fn explain(
         ErrorVariant::CustomError { .. } => return too_deep(fault.span),
     };
     let expected = expected(positives);
+    if let Some(line) = foreign::line(&fault, place) {
+        return line;
+    }
     if let Some(idiom) = idioms::find(&fault, place, &expected) {
         return idiom;
     }
@@ -242,6 +246,50 @@ impl<'l> Fault<'l> {
         self.token.checked_add_signed(offset).filter(|t| self.piece.contains(t))
     }
 
+    /// The same piece, seen from its first token.
+    pub(super) fn head(&self) -> Fault<'l> {
+        let (token, piece) = (self.piece.start, self.piece.clone());
+        Fault { id: self.id, lexed: self.lexed, piece, token, span: self.span, line_break: false }
+    }
+
+    /// The last token of the piece.
+    pub(super) fn last(&self) -> &'l str {
+        self.word(self.to_last())
+    }
+
+    /// Where the last token of the piece stands.
+    pub(super) fn last_span(&self) -> Span {
+        self.span_at(self.to_last())
+    }
+
+    fn to_last(&self) -> isize {
+        self.piece.end as isize - 1 - self.token as isize
+    }
+
+    /// Whether the piece has no line break.
+    pub(super) fn on_one_line(&self) -> bool {
+        !self.lexed.text.get(self.lexed.bytes(&self.piece)).is_some_and(|t| t.contains('\n'))
+    }
+
+    /// Whether the innermost open bracket of the piece is a `[`.
+    pub(super) fn inside_index(&self) -> bool {
+        let mut depth = 0_i32;
+        for t in (self.piece.start..self.token).rev() {
+            match (self.lexed.kind(t), self.lexed.word(t)) {
+                (Kind::Open, word) if depth == 0 => return word == "[",
+                (Kind::Open, _) => depth -= 1,
+                (Kind::Close, _) => depth += 1,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// Whether the piece contains a word.
+    pub(super) fn contains(&self, word: &str) -> bool {
+        self.piece.clone().any(|t| self.lexed.word(t) == word)
+    }
+
     /// Whether the token at an offset touches the one after it.
     pub(super) fn touches_next(&self, offset: isize) -> bool {
         self.span_at(offset).end == self.span_at(offset + 1).start
@@ -269,11 +317,7 @@ impl<'l> Fault<'l> {
     /// A character that no token begins with, or a string without its end.
     fn wrong_character(&self) -> Option<Diagnostic> {
         match self.kind(0)? {
-            Kind::OpenStr => Some(
-                Diagnostic::new(Code::E0001, self.span, "this string is not closed on its line")
-                    .label("begins here")
-                    .help("end it with `\"`"),
-            ),
+            Kind::OpenStr => Some(open_string(self.span)),
             Kind::Unknown => {
                 let c = self.word(0).chars().next()?;
                 Some(if c.is_control() {
@@ -339,6 +383,14 @@ impl<'l> Fault<'l> {
                     .help("write a digit after the point, as in `1.0`, or leave the point out"),
             );
         }
+        if number(0) && self.word(-1) == "," && number(-2) && self.touches_next(-2) && self.touches_next(-1) {
+            let (whole, part, span) = (self.word(-2), word, self.span_at(-2).to(self.span));
+            return Some(
+                Diagnostic::new(Code::E0004, span, "a decimal fraction is written with a point")
+                    .help(format!("write `{whole}.{part}`"))
+                    .fix(span, format!("{whole}.{part}")),
+            );
+        }
         if number(0) && number(-1) {
             let message = format!("two numbers stand side by side: `{}` and `{word}`", self.word(-1));
             return Some(
@@ -359,6 +411,21 @@ impl<'l> Fault<'l> {
         let named = name_wanted && meant && !self.line_break && is_reserved(word) && self.token > self.piece.start;
         // `for = 3`, `state = 3`: the word begins the piece and is meant as a name.
         let assigned = matches!(word, "=" | "+=" | "-=" | "*=" | "/=") && self.token == self.piece.start + 1;
+        // `static(weight = 1 mV)`: an argument can have no such name.
+        if self.word(1) == "="
+            && is_reserved(word)
+            && matches!(self.word(-1), "(" | ",")
+            && self.token > self.piece.start + 1
+        {
+            return Some(
+                Diagnostic::new(
+                    Code::E0001,
+                    self.span,
+                    format!("no argument is called `{word}`: it is a word of the language"),
+                )
+                .help("`snnc explain NAME` shows the arguments of a model; the weight of `static` is `w`"),
+            );
+        }
         let (word, span) = match () {
             () if named => (word, self.span),
             () if assigned && is_reserved(self.word(-1)) => (self.word(-1), self.span_at(-1)),
@@ -492,6 +559,11 @@ pub(super) fn bracket(id: FileId, lexed: &Lexed<'_>, fault: &BracketFault) -> Di
                 "[" => "]",
                 _ => "}",
             };
+            // A string without its end swallowed the bracket.
+            let string = (open + 1..noticed).take(200).find(|t| lexed.kind(*t) == Kind::OpenStr);
+            if let Some(string) = string.filter(|_| word != "{") {
+                return open_string(span(string));
+            }
             let mut out = Diagnostic::new(Code::E0002, span(open), format!("this `{word}` is never closed"))
                 .label(format!("no `{closing}` for this one"))
                 .also(
@@ -530,6 +602,12 @@ pub(super) fn bracket(id: FileId, lexed: &Lexed<'_>, fault: &BracketFault) -> Di
                 .help("name parts of it with `let`, or keep the values in a list or an .npz file and sum them")
         }
     }
+}
+
+fn open_string(span: Span) -> Diagnostic {
+    Diagnostic::new(Code::E0001, span, "this string is not closed on its line")
+        .label("begins here")
+        .help("end it with `\"`")
 }
 
 fn too_deep(span: Span) -> Diagnostic {

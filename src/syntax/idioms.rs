@@ -41,7 +41,9 @@ pub(super) fn foreign_comments(id: FileId, text: &str, comments: &[Range<usize>]
 pub(super) fn find(fault: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnostic> {
     python_head(fault)
         .or_else(|| operator(fault, place, expected))
-        .or_else(|| derivative(fault))
+        .or_else(|| unit_of_a_binding(fault, place))
+        .or_else(|| subscript(fault))
+        .or_else(|| derivative(fault, place))
         .or_else(|| character(fault))
 }
 
@@ -67,6 +69,7 @@ fn operator(f: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnost
         "|" => Some(word_operator(f.span, f, "|", "or")),
         ":=" => Some(replaced(f.span, ":=", "=", "an assignment")),
         "!" => Some(idiom(f.span, "negation is written `not`, not `!`").help("write `not`").fix(f.span, "not ")),
+        ":" if f.inside_index() => Some(replaced(f.span, ":", "..", "a range of indices")),
         "=" if f.word(-1) == "==" || f.word(-1) == "!=" => {
             let span = f.span_at(-1).to(f.span);
             let two = f.word(-1).to_owned();
@@ -77,7 +80,7 @@ fn operator(f: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnost
         "==" if wants("`=`") || wants("an assignment such as `=` or `+=`") => {
             Some(idiom(f.span, "`==` compares; a value is set with `=`").help("write `=`").fix(f.span, "="))
         }
-        "=" if place == Place::Block && in_condition(f) => {
+        "=" if matches!(place, Place::Block | Place::Neuron | Place::Synapse) && in_condition(f) => {
             Some(idiom(f.span, "`=` sets a value; a comparison is written `==`").help("write `==`").fix(f.span, "=="))
         }
         "+" | "-" if pair("+", "+") || pair("-", "-") || (f.word(-1) == f.word(0) && f.kind(1).is_none()) => step(f),
@@ -137,14 +140,42 @@ fn in_condition(f: &Fault<'_>) -> bool {
         .any(|t| matches!(f.lexed.word(t), "if" | "while" | "expect" | "until" | "when" | "where"))
 }
 
+/// `state V_m mV = -70 mV` of NESTML.
+fn unit_of_a_binding(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
+    let declares = matches!(f.head().word(0), "state" | "param" | "input" | "weight" | "learned" | "const");
+    let words = f.kind(0) == Some(Kind::Word) && f.kind(-1) == Some(Kind::Word);
+    let named = matches!(f.word(-2), "," | "state" | "param" | "input" | "weight" | "learned" | "const");
+    if !(declares && words && named && matches!(place, Place::Neuron | Place::Synapse | Place::File)) {
+        return None;
+    }
+    let (name, unit) = (f.word(-1), f.word(0));
+    let (fault, end) =
+        (idiom(f.span, format!("`{unit}` stands between the name `{name}` and its value")), f.span_at(-1).end);
+    Some(match f.word(1) {
+        "=" => fault
+            .label("NESTML's form")
+            .help("leave it out: the value gives the unit")
+            .fix(Span { start: end, ..f.span }, ""),
+        "" | "," => fault.help(format!("write `{name}: {unit}`")).fix(Span { start: end, end, ..f.span }, ":"),
+        _ => return None,
+    })
+}
+
+/// `v_{th}` of LaTeX.
+fn subscript(f: &Fault<'_>) -> Option<Diagnostic> {
+    let name = f.word(-1).strip_suffix('_').filter(|_| f.word(0) == "{" && f.word(2) == "}" && f.touches_next(-1))?;
+    let (full, span) = (format!("{name}_{}", f.word(1)), f.span_at(-1).to(f.span_at(2)));
+    Some(idiom(span, format!("a name has no braces: `{full}`")).help(format!("write `{full}`")).fix(span, full))
+}
+
 /// `v' = …` of NMODL and NESTML, `der(v) = …` of Modelica, `d/dt v`.
-fn derivative(f: &Fault<'_>) -> Option<Diagnostic> {
+fn derivative(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
     let form = |span: Span, wrong: String, name: &str| {
         idiom(span, format!("a derivative is written `d{name}/dt`, not `{wrong}`"))
             .help(format!("write `d{name}/dt = …`"))
             .fix(span, format!("d{name}/dt"))
     };
-    if f.word(0) == "'" && f.kind(-1) == Some(Kind::Word) {
+    if f.word(0) == "'" && f.kind(-1) == Some(Kind::Word) && matches!(place, Place::Neuron | Place::Synapse) {
         let name = f.word(-1);
         return Some(form(f.span_at(-1).to(f.span), format!("{name}'"), name));
     }

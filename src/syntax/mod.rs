@@ -9,6 +9,7 @@ pub mod ast;
 mod decode;
 mod errors;
 pub mod fmt;
+mod foreign;
 mod idioms;
 mod lex;
 mod parser;
@@ -16,6 +17,7 @@ mod recover;
 mod split;
 
 pub use decode::{MAX_SOURCE, decode};
+pub use errors::is_reserved;
 pub use split::ItemRange;
 
 use crate::diag::{Code, Diagnostic};

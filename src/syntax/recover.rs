@@ -62,9 +62,16 @@ impl Recovery<'_> {
         let mut done = 0;
         // Where the faults begin that a stray `}` further on would explain: pieces that belong into the model it closed.
         let mut explained = 0;
+        // The column of a head that ends in a colon: what is indented further belongs to it and says nothing by itself.
+        let mut colon = None;
         for piece in pieces(self.lexed, self.brackets, 0..self.lexed.tokens.len()) {
             self.stray_braces(done..piece.start, &mut explained);
             done = piece.end;
+            if colon.is_some_and(|column| self.column(&piece) > column) {
+                items.push(self.swallowed(&piece));
+                continue;
+            }
+            colon = (self.lexed.word(piece.end - 1) == ":").then(|| self.column(&piece));
             let word = self.lexed.word(piece.start).to_owned();
             let new = self.item(piece);
             let leaked = matches!(word.as_str(), "param" | "let" | "record" | "for")
@@ -77,6 +84,18 @@ impl Recovery<'_> {
         }
         self.stray_braces(done..self.lexed.tokens.len(), &mut explained);
         items
+    }
+
+    /// How far the first token of a piece is indented, in bytes.
+    fn column(&self, piece: &Range<usize>) -> usize {
+        let start = self.lexed.bytes(piece).start;
+        self.lexed.text.get(..start).map_or(0, |before| before.len() - before.rfind('\n').map_or(0, |n| n + 1))
+    }
+
+    /// A line of a block that was not opened: its names stay silent.
+    fn swallowed(&self, piece: &Range<usize>) -> Item {
+        let kind = ItemKind::Error { defines: self.defines(piece) };
+        Item { doc: String::new(), kind, span: self.span(piece) }
     }
 
     /// Reports the `}` of the file's level, which stand between the pieces, and takes back what they explain.
@@ -187,7 +206,17 @@ impl Recovery<'_> {
     // ------------------------------------------------------------------------------------------------------------ models
 
     fn model_items(&mut self, tokens: Range<usize>, place: Place) -> Vec<ModelItem> {
-        pieces(self.lexed, self.brackets, tokens).into_iter().flat_map(|piece| self.model_item(&piece, place)).collect()
+        let (mut items, mut colon) = (Vec::new(), None);
+        for piece in pieces(self.lexed, self.brackets, tokens) {
+            if colon.is_some_and(|column| self.column(&piece) > column) {
+                let kind = ModelItemKind::Error { defines: self.name(piece.start) };
+                items.push(ModelItem { doc: String::new(), kind, span: self.span(&piece) });
+                continue;
+            }
+            colon = (self.lexed.word(piece.end - 1) == ":").then(|| self.column(&piece));
+            items.extend(self.model_item(&piece, place));
+        }
+        items
     }
 
     fn model_item(&mut self, piece: &Range<usize>, place: Place) -> Vec<ModelItem> {
@@ -220,7 +249,7 @@ impl Recovery<'_> {
             }
             _ => None,
         };
-        if self.count() == before {
+        if self.count() == before && !broken {
             self.report(fallback);
         }
         if let Some(kind) = kind {
@@ -422,7 +451,8 @@ impl Recovery<'_> {
         let Some(word) = words.into_iter().find(|w| *w == self.lexed.word(piece.start)) else {
             return vec![("", Err(self.defines(piece)))];
         };
-        let (mut out, mut at, mut start) = (Vec::new(), piece.start + 1, piece.start + 1);
+        let mut out: Vec<(&'static str, Result<Binding, Option<Ident>>)> = Vec::new();
+        let (mut at, mut start) = (piece.start + 1, piece.start + 1);
         while at <= piece.end && out.len() < MAX_BINDINGS {
             if at == piece.end || self.lexed.kind(at) == Kind::Comma {
                 let part = start..at;
@@ -431,7 +461,19 @@ impl Recovery<'_> {
                 } else {
                     None
                 };
+                // `tau = 2,5 ms`: the part before the comma is cut off, not whole.
+                if self.lexed.kind(start) == Kind::Number
+                    && let Some((_, last)) = out.last_mut()
+                    && let Ok(binding) = last
+                {
+                    *last = Err(Some(binding.name.clone()));
+                }
+                let faulty = parsed.is_none();
                 out.push((word, parsed.ok_or_else(|| self.name(start))));
+                // `tau = 20 ms E_L = -65 mV`: a comma is missing, and the second is declared too.
+                let named = |t: &usize| self.lexed.kind(*t) == Kind::Word && self.lexed.word(*t + 1) == "=";
+                let more = (start + 1..at).filter(|t| faulty && named(t)).take(MAX_BINDINGS);
+                out.extend(more.map(|t| (word, Err(self.name(t)))));
                 start = at + 1;
             }
             at = if self.lexed.kind(at) == Kind::Open { self.brackets.close(at).max(at) + 1 } else { at + 1 };
@@ -447,17 +489,22 @@ impl Recovery<'_> {
             // A model whose spike clause is faulty does spike.
             "spike" => self.name(piece.start),
             "neuron" | "synapse" | "population" | "experiment" | "procedure" | "readout" | "data" | "const"
-            | "param" | "let" | "fn" | "kernel" | "state" | "weight" | "learned" | "input" | "event" => {
-                self.name(piece.start + 1)
-            }
+            | "param" | "let" | "fn" | "kernel" | "state" | "weight" | "learned" | "input" | "event" | "class"
+            | "inline" => self.name(piece.start + 1),
+            // `P = NeuronGroup(…)`: what was meant to be declared is spoken of further on.
+            _ if self.lexed.word(piece.start + 1) == "=" => self.name(piece.start),
             _ => None,
         }
     }
 
     fn name(&self, token: usize) -> Option<Ident> {
         let span = self.lexed.tokens.get(token).map(|t| Span::new(self.id, t.start as usize, t.end as usize))?;
-        let word = self.lexed.word(token);
-        (self.lexed.kind(token) == Kind::Word && !errors::is_reserved(word)).then(|| Ident::new(word.to_owned(), span))
+        let mut word = self.lexed.word(token).to_owned();
+        // `v_{th}` of LaTeX means `v_th`.
+        if word.ends_with('_') && self.lexed.word(token + 1) == "{" && self.lexed.word(token + 3) == "}" {
+            word.push_str(self.lexed.word(token + 2));
+        }
+        (self.lexed.kind(token) == Kind::Word && !errors::is_reserved(&word)).then(|| Ident::new(word, span))
     }
 
     /// Takes a piece apart at its first brace.

@@ -370,6 +370,9 @@ impl Matcher<'_> {
         if !any {
             let inside = self.stack.last().map(|l| l.open).filter(|o| *o < self.lexed.tokens.len());
             self.out.faults.push(BracketFault::Stray { close: at, inside });
+            if self.meant_for_top(at) {
+                self.pop(at);
+            }
             if let (1, Some(level)) = (self.stack.len(), self.stack.last_mut()) {
                 level.head = at + 1;
             }
@@ -387,6 +390,24 @@ impl Matcher<'_> {
         {
             self.askew.push((open, at));
         }
+    }
+
+    /// Whether a stray bracket was meant to close the innermost one, which is of another kind: nothing after it on its line does.
+    fn meant_for_top(&self, at: usize) -> bool {
+        let Some(top) = self.stack.last().filter(|l| matches!(l.sign, "(" | "[")) else { return false };
+        let right = if top.sign == "(" { ")" } else { "]" };
+        let rest =
+            (at + 1..self.lexed.tokens.len()).take_while(|t| self.lexed.tokens.get(*t).is_some_and(|t| !t.first));
+        let mut depth = 0_i32;
+        for t in rest.take(200) {
+            match self.lexed.word(t) {
+                word if word == top.sign => depth += 1,
+                word if word == right && depth == 0 => return false,
+                word if word == right => depth -= 1,
+                _ => {}
+            }
+        }
+        self.lexed.word(at) != "}"
     }
 
     /// Counts an open round or square bracket in the braces it stands in.

@@ -1,0 +1,1 @@
+[(neuron) (synapse) (experiment) (procedure) (test) (simulation) (unroll)] @fold

@@ -1,0 +1,2 @@
+[(model_body) (block) (simulation) (unroll) (arguments) (list)] @indent.begin
+["}" ")" "]"] @indent.branch @indent.end

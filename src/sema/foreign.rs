@@ -1,0 +1,147 @@
+//! Names that other simulators and Python have and this language writes differently. Asked only about names that nothing here
+//! declares.
+
+use super::infer::Names;
+use crate::diag::{Code, Diagnostic};
+use crate::hir::Side;
+use crate::source::Span;
+
+/// `v_post` and `v_pre` of Brian2, as (side, word, name); `None` unless the neuron at that end has the variable.
+pub(crate) fn suffixed<'n>(name: &'n str, names: &dyn Names) -> Option<(Side, &'static str, &'n str)> {
+    let of = |suffix: &str, side: Side, word: &'static str| {
+        let plain = name.strip_suffix(suffix)?;
+        matches!(names.side(side, plain), Some(Ok(_))).then_some((side, word, plain))
+    };
+    of("_post", Side::Post, "post").or_else(|| of("_pre", Side::Pre, "pre"))
+}
+
+/// A name in an expression that another tool would know.
+pub(crate) fn name(name: &str, span: Span, names: &dyn Names) -> Option<Diagnostic> {
+    let fault = |message: String| Diagnostic::new(Code::E0003, span, message);
+    if let Some((_, word, plain)) = suffixed(name, names) {
+        return Some(
+            fault(format!("`{plain}` of the {word}synaptic neuron is written `{word}.{plain}`, not `{name}`"))
+                .help(format!("write `{word}.{plain}`"))
+                .fix(span, format!("{word}.{plain}")),
+        );
+    }
+    let (right, fix) = match name {
+        "True" => ("true", true),
+        "False" => ("false", true),
+        "volt" | "volts" => ("V", true),
+        "mvolt" => ("mV", true),
+        "second" | "seconds" => ("s", true),
+        "msecond" | "millisecond" => ("ms", true),
+        "amp" | "ampere" => ("A", true),
+        "siemens" => ("S", true),
+        "farad" => ("F", true),
+        "hertz" => ("Hz", true),
+        "np" | "numpy" | "math" | "tf" | "torch" => {
+            return Some(
+                fault(format!("functions stand without `{name}.`")).help("write `exp(x)`, `sqrt(x)`, `normal(0, 1)` …"),
+            );
+        }
+        "None" => {
+            return Some(
+                fault("there is no `None`".into()).help("leave the argument out: the default of the model is used"),
+            );
+        }
+        _ => return None,
+    };
+    let fault = fault(format!("`{name}` is written `{right}`")).help(format!("write `{right}`"));
+    Some(if fix { fault.fix(span, right) } else { fault })
+}
+
+/// A function that another tool has; `drawn`: whether random numbers may be drawn where it stands.
+pub(crate) fn function(name: &str, span: Span, drawn: bool) -> Option<Diagnostic> {
+    let help = match name {
+        "rand" | "random_sample" if drawn => "write `uniform(0, 1)`",
+        "randn" if drawn => "write `normal(0, 1)`",
+        "rand" | "randn" | "gaussian" => "white noise in an equation is `xi`, of unit s^-1/2: `sigma*sqrt(2/tau)*xi`",
+        "random_normal" => "write `normal(mean, sd)`, or `xi` for white noise in an equation",
+        "random_uniform" => "write `uniform(low, high)`",
+        "poisson" => "a source of random spikes is `population X[100]: poisson(rate = 20 Hz)`",
+        "int" => "write `floor(x)` or `round(x)`",
+        "pow" => "write `a^b`",
+        "fabs" => "write `abs(x)`",
+        "ln" => "write `log(x)`",
+        "convolve" => {
+            "connect to a state that decays, `dg/dt = -g / tau_syn`, or use `connect … through K` with a `kernel K`"
+        }
+        "resolution" => "write `dt`",
+        "timestep" => "write `round(x / dt)`",
+        "emit_spike" => "write `spike when v > v_th` as a line of the neuron",
+        "range" => "write `0..10`",
+        "len" => "a population's number of neurons is `P.N`",
+        "zip" | "enumerate" => "write `for k in 0..10`, and take elements by their index",
+        "append" => "write `log(\"curve.csv\", trial = k)` to collect rows in a file",
+        "SpikeMonitor" | "StateMonitor" | "Monitor" => "write `record P.spikes, P.v every 1 ms`",
+        "Simulate" => "write `run 100 ms`",
+        "GetStatus" => "write `print(P.v)` or `record P.v every 1 ms`",
+        "SetStatus" => "assign to it: `P.I = 20 pA`",
+        _ => return None,
+    };
+    Some(Diagnostic::new(Code::E0003, span, format!("there is no function `{name}`")).help(help))
+}
+
+/// An assignment in a handler of a synapse to a variable of the neuron behind it.
+pub(crate) fn assignment(name: &str, span: Span, names: &dyn Names) -> Option<Diagnostic> {
+    let (side, word, plain) = suffixed(name, names)?;
+    let fault = Diagnostic::new(
+        Code::E0003,
+        span,
+        format!("a synapse does not write the neurons: `{name}` is `{word}.{plain}`"),
+    );
+    Some(if side == Side::Post {
+        fault.help(format!("write `deliver w` and connect to it: `connect A -> B.{plain}`, or `deliver w to {plain}`"))
+    } else {
+        fault.help("let the neuron do it in its own `on spike { … }`")
+    })
+}
+
+/// The prelude's name of a model that NEST, PyNN, Brian2 or BindsNET has.
+pub(crate) fn model(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "iaf_psc_exp" | "IF_curr_exp" => "lif_curr_exp",
+        "iaf_psc_alpha" | "IF_curr_alpha" => "lif_curr_alpha",
+        "iaf_cond_exp" | "IF_cond_exp" => "lif_cond_exp",
+        "iaf_psc_delta" | "LIFNodes" | "LIF" => "lif",
+        "aeif_cond_exp" | "aeif_psc_exp" | "EIF_cond_exp_isfa_ista" => "adex",
+        "hh_psc_alpha" | "HH_cond_exp" => "hodgkin_huxley",
+        "Izhikevich" | "IzhikevichNodes" => "izhikevich",
+        "poisson_generator" | "PoissonGroup" | "SpikeSourcePoisson" => "poisson",
+        "spike_generator" | "SpikeGeneratorGroup" | "SpikeSourceArray" => "spike_source",
+        "static_synapse" | "StaticSynapse" => "static",
+        "stdp_synapse" | "STDPMechanism" | "PostPre" => "stdp",
+        "stdp_triplet_synapse" => "triplet",
+        "vogels_sprekeler_synapse" => "vogels",
+        "tsodyks2_synapse" | "tsodyks_synapse" | "TsodyksMarkramSynapse" => "tsodyks_markram",
+        _ => return None,
+    })
+}
+
+/// The name of a connection rule that NEST or PyNN has.
+pub(crate) fn rule(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "pairwise_bernoulli" | "FixedProbabilityConnector" => "random",
+        "AllToAllConnector" => "all_to_all",
+        "OneToOneConnector" => "one_to_one",
+        "fixed_total_number" | "FixedTotalNumberConnector" => "fixed_total",
+        "FixedNumberPreConnector" => "fixed_indegree",
+        "FixedNumberPostConnector" => "fixed_outdegree",
+        "FromListConnector" | "FromFileConnector" => "edges",
+        _ => return None,
+    })
+}
+
+/// The name of an integration method that Brian2 or NMODL has.
+pub(crate) fn method(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "exponential_euler" | "cnexp" => "exp_euler",
+        "linear" | "exact_linear" | "independent" => "exact",
+        "derivimplicit" | "implicit" => "backward_euler",
+        "runge_kutta" | "RK4" => "rk4",
+        "midpoint" => "rk2",
+        _ => return None,
+    })
+}

@@ -1,0 +1,130 @@
+//! `E0003`: lines of other simulators (Brian2, NEST, NESTML, BindsNET, NMODL, Python) that begin with a word which this language
+//! does not have, each with the form that says the same here. Asked only about lines that the grammar did not accept.
+
+use super::errors::{Fault, Place};
+use super::lex::Kind;
+use crate::diag::{Code, Diagnostic};
+
+/// What a faulty piece was in another tool; `None` if nothing is recognised.
+pub(super) fn line(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
+    let head = f.head();
+    let (word, at) = (head.word(0), head.span_at(0));
+    let said = |message: String, help: &str| Some(Diagnostic::new(Code::E0003, at, message).help(help));
+    if head.kind(0) != Some(Kind::Word) {
+        return None;
+    }
+    if head.last() == ":" && head.on_one_line() && place != Place::Simulation {
+        let colon = head.last_span();
+        let blocks = matches!(place, Place::Neuron | Place::Synapse) && !matches!(word, "on" | "every");
+        if blocks && let Some((what, help)) = block_of_nestml(word) {
+            return Some(
+                Diagnostic::new(Code::E0003, at.to(colon), format!("a model has no block `{word}:`"))
+                    .label(what)
+                    .help(help),
+            );
+        }
+        if matches!(word, "experiment" | "procedure" | "test" | "neuron" | "synapse" | "simulation" | "on" | "every") {
+            return Some(
+                Diagnostic::new(Code::E0003, colon, "a block stands in braces, not after `:`")
+                    .label("Python's form")
+                    .help(format!("write `{word} … {{`, and `}}` after the last line of the block"))
+                    .fix(colon, " {"),
+            );
+        }
+    }
+    match (place, word, head.word(1)) {
+        (Place::File, "neuron" | "synapse", name) if head.word(2) == "(" => Some(
+            Diagnostic::new(Code::E0003, head.span_at(2), format!("the parameters of `{name}` stand inside its braces"))
+                .help(format!("write `{word} {name} {{ param tau = 10 ms … }}`; values are given where it is used: `{name}(tau = 5 ms)`")),
+        ),
+        (Place::File, "from", _) if head.contains("import") => {
+            said("there are no modules to import names from".into(), "delete the line: functions and models of the prelude are always there; `snnc explain lif` shows one")
+        }
+        (Place::File, "import", name) if head.kind(1) == Some(Kind::Word) => {
+            said(format!("`import` takes a file, not the Python module `{name}`"), "delete the line: units, functions and models of the prelude are always there")
+        }
+        (Place::File, _, "=" | "." | "(") => call(&head).and_then(|(name, help)| said(format!("there is no `{name}`"), help)),
+        (Place::File, "NEURON" | "PARAMETER" | "ASSIGNED" | "STATE" | "INITIAL" | "BREAKPOINT" | "DERIVATIVE" | "NET_RECEIVE" | "UNITS", _) => {
+            said(format!("`{word}` is a block of NMODL"), "a model is `neuron M { … }` with `param`, `state` and equations such as `dv/dt = …` inside")
+        }
+        (Place::Neuron | Place::Synapse, _, _) => model_line(word, head.word(1)).and_then(|(message, help)| said(message, help)),
+        _ => None,
+    }
+}
+
+/// The blocks of a NESTML model.
+fn block_of_nestml(word: &str) -> Option<(&'static str, &'static str)> {
+    Some(match word {
+        "state" => {
+            ("a block of NESTML", "write `state v = -65 mV`, one line or a list with commas; the value gives the unit")
+        }
+        "parameters" | "internals" => ("a block of NESTML", "write `param tau = 20 ms, E_L = -65 mV`"),
+        "equations" => ("a block of NESTML", "write the equations by themselves: `tau * dv/dt = E_L - v`"),
+        "input" => (
+            "a block of NESTML",
+            "write `input I: pA` for a current; spikes arrive at a state, named in `connect A -> B.g_e`",
+        ),
+        "output" => ("a block of NESTML", "delete it: a model with a `spike` clause emits spikes"),
+        "update" | "onReceive" | "onCondition" => (
+            "a block of NESTML",
+            "the compiler integrates by itself; write `spike when v > v_th` and `on spike { v = v_reset }`",
+        ),
+        _ => return None,
+    })
+}
+
+/// A line of a model as other tools write it.
+fn model_line(word: &str, next: &str) -> Option<(String, &'static str)> {
+    let begins = |what: &str| format!("`{word}` does not begin a line of a model: {what}");
+    Some(match (word, next) {
+        ("threshold", _) => (begins("the condition of a spike is a clause"), "write `spike when v > -50 mV`"),
+        ("reset", _) => (begins("what a spike does is a block"), "write `on spike { v = -65 mV }`"),
+        ("on_pre" | "on_post" | "pre" | "post", "=") => (
+            format!("`{word}` is not a string of code"),
+            "write `on pre { deliver w }`; the target of `deliver` is named in `connect A -> B.g_e`",
+        ),
+        ("model" | "eqs" | "equations", "=") => (
+            format!("`{word}` is not a string of equations"),
+            "write the equations by themselves, such as `tau * dv/dt = E_L - v`",
+        ),
+        ("inline" | "function", _) => (begins("it names an expression"), "write `let I_leak = …`"),
+        ("recordable", _) => (
+            begins("every state can be recorded"),
+            "write `let I_leak = …`, and `record P.v every 1 ms` in an experiment",
+        ),
+        ("PARAMETER" | "ASSIGNED" | "STATE" | "INITIAL" | "BREAKPOINT" | "DERIVATIVE" | "NET_RECEIVE" | "UNITS", _) => {
+            (
+                format!("`{word}` is a block of NMODL"),
+                "write `param`, `state` and equations such as `dv/dt = …`, one line each; the compiler chooses the solver",
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// The call of another simulator that stands in a line of a file, and what to write here.
+fn call<'l>(head: &Fault<'l>) -> Option<(&'l str, &'static str)> {
+    (0..8).map(|k| head.word(k)).find_map(|name| {
+        let help = match name {
+            "NeuronGroup" | "PoissonGroup" | "SpikeGeneratorGroup" => {
+                "declare `neuron M { … }` with equations, not strings, and `population P[100]: M()`"
+            }
+            "Synapses" => "declare `synapse S { … }`, and `connect A -> B.g_e via random(p = 0.1) with S()`",
+            "connect" => "write `connect A -> B.g_e via random(p = 0.1) with static(w = 1 mV)`",
+            "SpikeMonitor" | "StateMonitor" | "PopulationRateMonitor" | "Monitor" => {
+                "write `record P.spikes, P[..10].v every 1 ms` in an experiment"
+            }
+            "Create" | "create" => "declare `population P[100]: lif()`",
+            "Connect" => "write `connect A -> B.g_e via random(p = 0.1) with static(w = 1 mV)`",
+            "add_layer" | "LIFNodes" | "DiehlAndCookNodes" | "Input" => "declare `population P[100]: lif()`",
+            "add_connection" | "Connection" => "write `connect A -> B.g_e via all_to_all with static(w = 1 mV)`",
+            "run" | "Simulate" | "simulate" => "write `run 100 ms` inside `experiment main { … }`",
+            "Network" => "delete the line: a file is one network",
+            "defaultclock" | "SetKernelStatus" | "start_scope" | "seed" => {
+                "write `simulation { dt = 0.1 ms; seed = 1 }`"
+            }
+            _ => return None,
+        };
+        Some((name, help))
+    })
+}
