@@ -198,7 +198,9 @@ impl Run<'_> {
             Stmt::Append { cond, list, count, value } => {
                 let mask = self.get(*cond);
                 let value = self.i32(*value);
-                for (lane, _) in mask.iter().take(usize::from(self.ty(*cond).lanes)).enumerate().filter(|(_, m)| **m != 0) {
+                for (lane, _) in
+                    mask.iter().take(usize::from(self.ty(*cond).lanes)).enumerate().filter(|(_, m)| **m != 0)
+                {
                     let at = self.load(*count, 0)? as u32 as i32;
                     self.store(*list, i64::from(at), u64::from(value.wrapping_add(lane as i32) as u32))?;
                     self.store(*count, 0, u64::from(at.wrapping_add(1) as u32))?;

@@ -154,10 +154,7 @@ impl Stream {
             c = next;
             key = [key[0].wrapping_add(STEPS[0]), key[1].wrapping_add(STEPS[1])];
         }
-        [
-            std::array::from_fn(|k| c[0][k] | c[1][k] << 32),
-            std::array::from_fn(|k| c[2][k] | c[3][k] << 32),
-        ]
+        [std::array::from_fn(|k| c[0][k] | c[1][k] << 32), std::array::from_fn(|k| c[2][k] | c[3][k] << 32)]
     }
 
     /// The uniforms of `element` one after the other, from draw 0: one block for two of them.

@@ -3,11 +3,11 @@
 use super::{Network, Source, Train, WRAP};
 use crate::backend::Buf;
 use crate::diag::{Code, Diagnostic};
+use crate::hir::Side;
+use crate::methods::sym::{Node, Sym};
 use crate::rng::Stream;
 use crate::rng::events::CountSource;
 use crate::rng::gaps::{GapSource, chunk_steps, draw_gaps};
-use crate::hir::Side;
-use crate::methods::sym::{Node, Sym};
 use crate::sched::{self, Spiking, Storage};
 use crate::script::machine::{Machine, RunKey};
 
