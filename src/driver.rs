@@ -184,7 +184,7 @@ impl Session {
     /// See [`runtime::build()`].
     pub fn build(&self, model: &Arc<Model>, backend: BackendKind) -> Result<(Network, BuildTimes), Vec<Diagnostic>> {
         let options = runtime::Options {
-            backend: backend_of(backend),
+            backend: backend_of(backend, model.settings.opt),
             files: Files { model_dir: self.model_dir() },
             memory_limit: memory_limit(),
             cutting: Cutting { profile: self.profile, threads: threads(model.settings.threads) },
@@ -229,12 +229,18 @@ fn advances(model: &Model, plan: &sched::Plan) -> Vec<Advance> {
     out
 }
 
-/// The back end of a kind. Without the feature `jit` only the interpreter exists.
+/// The back end of a kind. Without the feature `jit` only the interpreter exists. At level 0 there are no kernels of 256 bits.
 #[must_use]
-pub fn backend_of(kind: BackendKind) -> Arc<dyn Backend + Send + Sync> {
+pub fn backend_of(kind: BackendKind, opt: u8) -> Arc<dyn Backend + Send + Sync> {
+    #[cfg(not(feature = "jit"))]
+    let _ = opt;
     match kind {
         #[cfg(feature = "jit")]
-        BackendKind::Jit => Arc::new(crate::backend::cranelift::CraneliftJit::default()),
+        BackendKind::Jit => {
+            use crate::backend::cranelift::{Cpu, CraneliftJit};
+            let cpu = if opt == 0 { Cpu::Narrow } else { Cpu::Native };
+            Arc::new(CraneliftJit { cpu, ..CraneliftJit::default() })
+        }
         _ => Arc::new(crate::backend::interp::Interp),
     }
 }

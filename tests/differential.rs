@@ -20,7 +20,8 @@ use support::generate::{Style, generate};
 use support::{Writer, buffer, difference, nasty, program};
 
 const NATIVE: CraneliftJit = CraneliftJit { opt: OptLevel::Speed, cpu: Cpu::Native };
-const ALL: [CraneliftJit; 4] = [
+const ALL: [CraneliftJit; 5] = [
+    CraneliftJit { opt: OptLevel::Speed, cpu: Cpu::Narrow },
     NATIVE,
     CraneliftJit { opt: OptLevel::None, cpu: Cpu::Native },
     CraneliftJit { opt: OptLevel::Speed, cpu: Cpu::Baseline },

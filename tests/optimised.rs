@@ -47,7 +47,7 @@ population B[70]: I()
 connect XA: X -> A.g_e via all_to_all with Learning(w = uniform(0, 0.3))
 connect A -> B.g_e via one_to_one with static(w = 10.4)
 connect B -> A.g_i via all_to_all where i != j with static(w = 17, delay = 1 ms)
-experiment main { run 1 s; print("g", mean(A.g_i)) }
+experiment main { X.rate = 60 Hz; run 1 s; print("g", mean(A.g_i)) }
 "#;
 
 fn network(opt: u8, kind: BackendKind) -> Network {
@@ -171,6 +171,82 @@ fn a_shared_state_is_reset_and_written_like_any_other() {
     let decay = (-0.5_f64).exp();
     for (k, g) in values(&mut n, g_i).iter().enumerate().take(70) {
         assert!((g - k as f64 * decay).abs() < 1e-9, "neuron {k}: {g}");
+    }
+}
+
+/// What a network says has changed holds all columns that did, and not all columns; whatever else writes weights ends the record.
+#[test]
+fn changed_columns_are_those_that_may_have_changed() {
+    let mut n = network(2, BackendKind::Jit);
+    let w = net::proj(0, 0);
+    let columns = |n: &mut Network| {
+        let all = values(n, w);
+        (0..70).map(|j| (0..120).map(|i| all[i * 70 + j].to_bits()).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    assert_eq!(n.changed_columns(w, 7), None, "nothing is known before the rule was applied");
+    n.settle_columns(w, 7);
+    let mut seen = 0;
+    for _ in 0..20 {
+        let before = columns(&mut n);
+        run(&mut n, 40);
+        let after = columns(&mut n);
+        let changed = n.changed_columns(w, 7).expect("known");
+        for j in (0..70).filter(|j| before[*j] != after[*j]) {
+            assert!(changed.contains(&(j as u32)), "column {j} changed");
+            seen += 1;
+        }
+        if changed.len() < 70 {
+            n.settle_columns(w, 7);
+        }
+    }
+    assert!(seen > 20, "weights changed");
+    n.reset(&[ResetTarget::Pop(PopId(1)), ResetTarget::Proj(snnc::hir::ProjId(0))]);
+    n.settle_columns(w, 7);
+    assert_eq!(n.changed_columns(w, 7), Some(Vec::new()), "no trace is left");
+    assert_eq!(n.changed_columns(w, 8), None, "another rule");
+    n.settle_columns(w, 7);
+    n.written(w);
+    assert_eq!(n.changed_columns(w, 7), None, "a protocol wrote it");
+    n.settle_columns(w, 7);
+    n.reset(&[ResetTarget::Var(w)]);
+    assert_eq!(n.changed_columns(w, 7), None, "it was reset");
+    assert_eq!(network(1, BackendKind::Jit).changed_columns(w, 7), None, "kept at level 2 only");
+}
+
+/// While nothing arrives and nobody spikes, many steps are one: the same spikes, and states that differ by rounding.
+#[test]
+fn stretches_without_events_are_passed_over() {
+    let (mut plain, mut all, mut interp) =
+        (network(0, BackendKind::Jit), network(2, BackendKind::Jit), network(2, BackendKind::Interp));
+    assert!(all.plan().leaps() && !plain.plan().leaps());
+    let rate = net::pop(0, 0);
+    for n in [&mut plain, &mut all, &mut interp] {
+        // Longer than a time constant, and across a multiple of 1024 steps; then input again.
+        for (hertz, steps) in [(0.06, 400), (0.0, 1500), (0.06, 300), (0.0, 70), (0.06, 200)] {
+            let v = n.values_mut(rate).expect("an input");
+            let snnc::script::machine::SliceMut::F64(x) = v.data else { panic!("f64") };
+            x.fill(hertz);
+            n.written(rate);
+            run(n, steps);
+        }
+    }
+    assert!(all.passed() > 1000, "{} steps passed over", all.passed());
+    assert_eq!((plain.passed(), plain.steps(), all.steps()), (0, 2470, 2470));
+    assert!(plain.spikes(PopId(1)).step.len() > 50, "the network is awake");
+    for p in [0, 1, 2] {
+        assert_eq!(plain.spikes(PopId(p)), all.spikes(PopId(p)), "equal spike trains");
+    }
+    for (p, vars) in [(1, 3), (2, 2)] {
+        for var in 0..vars {
+            let (x, y) = (values(&mut plain, net::pop(p, var)), values(&mut all, net::pop(p, var)));
+            for (x, y) in x.iter().zip(&y) {
+                assert!((x - y).abs() < 1e-10, "variable {var} of {p}: {x} and {y}");
+            }
+        }
+    }
+    assert_eq!(all.passed(), interp.passed());
+    for (k, (x, y)) in all.buffers().iter().zip(interp.buffers()).enumerate() {
+        assert_eq!(x, y, "{}", all.layout().buffers[k].name);
     }
 }
 

@@ -41,6 +41,8 @@ pub struct PopBufs {
     /// For populations with calm blocks: 1 for each block of [`PAD`] neurons that is busy, and a mark per neuron that keeps it so (an
     /// integer as wide as the floats).
     pub busy: Option<[BufId; 2]>,
+    /// A mark for each neuron that is not still (an integer as wide as the floats).
+    pub unready: Option<BufId>,
     /// Events drawn beforehand: the run step of the first slot, the start of each slot, the neurons.
     pub events: Option<[BufId; 3]>,
     /// Events other than spikes, in order of the file.
@@ -256,6 +258,8 @@ pub struct Layout {
     pub projs: Vec<ProjBufs>,
     /// One `f64`: steps done before local step 0.
     pub clock: BufId,
+    /// One `i32`: how many neurons are not still; see `leap`.
+    pub unready: Option<BufId>,
     /// The floats of states and weights.
     pub float: Scalar,
 }
@@ -364,6 +368,7 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                     p.shared.contains(&v).then(|| new(format!("{name}.{var}@shared"), float, 1))
                 })
                 .collect(),
+            unready: (plan.opt > 1 && p.update.is_some()).then(|| new(format!("{name}@unready"), int, n)),
             busy: p
                 .calms
                 .then(|| [new(format!("{name}@busy"), Scalar::I32, n / PAD), new(format!("{name}@mark"), int, n)]),
@@ -497,7 +502,8 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             post,
         });
     }
-    Layout { buffers, pops, projs, clock, float }
+    let unready = (plan.opt > 1).then(|| new("unready".to_owned(), Scalar::I32, 1));
+    Layout { buffers, pops, projs, clock, unready, float }
 }
 
 /// The buffers of runs of `neurons`; `rows` are those of the projection, where the runs are those of pre neurons.

@@ -1,10 +1,11 @@
 //! Plan → loop IR: one function `run(step, steps, run_step)` that advances the whole network by `steps` time steps, specialised to
-//! the network and to what is frozen.
+//! the network and to what is frozen; and two that pass over steps in which nothing happens, where that is possible.
 
 mod arrivals;
 mod clocked;
 mod expr;
 pub mod layout;
+mod leap;
 mod population;
 mod projection;
 mod response;
@@ -149,7 +150,9 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
             emit(b, &s, part);
         }
     });
-    Program { buffers: layout.buffers.clone(), functions: vec![b.finish()] }
+    let mut functions = vec![b.finish()];
+    functions.extend(leap::functions(plan, layout));
+    Program { buffers: layout.buffers.clone(), functions }
 }
 
 /// Emits each part of a step as a function of its own, with the parameters of `run`; it does one step. Parts that do nothing are left out.
@@ -175,6 +178,7 @@ pub fn parts(plan: &Plan, layout: &Layout) -> Result<(Program, Vec<Part>), Strin
             }
         }
     }
+    functions.extend(leap::functions(plan, layout));
     let program = Program { buffers: layout.buffers.clone(), functions };
     Ok((lowered(program)?, parts))
 }

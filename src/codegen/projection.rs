@@ -178,7 +178,9 @@ fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at:
     let own_new: Vec<(VarId, Val)> =
         h.own_side.iter().map(|(v, value)| (*v, outer.value(b, *value, &mut load))).collect();
 
-    if let (Some(changed), Some(j), Side::Post, false) = (bufs.changed, at.post, side, h.synapse.is_empty()) {
+    // It changes its synapses now, or, once its trace is listed, at the pre events to come.
+    let lists = h.own_side.iter().any(|(v, _)| bufs.lists[v.index()].is_some());
+    if let (Some(changed), Some(j), Side::Post, true) = (bufs.changed, at.post, side, lists || !h.synapse.is_empty()) {
         let one = b.int(1);
         b.store(changed, j, one);
     }

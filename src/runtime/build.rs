@@ -150,7 +150,10 @@ pub(super) fn compile(
     };
     let kernels = backend.compile(&program).map_err(|e| bug(e.to_string()))?;
     let cut = parts.map(|parts| Cut::new(plan, layout, parts, kernels.as_ref(), cutting));
-    Ok(Compiled { plan: plan.clone(), kernels, cut })
+    // They stand behind the functions of the step.
+    let first = cut.as_ref().map_or(1, |cut| cut.parts.len()) as u32;
+    let leap = plan.leaps().then_some([crate::lir::FuncId(first), crate::lir::FuncId(first + 1)]);
+    Ok(Compiled { plan: plan.clone(), kernels, cut, leap })
 }
 
 /// Refuses networks that cannot fit, before anything is allocated.

@@ -2,6 +2,7 @@
 //!
 //! Steps are counted locally in `i32` from `base`; the local count is moved back long before it could overflow.
 
+mod leap;
 mod sources;
 
 use std::any::Any;
@@ -35,6 +36,8 @@ pub struct Compiled {
     pub kernels: Box<dyn Kernels>,
     /// The parts of a step, if it is cut.
     pub cut: Option<Cut>,
+    /// The functions `unready` and `leap`, if the plan passes over steps.
+    pub leap: Option<[FuncId; 2]>,
 }
 
 /// The ends of the synapses of a sparse projection.
@@ -116,6 +119,10 @@ pub struct Network {
     /// Variables whose columns all obeyed a rule of the protocol when it was last applied, and its number; what changed since is in the buffer
     /// `changed` of the projection.
     settled: BTreeMap<VarKey, u64>,
+    /// The spikes of the run when it was last asked whether the network is still; `None`: something has fired since.
+    silent: Option<u64>,
+    /// Steps passed over.
+    passed: u64,
 }
 
 /// A population whose spikes are drawn beforehand.
@@ -184,6 +191,8 @@ impl Network {
             drawn: vec![0; n],
             lane: false,
             settled: BTreeMap::new(),
+            silent: None,
+            passed: 0,
         };
         for p in 0..network.shared.layout.projs.len() {
             network.relist(p);
@@ -823,6 +832,8 @@ impl Machine for Network {
             drawn: self.drawn.clone(),
             lane: true,
             settled: self.settled.clone(),
+            silent: self.silent,
+            passed: self.passed,
         })
     }
 
@@ -839,6 +850,8 @@ impl Machine for Network {
             self.run = other.run;
             self.drawn.clone_from(&other.drawn);
             self.settled.clone_from(&other.settled);
+            self.silent = other.silent;
+            self.passed = other.passed;
             self.stale_slots = other.stale_slots;
         }
     }
@@ -870,6 +883,7 @@ impl Machine for Network {
         self.rebase();
         self.fill_slots();
         self.run_step = 0;
+        self.silent = None;
         for p in 0..self.shared.layout.pops.len() {
             let id = self.shared.layout.pops[p].count;
             if let Buf::I32(v) = self.buf(id) {
@@ -890,7 +904,15 @@ impl Machine for Network {
             if let Some(before) = before {
                 self.times().draws += before.elapsed();
             }
-            let chunk = self.room(drawn);
+            let chunk = match self.next(drawn)? {
+                leap::Next::Run(steps) => self.room(steps),
+                leap::Next::Passed(steps) => {
+                    self.step += steps as i32;
+                    self.run_step += steps;
+                    left -= steps;
+                    continue;
+                }
+            };
             let chunk = self.room_for_live(chunk);
             self.set_phases();
             let base = self.base as f64;

@@ -91,6 +91,20 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 faint(p.faint[v.index()])
             );
         }
+        if let (Some(leap), true) = (&p.leap, p.update.is_some()) {
+            let names = |vars: Vec<VarId>| vars.iter().map(name).collect::<Vec<_>>().join(", ");
+            let fades = names(leap.fades.iter().map(|(v, _)| *v).collect());
+            let relaxes = names(leap.relaxes.iter().map(|r| r.var).collect());
+            let _ = writeln!(
+                out,
+                "  steps in which nothing arrives and nobody spikes are passed over in closed form: {}",
+                match (fades.is_empty(), relaxes.is_empty()) {
+                    (false, false) => format!("{fades} fade, {relaxes} returns to its rest"),
+                    (true, _) => format!("{relaxes} returns to its rest"),
+                    (_, true) => format!("{fades} fade"),
+                }
+            );
+        }
         if p.calms {
             let _ = writeln!(
                 out,

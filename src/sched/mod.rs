@@ -29,6 +29,7 @@ pub mod clocked;
 pub mod describe;
 mod faint;
 mod fed;
+pub mod leap;
 pub mod lower;
 pub mod population;
 pub mod projection;
@@ -74,6 +75,14 @@ pub struct Plan {
     pub opt: u8,
 }
 
+impl Plan {
+    /// Whether the network may pass over steps in which nothing happens: see [`leap`].
+    #[must_use]
+    pub fn leaps(&self) -> bool {
+        self.populations.iter().all(|p| p.leap.is_some()) && self.populations.iter().any(|p| p.update.is_some())
+    }
+}
+
 /// What protocols do to variables, as far as storage depends on it.
 #[derive(Debug, Clone, Default)]
 pub struct Uses {
@@ -102,6 +111,7 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
         };
         sharing::apply(&sharing, &mut populations, &mut projections);
         faint::apply(model, &mut populations, &mut projections);
+        leap::apply(&mut populations, &projections);
     }
     if settings.opt > 0 {
         for (p, plan) in populations.iter_mut().enumerate() {

@@ -64,6 +64,8 @@ pub struct PopPlan {
     pub shared: Vec<VarId>,
     /// By variable: below this size a deviation from a shared value counts as zero; see `faint`. 0: it never does.
     pub faint: Vec<f64>,
+    /// How its states go on while nothing happens, if the network may pass over such steps; see `leap`.
+    pub leap: Option<super::leap::Leap>,
     /// Blocks in which no neuron is refractory or deviates from a shared value are advanced by simpler code. Exact.
     pub calms: bool,
     /// Frozen variables (for the description).
@@ -435,6 +437,7 @@ pub(super) fn plan(
         rests: false,
         shared: Vec::new(),
         faint: vec![0.0; neuron.vars.len()],
+        leap: None,
         calms: false,
         frozen,
     })

@@ -14,7 +14,7 @@ use crate::lir::{BinOp, Block, BufId, CmpOp, For, If, Op, Stmt, Val};
 
 const TABLE: Gpr = 7;
 const ARGS: Gpr = 6;
-const SCRATCH: Gpr = 11;
+pub(super) const SCRATCH: Gpr = 11;
 
 /// Registers for pointers and integers; the first are free to use, the others belong to the caller.
 const GENERAL: [Gpr; 11] = [0, 1, 2, 8, 9, 10, 3, 12, 13, 14, 15];

@@ -54,3 +54,230 @@ pub(crate) fn compile<'a>(
     let mut region = region::Region::new(program, function, nest, outside)?;
     emit::emit(&mut region, nest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::cranelift::CraneliftJit;
+    use crate::backend::interp::Interp;
+    use crate::backend::{Backend, Buf, Buffers};
+    use crate::lir::{Block, FuncId, Stmt, expand, lanes, simplify, text};
+
+    /// Most of what wide kernels have. `F` is the float, `I` the integer of its width, `FROM` and `TO` the ends.
+    const BODY: &str = "
+        v0: i32 = const i32 0
+        v1: i32 = const i32 FROM
+        v2: i32 = const i32 TO
+        v3: i32 = const i32 3
+        v4: F = load b0[v1]
+        v5: F = const F 0.75
+        v6: F = const F 0.0
+        v7: F = fma v4, v5, v5
+        vector for v8 = v1 to v2 step 1 {
+          v9: F = load b0[v8]
+          v10: i32 = add v8, v3
+          v11: F = load b0[v10]
+          v12: F = neg v9
+          v13: F = fma v12, v11, v7
+          v14: F = fma v9, v12, v13
+          v15: F = fma v9, v11, v12
+          v16: F = sub v14, v15
+          v17: F = mul v16, v7
+          v18: F = div v9, v17
+          v19: F = abs v18
+          v20: F = sqrt v19
+          v21: F = floor v9
+          v22: F = ceil v11
+          v23: F = nearest v9
+          v24: F = trunc v11
+          v25: F = min v21, v22
+          v26: F = max v23, v24
+          v27: F = add v25, v26
+          v28: bool = lt v9, v11
+          v29: bool = ge v20, v5
+          v30: bool = and v28, v29
+          v31: bool = not v30
+          v32: bool = or v31, v28
+          v33: F = select v30, v27, v20
+          v34: F = select v32, v6, v33
+          v35: F = select v28, v33, v6
+          v36: F = exp v21
+          v37: F = flush v36
+          v38: F = add v34, v37
+          v39: F = add v38, v35
+          store b1[v8], v39
+          v40: I = load b2[v8]
+          v41: I = load b2[v10]
+          v42: I = add v40, v41
+          v43: I = sub v42, v40
+          v44: I = neg v43
+          v45: bool = gt v40, v41
+          v46: I = select v45, v44, v43
+          v47: I = xor v46, v40
+          v48: I = cast I v30
+          v49: I = add v47, v48
+          store b3[v8], v49
+          append b4, b5, v8 if v28
+          append b6, b7, v10 if v45
+          v50: bool = ne v9, v11
+          v51: bool = eq v40, v41
+          v52: bool = le v9, v5
+          v53: bool = and v50, v52
+          v54: bool = or v51, v53
+          v55: F = select v54, v9, v11
+          store b8[v8], v55
+        }";
+
+    const LEN: usize = 160;
+
+    fn program(float: &str, int: &str, from: i32, to: i32) -> Program {
+        let mut out = String::new();
+        for (k, kind) in [float, float, int, int, "i32", "i32", "i32", "i32", float].iter().enumerate() {
+            out.push_str(&format!("buffer b{k} \"b{k}\": {kind}[{LEN}]\n"));
+        }
+        let body = BODY.replace("FROM", &from.to_string()).replace("TO", &to.to_string());
+        let body = body.replace(": F", &format!(": {float}")).replace("const F", &format!("const {float}"));
+        let body = body.replace(": I", &format!(": {int}")).replace("cast I", &format!("cast {int}"));
+        let mut program = text::parse(&format!("{out}fn f0 \"go\"() {{ {body} }}")).unwrap();
+        expand::expand(&mut program);
+        lanes::lanes(&mut program).unwrap();
+        expand::expand(&mut program);
+        simplify::simplify(&mut program);
+        program
+    }
+
+    fn buffers(program: &Program) -> Buffers {
+        let mut all: Buffers = program.buffers.iter().map(|b| Buf::zeros(b.scalar, b.len as usize)).collect();
+        for k in 0..LEN {
+            let x = ((k * 7919) % 101) as f64 * 0.37 - 17.0;
+            all[0].set_f64(k, if k % 37 == 5 { f64::NAN } else { x });
+            all[2].set_f64(k, ((k * 31) % 17) as f64 - 8.0);
+        }
+        all
+    }
+
+    /// Whether the first loop of a program becomes a kernel.
+    fn compiles(program: &Program) -> Result<Kernel, Refused> {
+        let function = &program.functions[0];
+        let mut ops = std::collections::BTreeMap::new();
+        for stmt in &function.body.stmts {
+            match stmt {
+                Stmt::Def { val, op } => {
+                    ops.insert(*val, op);
+                }
+                Stmt::For(f) => return compile(program, function, f, &|v| ops.get(&v).copied()),
+                _ => {}
+            }
+        }
+        Err("no loop".to_owned())
+    }
+
+    fn bits(buf: &Buf) -> Vec<u64> {
+        let canonical = |x: f64| if x.is_nan() { u64::MAX } else { x.to_bits() };
+        (0..buf.len()).map(|k| buf.get_f64(k).map_or(0, canonical)).collect()
+    }
+
+    fn check(program: &Program) {
+        let run = |backend: &dyn Backend| {
+            let mut all = buffers(program);
+            backend.compile(program).unwrap().session(&mut all).unwrap().call(FuncId(0), &[]).unwrap();
+            all
+        };
+        let (want, got) = (run(&Interp), run(&CraneliftJit::default()));
+        for (k, (want, got)) in want.iter().zip(&got).enumerate() {
+            assert_eq!(bits(want), bits(got), "b{k}\n{program}");
+        }
+        // The appends happened, so comparing them meant something.
+        assert!(want[5].get_f64(0).unwrap() > 0.0 && want[7].get_f64(0).unwrap() > 0.0);
+    }
+
+    #[test]
+    fn every_operation_in_both_widths_at_all_lengths() {
+        if !supported() {
+            return;
+        }
+        for (float, int) in [("f32", "i32"), ("f64", "i64")] {
+            for (from, to) in [(0, 17), (0, 24), (0, 32), (0, 33), (3, 40), (0, 64), (5, 100), (0, 128), (1, 130)] {
+                let program = program(float, int, from, to);
+                let kernel = compiles(&program);
+                assert!(kernel.is_ok(), "{float}: {:?}\n{program}", kernel.err());
+                check(&program);
+            }
+        }
+    }
+
+    /// Blocks of neurons with two kinds of code, as populations have them: the flag decides.
+    #[test]
+    fn nests_with_a_choice() {
+        if !supported() {
+            return;
+        }
+        let text = "
+            buffer b0 \"x\": f32[160]
+            buffer b1 \"y\": f32[160]
+            buffer b2 \"flag\": i32[160]
+            buffer b3 \"list\": i32[160]
+            buffer b4 \"n\": i32[1]
+            fn f0 \"go\"() {
+              v0: i32 = const i32 0
+              v1: i32 = const i32 7
+              v2: i32 = const i32 16
+              v3: f32 = load b0[v0]
+              for v4 = v0 to v1 step 1 {
+                v5: i32 = mul v4, v2
+                v6: i32 = load b2[v4]
+                v7: bool = gt v6, v0
+                v17: f32 = const f32 2.5
+                v18: f32 = fma v17, v3, v17
+                if v7 {
+                  vector for v8 = v0 to v2 step 1 {
+                    v9: i32 = add v5, v8
+                    v10: f32 = load b0[v9]
+                    v11: f32 = mul v10, v18
+                    store b1[v9], v11
+                    v12: bool = gt v11, v3
+                    append b3, b4, v9 if v12
+                  }
+                } else {
+                  vector for v13 = v0 to v2 step 1 {
+                    v14: i32 = add v5, v13
+                    v15: f32 = load b0[v14]
+                    v16: f32 = sub v15, v3
+                    store b1[v14], v16
+                  }
+                  store b2[v4], v2
+                }
+              }
+            }";
+        let mut program = text::parse(text).unwrap();
+        lanes::lanes(&mut program).unwrap();
+        simplify::simplify(&mut program);
+        let kernel = compiles(&program);
+        assert!(kernel.is_ok(), "{:?}\n{program}", kernel.err());
+        let run = |backend: &dyn Backend| {
+            let mut all = buffers(&program);
+            backend.compile(&program).unwrap().session(&mut all).unwrap().call(FuncId(0), &[]).unwrap();
+            all
+        };
+        let (want, got) = (run(&Interp), run(&CraneliftJit::default()));
+        for (want, got) in want.iter().zip(&got) {
+            assert_eq!(bits(want), bits(got));
+        }
+        assert!(want[4].get_f64(0).unwrap() > 1.0);
+    }
+
+    /// What kernels do not have stays with Cranelift, and says why.
+    #[test]
+    fn what_is_refused_says_why() {
+        let mut program = program("f32", "i32", 0, 64);
+        let f = program.functions[0].body.stmts.iter_mut().find_map(|s| match s {
+            Stmt::For(f) => Some(f),
+            _ => None,
+        });
+        let f = f.unwrap();
+        let body = std::mem::take(&mut f.body);
+        f.vector = false;
+        f.body = Block { stmts: body.stmts.into_iter().filter(|s| matches!(s, Stmt::Def { .. })).collect() };
+        assert_eq!(compiles(&program).unwrap_err(), "no marked loop");
+    }
+}

@@ -224,6 +224,10 @@ impl<'a> Region<'a> {
                 _ => refused(),
             };
         }
+        // The loop variable among 64-bit lanes.
+        if ty == Ty::I64 && matches!(op, Op::Cast(a, _) if of(a) == Ty::I32) {
+            return Ok(());
+        }
         if ty.lanes == 1 && !ty.scalar.is_float() && !matches!(op, Op::Const(_)) {
             return refused();
         }

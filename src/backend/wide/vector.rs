@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Refused;
 use super::asm::{Gpr, Mem, RSP, Rm, Vop, vop};
-use super::emit::Emitter;
+use super::emit::{Emitter, SCRATCH};
 use super::region::Fixed;
-use crate::lir::{BinOp, Block, BufId, CmpOp, For, Op, Scalar, Stmt, UnOp, Val};
+use crate::lir::{BinOp, Block, BufId, CmpOp, For, Op, Scalar, Stmt, Ty, UnOp, Val};
 
 /// What has a place of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -400,6 +400,17 @@ impl Emitter<'_, '_> {
                 let r = self.target(body, val)?;
                 self.asm.vex(vop(1, 1, 0, 0x6E), false, r, 0, Rm::Reg(from));
                 self.asm.vex(vop(2, 1, 0, 0x58), body.wide, r, 0, Rm::Reg(r));
+                Ok(())
+            }
+            Op::Splat(a, _) if self.region.ty(*a) == Ty::I64 => {
+                let Some(Op::Cast(inner, _)) = self.region.inside.get(a).copied() else {
+                    return Err(format!("{a} is an integer of 64 bits"));
+                };
+                let from = self.int(*inner)?;
+                self.asm.extend(SCRATCH, Rm::Reg(from));
+                let r = self.target(body, val)?;
+                self.asm.vex(vop(1, 1, 1, 0x6E), false, r, 0, Rm::Reg(SCRATCH));
+                self.asm.vex(vop(2, 1, 0, 0x59), body.wide, r, 0, Rm::Reg(r));
                 Ok(())
             }
             // A scalar is in all lanes already.
