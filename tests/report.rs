@@ -152,7 +152,10 @@ fn a_profile_is_reported_when_asked_for() {
     for time in ["source_ms", "compile_ms", "build_ms"] {
         assert!(p[time].as_f64().unwrap() > 0.0, "{time}");
     }
-    assert_eq!(p["phases"].as_array().unwrap().iter().map(|x| x["name"].as_str().unwrap()).collect::<Vec<_>>(), ["settle", "measure"]);
+    assert_eq!(
+        p["phases"].as_array().unwrap().iter().map(|x| x["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["settle", "measure"]
+    );
     let parts = p["parts"].as_array().unwrap();
     let part = |what: &str, of: &str| parts.iter().find(|x| x["what"] == what && x["of"] == of).unwrap();
     // 170 ms in steps of 0.1 ms, each of which reads and writes v of 20 neurons in f64, and more.
