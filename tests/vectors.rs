@@ -5,6 +5,8 @@ mod net;
 
 use net::{build, run, spikes};
 use snnc::driver::BackendKind;
+use snnc::hir::PopId;
+use snnc::script::machine::Machine;
 
 /// Times in ms of the spikes of the first neuron.
 fn times(text: &str, dt: f64, duration: f64) -> Vec<f64> {
@@ -77,4 +79,22 @@ fn the_squid_axon_has_its_rates() {
         let got = times(&text, 0.02, 500.0);
         assert_eq!(got.len(), count, "{current} uA/cm^2: {got:?}");
     }
+}
+
+/// Sizes and numbers of synapses of scaled networks: real numbers whose value is whole are taken, others are named with their value.
+#[test]
+fn a_size_is_a_number_whose_value_is_whole() {
+    let with = |size: &str| {
+        format!(
+            "simulation {{ dt = 0.1 ms }}\nparam scale = 0.1\npopulation P[{size}]: lif()\n\
+             connect P -> P.v via fixed_total(round(74*scale)) with static(w = 1 mV)\n"
+        )
+    };
+    let n = build(&with("round(104*scale)"), BackendKind::Jit);
+    assert_eq!(n.counts(PopId(0)).len(), 10);
+    assert_eq!(n.synapse_counts(), [7]);
+    let words = net::attempt(&with("104*scale"), BackendKind::Jit).err().unwrap();
+    assert!(words.contains("E0205") && words.contains("this is 10.4") && words.contains("`round`"), "{words}");
+    let words = net::attempt(&with("1 mV"), BackendKind::Jit).err().unwrap();
+    assert!(words.contains("E0205") && !words.contains("`round`"), "{words}");
 }
