@@ -21,6 +21,9 @@ const RUNNABLE: &[&str] = &[
     "fitzhugh_nagumo",
     "ou_noise",
     "plasticity_rules",
+    "tsodyks_markram",
+    "sigma_delta",
+    "granier",
 ];
 
 fn model_path(name: &str) -> PathBuf {

@@ -94,17 +94,26 @@ pub(crate) fn whole(e: &ast::Expr, what: &str, typer: &mut Typer<'_>) -> Option<
     whole_in(e, &mut NoNames, what, typer)
 }
 
-/// A constant whole number where these names are known.
+/// A constant whole number where these names are known. A bare real number is one if its value is: sizes of scaled networks are
+/// `round(0.1*n)`.
 pub(crate) fn whole_in(e: &ast::Expr, names: &mut dyn Names, what: &str, typer: &mut Typer<'_>) -> Option<i64> {
     let (t, x) = constant_in(e, names, typer)?;
-    if t.expr.ty != Type::Int {
-        typer.error(
+    // Beyond 2^53 neighbouring numbers are no longer one apart.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match t.expr.ty {
+        Type::Int => return Some(x as i64),
+        Type::Real(dim) if dim.is_none() && x == x.trunc() && x.abs() <= EXACT => return Some(x as i64),
+        Type::Real(dim) if dim.is_none() => typer.error(
             Diagnostic::new(Code::E0205, e.span, format!("{what} must be a whole number"))
-                .label(mismatch::type_words(t.expr.ty)),
-        );
-        return None;
+                .label(format!("this is {x}"))
+                .help("`round`, `floor` and `ceil` make a whole number of it"),
+        ),
+        other => typer.error(
+            Diagnostic::new(Code::E0205, e.span, format!("{what} must be a whole number"))
+                .label(mismatch::type_words(other)),
+        ),
     }
-    Some(x as i64)
+    None
 }
 
 /// One top-level `const` or `param` binding.

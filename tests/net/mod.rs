@@ -62,6 +62,16 @@ pub(crate) fn proj(p: u32, var: u32) -> VarKey {
     VarKey { entity: Entity::Proj(ProjId(p)), var: VarId(var) }
 }
 
+/// A variable of a population by their names.
+pub(crate) fn variable(text: &str, population: &str, name: &str) -> VarKey {
+    let session = Session::from_text(Path::new("test.snn"), text, &Settings::default());
+    let model = session.model.expect("a checked model");
+    let p = model.populations.iter().position(|p| p.name == population).expect("the population");
+    let vars = &model.neurons[model.populations[p].model.index()].vars;
+    let var = vars.iter().position(|v| v.name == name).expect("the variable");
+    pop(p as u32, var as u32)
+}
+
 /// One element of a variable, in the order of rows without their padding.
 pub(crate) fn read(network: &mut Network, key: VarKey, element: usize) -> f64 {
     let values = network.values(key);
