@@ -143,14 +143,14 @@ population A[20]: Cell(v = i * 1 mV / N)
 population B[10]: Cell()
 let Upper = A where i >= N / 2
 connect W: A -> B.v via all_to_all where i < pre.N / 4 and j >= post.N - 3 with static(w = 1 mV)
-connect K: Upper -> B.v via fixed_indegree(k = pre.N / 4) with static(w = 1 mV)
+connect K: Upper -> B.v via fixed_indegree(k = pre.N / 3) with static(w = 1 mV)
 connect R: A -> B.v via random(p = 1 / post.N) with Scaled(w = 1 mV * pre.N / post.N)
 connect D: A -> B.v via one_to_one where i < 10 with static(w = 1 mV, delay = 0.1 ms * pre.N)
 ";
     // `/` is real division: a count needs a whole number.
     assert_eq!(codes(&format!("{CELL}{model}")), ["E0205", "E0402"]);
     let model = model
-        .replace("k = pre.N / 4", "k = pre.N - 15")
+        .replace("k = pre.N / 3", "k = pre.N - 15")
         .replace("D: A -> B.v via one_to_one where i < 10", "D: A[..10] -> B.v via one_to_one");
     let session = session(&format!("{CELL}{model}"));
     let network = network(&session, BackendKind::Interp);

@@ -120,7 +120,8 @@ impl Network {
                 let other = |pop: PopId, var: VarId, _: u64| self.element(VarKey { entity: Entity::Pop(pop), var }, 0);
                 let kernel = super::wiring::shared_kernel(model, projection);
                 let entry = |i: u64, j: u64| kernel.as_ref().and_then(|c| c.entry(i, j));
-                let shared = kernel.as_ref().map(|c| (&entry as &(dyn Fn(u64, u64) -> Option<u64> + Sync), c.entries()));
+                let shared =
+                    kernel.as_ref().map(|c| (&entry as &(dyn Fn(u64, u64) -> Option<u64> + Sync), c.entries()));
                 let ends = Ends {
                     shared,
                     pre: &pre,

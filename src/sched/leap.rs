@@ -41,7 +41,10 @@ pub struct Relax {
 /// Decides for a whole network; a population's entry is `None` where the network has something that acts by itself.
 pub(super) fn apply(populations: &mut [PopPlan], projections: &[ProjPlan]) {
     let passive = |p: &ProjPlan| {
-        p.clocked.vars.is_empty() && p.injected.is_none() && p.kernel.is_none() && p.event.is_none()
+        p.clocked.vars.is_empty()
+            && p.injected.is_none()
+            && p.kernel.is_none()
+            && p.event.is_none()
             && p.delay != super::Delay::PerSynapse
             && !p.dendritic.waits()
             && !p.own.acts()

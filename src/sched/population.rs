@@ -537,7 +537,12 @@ pub(super) fn bent(vars: &[VarDecl], lets: &[crate::hir::LetDecl], ode: &crate::
 }
 
 /// E0305: which calculus is meant makes a difference to the drift.
-pub(super) fn two_calculi(vars: &[VarDecl], lets: &[crate::hir::LetDecl], odes: &[crate::hir::Ode], var: VarId) -> Diagnostic {
+pub(super) fn two_calculi(
+    vars: &[VarDecl],
+    lets: &[crate::hir::LetDecl],
+    odes: &[crate::hir::Ode],
+    var: VarId,
+) -> Diagnostic {
     let name = &vars[var.index()].name;
     let ode = odes.iter().find(|o| o.var == var);
     let ode = ode.map_or(vars[var.index()].span, |o| o.rhs.noise_span(lets, None).unwrap_or(o.span));
