@@ -1,6 +1,11 @@
 //! The fuzz targets of `fuzz/` on mutated models: a minute each, or `SNNC_FUZZ_SECONDS`. The mutations are of tokens, so that most texts
 //! get past the parser, and of single characters. A text that breaks a promise is printed; it belongs into
 //! `tests/fuzz_regressions/`, whose files run first.
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a text that breaks a promise is shown as it is, whatever the harness captures"
+)]
 #![cfg(feature = "lsp")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 

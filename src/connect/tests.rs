@@ -296,7 +296,7 @@ fn convolutions_link_squares() {
             .with("channels", Value::Int(channels as i64))
             .with_grids(grid.clone(), vec![d, h, w]);
         let found = build(&conv::Conv, &a, &c, Stream::new(1, "p")).unwrap();
-        let chosen: Vec<(u32, u32)> = found.pre().into_iter().zip(found.post.iter().copied()).collect();
+        let chosen: Vec<(u32, u32)> = found.pre().zip(found.post.iter().copied()).collect();
         // Directly from the definition.
         let mut wanted = Vec::new();
         for i in 0..84_u64 {

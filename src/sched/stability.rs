@@ -214,13 +214,11 @@ fn solve(mut rows: Matrix) -> Option<Vec<f64>> {
             return None;
         }
         rows.swap(k, pivot);
-        for i in 0..n {
-            if i != k {
-                let factor = rows[i][k] / rows[k][k];
-                for j in k..=n {
-                    let take = factor * rows[k][j];
-                    rows[i][j] -= take;
-                }
+        let taken = rows[k].clone();
+        for (_, row) in rows.iter_mut().enumerate().filter(|(i, _)| *i != k) {
+            let factor = row[k] / taken[k];
+            for (x, y) in row.iter_mut().zip(&taken).skip(k) {
+                *x -= factor * y;
             }
         }
     }
