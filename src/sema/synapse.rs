@@ -27,6 +27,23 @@ pub(crate) fn check_alone(model: &ast::Model, typer: &mut Typer<'_>) {
     body(&mut cx, model, typer);
 }
 
+/// The argument that gives a variable its unit. It may not mention a variable whose unit is not known yet, itself least of all.
+fn argument_with_unit(cx: &mut ModelCx<'_>, name: &str, a: &ast::Arg, typer: &mut Typer<'_>) -> Option<Typed> {
+    let before = typer.sink.items.len();
+    let typed = cx.argument(&a.value, typer);
+    if typed.is_none() && typer.sink.items.len() == before {
+        typer.error(
+            Diagnostic::new(
+                Code::E0106,
+                a.value.span,
+                format!("`{name}` takes its unit from this value, which mentions `{name}` or another parameter without a unit"),
+            )
+            .help(format!("give `{name}` a value of its own")),
+        );
+    }
+    typed
+}
+
 /// Checks a synapse model in a projection; `None` if something is faulty.
 pub(crate) fn instantiate(
     model: &ast::Model,
@@ -96,7 +113,7 @@ pub(crate) fn instantiate(
     let mut typed: BTreeMap<String, Typed> = BTreeMap::new();
     for name in &untyped {
         match given.get(name) {
-            Some((a, _)) => match cx.argument(&a.value, typer) {
+            Some((a, _)) => match argument_with_unit(&mut cx, name, a, typer) {
                 Some(t) => {
                     let ty = match t.expr.ty {
                         Type::Int | Type::Bool => Type::Real(Dim::NONE),
