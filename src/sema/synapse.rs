@@ -29,9 +29,10 @@ pub(crate) fn check_alone(model: &ast::Model, typer: &mut Typer<'_>) {
 
 /// The argument that gives a variable its unit. It may not mention a variable whose unit is not known yet, itself least of all.
 fn argument_with_unit(cx: &mut ModelCx<'_>, name: &str, a: &ast::Arg, typer: &mut Typer<'_>) -> Option<Typed> {
-    let before = typer.sink.items.len();
     let typed = cx.argument(&a.value, typer);
-    if typed.is_none() && typer.sink.items.len() == before {
+    // After another error the value may only mention what is faulty.
+    let silent = !typer.sink.items.iter().any(|d| d.severity == Severity::Error);
+    if typed.is_none() && silent {
         typer.error(
             Diagnostic::new(
                 Code::E0106,
