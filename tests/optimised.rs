@@ -184,7 +184,7 @@ fn changed_columns_are_those_that_may_have_changed() {
         (0..70).map(|j| (0..120).map(|i| all[i * 70 + j].to_bits()).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     assert_eq!(n.changed_columns(w, 7), None, "nothing is known before the rule was applied");
-    n.settle_columns(w, 7);
+    n.settle_columns(w, 7, &[]);
     let mut seen = 0;
     for _ in 0..20 {
         let before = columns(&mut n);
@@ -196,18 +196,18 @@ fn changed_columns_are_those_that_may_have_changed() {
             seen += 1;
         }
         if changed.len() < 70 {
-            n.settle_columns(w, 7);
+            n.settle_columns(w, 7, &[]);
         }
     }
     assert!(seen > 20, "weights changed");
     n.reset(&[ResetTarget::Pop(PopId(1)), ResetTarget::Proj(snnc::hir::ProjId(0))]);
-    n.settle_columns(w, 7);
+    n.settle_columns(w, 7, &[]);
     assert_eq!(n.changed_columns(w, 7), Some(Vec::new()), "no trace is left");
     assert_eq!(n.changed_columns(w, 8), None, "another rule");
-    n.settle_columns(w, 7);
+    n.settle_columns(w, 7, &[]);
     n.written(w);
     assert_eq!(n.changed_columns(w, 7), None, "a protocol wrote it");
-    n.settle_columns(w, 7);
+    n.settle_columns(w, 7, &[]);
     n.reset(&[ResetTarget::Var(w)]);
     assert_eq!(n.changed_columns(w, 7), None, "it was reset");
     assert_eq!(network(1, BackendKind::Jit).changed_columns(w, 7), None, "kept at level 2 only");
@@ -297,5 +297,68 @@ fn what_all_neurons_get_alike_is_summed_once() {
         let [a, b, c] = [0, 1, 2].map(|l| net::read(&mut levels[l], net::pop(1, 2), k));
         assert_eq!(a.to_bits(), b.to_bits());
         assert!((a - c).abs() < 1e-9 * a.abs().max(1.0), "neuron {k}: {a} and {c}");
+    }
+}
+
+/// A spike that is on its way for longer than the pieces in which a run is carried out is not passed over.
+#[test]
+fn spikes_on_their_way_are_waited_for() {
+    let text = LATERAL.replace("delay = 1 ms", "delay = 300 ms");
+    let network = |opt: u8| {
+        let settings = Settings { opt: Some(opt), ..Settings::default() };
+        let mut session = Session::from_text(Path::new("test.snn"), &text, &settings);
+        session.plan_only();
+        let model = session.model.clone().expect("a sound model");
+        session.build(&model, BackendKind::Jit).expect("a network").0
+    };
+    let (mut plain, mut all) = (network(0), network(2));
+    let (rate, g_i) = (net::pop(0, 0), net::pop(1, 2));
+    let mut arrived = false;
+    for n in [&mut plain, &mut all] {
+        for hertz in [0.06, 0.0] {
+            let v = n.values_mut(rate).expect("an input");
+            let snnc::script::machine::SliceMut::F64(x) = v.data else { panic!("f64") };
+            x.fill(hertz);
+            n.written(rate);
+            // The last spikes are sent near step 300; 600 steps later they arrive.
+            n.begin_run(if hertz > 0.0 { 300 } else { 1400 }, RunKey(5)).expect("a run");
+            for _ in 0..if hertz > 0.0 { 3 } else { 14 } {
+                n.advance(100).expect("a piece");
+                arrived |= hertz == 0.0 && values(n, g_i).iter().any(|g| *g > 1.0);
+            }
+        }
+    }
+    assert!(arrived && all.passed() > 100, "{} steps passed over", all.passed());
+    for var in 0..3 {
+        let (x, y) = (values(&mut plain, net::pop(1, var)), values(&mut all, net::pop(1, var)));
+        for (x, y) in x.iter().zip(&y) {
+            assert!((x - y).abs() < 1e-10, "variable {var}: {x} and {y}");
+        }
+    }
+}
+
+/// A column in which a bound stops weights does not have its sum yet: scaling it again goes on where it stopped, at every level.
+#[test]
+fn normalisation_goes_on_where_bounds_stopped_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = LATERAL
+        .replace("uniform(0, 0.3)", "uniform(0, 1)")
+        .replace("connect XA", "param total = 90\nconnect XA")
+        .replace("run 1 s;", "repeat { XA.w *= total / sum(XA.w over pre); run 0.5 ms; n += 1 } until n > 5; print(\"least\", min(sum(XA.w over pre)), max(abs(sum(XA.w over pre) - total)));")
+        .replace("experiment main {", "experiment main { let n = 0;");
+    std::fs::write(dir.path().join("m.snn"), &text).expect("a file");
+    let printed = |opt: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_snnc"));
+        let out = command.current_dir(dir.path()).args(["run", "--opt", opt, "m.snn"]).output().expect("it runs");
+        let words = String::from_utf8_lossy(&out.stdout).into_owned();
+        let line = words.lines().find(|l| l.contains("least")).unwrap_or_else(|| {
+            panic!("{words}{}", String::from_utf8_lossy(&out.stderr));
+        });
+        line.split_whitespace().filter_map(|w| w.parse::<f64>().ok()).collect::<Vec<f64>>()
+    };
+    let (plain, all) = (printed("0"), printed("2"));
+    assert_eq!((plain.len(), all.len()), (2, 2));
+    for (x, y) in plain.iter().zip(&all) {
+        assert!((x - y).abs() < 1e-6 * x.abs().max(1.0), "{plain:?} and {all:?}");
     }
 }

@@ -19,6 +19,10 @@ pub(super) fn functions(plan: &Plan, layout: &Layout) -> Vec<Function> {
     }
     let scalars: Vec<Scalar> = layout.buffers.iter().map(|b| b.scalar).collect();
     let mut unready = FuncBuilder::new("unready", 0, scalars.clone());
+    if let Some(total) = layout.unready {
+        let zero = unready.int(0);
+        unready.store(total, zero, zero);
+    }
     each(&mut unready, plan, layout, |b, s, p, leap| count(b, s, p, leap, layout));
     let mut forward = FuncBuilder::new("leap", 1, scalars);
     let steps = forward.param(0);
@@ -38,9 +42,6 @@ fn each(
     // No step is under way: nothing that leaps knows the time.
     let never = b.float(float, f64::NAN);
     let s = Step { plan, layout, float, int, step: zero, done: zero, run_step: zero, times: (never, never) };
-    if let Some(total) = layout.unready {
-        b.store(total, zero, zero);
-    }
     for (p, pop) in plan.populations.iter().enumerate() {
         if let (Some(leap), true) = (&pop.leap, pop.update.is_some()) {
             body(b, &s, p, leap);

@@ -121,8 +121,8 @@ pub struct Network {
     /// Variables whose columns all obeyed a rule of the protocol when it was last applied, and its number; what changed since is in the buffer
     /// `changed` of the projection.
     settled: BTreeMap<VarKey, u64>,
-    /// The spikes of the run when it was last asked whether the network is still; `None`: something has fired since.
-    silent: Option<u64>,
+    /// The spikes of the run so far, and the step of the run since when there were no more; `None`: sources have fired since it was last asked.
+    silent: Option<(u64, u64)>,
     /// Steps passed over.
     passed: u64,
 }
@@ -164,6 +164,11 @@ impl Train {
             Self::Counts(c) => c.chunk_steps(),
         })
     }
+}
+
+/// What a back end refuses is never a user's fault.
+fn failed(error: &BackendError) -> Diagnostic {
+    Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {error}")).help("please report it with this file")
 }
 
 impl Network {
@@ -950,10 +955,7 @@ impl Machine for Network {
             // Run steps matter modulo 1024 and relative to the drawn events.
             let run_step = (self.run_step % WRAP) as i32;
             let result = self.call([self.step, chunk as i32, run_step]);
-            result.map_err(|e| {
-                Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {e}"))
-                    .help("please report it with this file")
-            })?;
+            result.map_err(|e| failed(&e))?;
             self.step += chunk as i32;
             self.run_step += chunk;
             left -= chunk;
@@ -1093,9 +1095,7 @@ impl Machine for Network {
         let known = plan.on_pre.synapse.iter().all(|(v, _, z)| *v != key.var || by_list(z));
         let clocked = plan.clocked.vars.contains(&key.var);
         // What synapses do by themselves is in no record.
-        let by_itself = plan.own.every.iter().map(|e| &e.effects).chain(plan.own.events.iter().map(|e| &e.on));
-        let by_itself = by_itself.flat_map(|e| &e.assigns).any(|(v, _)| *v == key.var);
-        if !known || clocked || plan.own.acts() || by_itself || self.settled.get(&key) != Some(&rule) {
+        if !known || clocked || plan.own.acts() || self.settled.get(&key) != Some(&rule) {
             return None;
         }
         let post = self.shared.layout.projs[p].post as usize;
@@ -1104,7 +1104,13 @@ impl Machine for Network {
         Some(columns.map(|(j, _)| j as u32).collect())
     }
 
-    fn settle_columns(&mut self, key: VarKey, rule: u64) {
+    fn records_changes(&self, key: VarKey) -> bool {
+        // A lane is gone before its record could help.
+        let recorded = |p: ProjId| self.shared.layout.projs[p.index()].changed.is_some();
+        !self.lane && matches!(key.entity, Entity::Proj(p) if recorded(p))
+    }
+
+    fn settle_columns(&mut self, key: VarKey, rule: u64, but: &[u32]) {
         let Entity::Proj(proj) = key.entity else { return };
         let Some(changed) = self.shared.layout.projs[proj.index()].changed else { return };
         // One record serves all variables of the projection: the others are settled no longer.
@@ -1112,6 +1118,9 @@ impl Machine for Network {
         self.settled.insert(key, rule);
         if let Buf::I32(flags) = self.buf(changed) {
             flags.fill(0);
+            for column in but {
+                flags[*column as usize] = 1;
+            }
         }
         self.flag_listed(proj.index());
     }

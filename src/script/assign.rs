@@ -69,35 +69,42 @@ pub fn assign_at(
     if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
 }
 
-/// Multiplies each of some columns by its factor.
+/// Multiplies each of some columns by its factor; gives those in which a bound stopped an element.
 ///
 /// # Errors
 /// See [`WriteFault`]; after [`WriteFault::Nan`] the other elements are written.
-pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data) -> Result<(), WriteFault> {
+pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data) -> Result<Vec<u32>, WriteFault> {
     fn scale<T: Float>(
         data: &mut [T],
-        rows: usize,
-        stride: usize,
+        (rows, stride): (usize, usize),
         columns: &[u32],
         factors: &[T],
         bounds: Option<(f64, f64)>,
-    ) -> Result<(), WriteFault> {
+    ) -> Result<Vec<u32>, WriteFault> {
         if factors.len() != columns.len() {
             return Err(WriteFault::Size);
         }
+        let bounds = bounds.map(|(lo, hi)| (T::of(lo), T::of(hi)));
+        let mut stopped = vec![false; columns.len()];
         let mut nans = 0;
         for r in 0..rows {
-            for (c, factor) in columns.iter().zip(factors) {
+            for ((c, factor), stopped) in columns.iter().zip(factors).zip(&mut stopped) {
                 let old = data.get_mut(r * stride + *c as usize).ok_or(WriteFault::OutOfRange)?;
-                nans += usize::from(!put(old, AssignOp::Mul, *factor, bounds));
+                let free = *old * *factor;
+                *old = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
+                *stopped |= *old != free;
+                nans += usize::from(old.is_undefined());
             }
         }
-        if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
+        if nans > 0 {
+            return Err(WriteFault::Nan(nans));
+        }
+        Ok(columns.iter().zip(stopped).filter(|(_, stopped)| *stopped).map(|(c, _)| *c).collect())
     }
-    let (rows, stride, bounds) = (target.rows, target.stride, target.bounds);
+    let (shape, bounds) = ((target.rows, target.stride), target.bounds);
     match &mut target.data {
-        SliceMut::F32(d) => scale::<f32>(d, rows, stride, columns, &f32::of_data(factors), bounds),
-        SliceMut::F64(d) => scale::<f64>(d, rows, stride, columns, &f64::of_data(factors), bounds),
+        SliceMut::F32(d) => scale::<f32>(d, shape, columns, &f32::of_data(factors), bounds),
+        SliceMut::F64(d) => scale::<f64>(d, shape, columns, &f64::of_data(factors), bounds),
     }
 }
 

@@ -702,7 +702,7 @@ impl<'h, 'a> Interp<'h, 'a> {
         };
         self.machine.written(key);
         if let (Some(normal), true) = (&normal, result.is_ok()) {
-            self.machine.settle_columns(key, normal.rule);
+            self.settle(normal);
         }
         result.map_err(|f| self.write_fault(f, key, Some(&v), span))
     }

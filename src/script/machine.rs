@@ -155,9 +155,16 @@ pub trait Machine: Send {
         None
     }
 
-    /// Tells, after [`Machine::written`], that all columns of a variable now obey a rule (such as a sum that is the same for all), named by a number.
-    fn settle_columns(&mut self, key: VarKey, rule: u64) {
-        let _ = (key, rule);
+    /// Whether [`Machine::changed_columns`] of a variable may be known once [`Machine::settle_columns`] was called.
+    fn records_changes(&self, key: VarKey) -> bool {
+        let _ = key;
+        false
+    }
+
+    /// Tells, after [`Machine::written`], that all columns of a variable but some now obey a rule (such as a sum that is the same for all), named
+    /// by a number.
+    fn settle_columns(&mut self, key: VarKey, rule: u64, but: &[u32]) {
+        let _ = (key, rule, but);
     }
 
     /// Pre and post index (in the whole populations) of each synapse of a sparse projection, in storage order; `None` for a dense one.

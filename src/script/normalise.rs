@@ -7,9 +7,9 @@ use std::hash::{Hash, Hasher};
 use crate::script::assign::{WriteFault, scale_columns};
 use crate::script::eval::{Interp, Res};
 use crate::script::ir::{AxisSource, BinaryOp, Expr, ExprKind, Over, Place, Reduction, Select};
-use crate::script::machine::VarKey;
+use crate::script::machine::{Slice, VarKey};
 use crate::script::ops;
-use crate::script::reduce::column_sums;
+use crate::script::reduce::{MatrixOver, column_sums, reduce_values};
 use crate::script::tensor::{Tensor, Value};
 use crate::source::Span;
 
@@ -71,9 +71,26 @@ impl Interp<'_, '_> {
         let mut target = self.machine.values_mut(n.key).map_err(|d| crate::script::eval::at(d, span))?;
         let result = scale_columns(&mut target, &columns, &factors.data);
         self.machine.written(n.key);
-        if result.is_ok() {
-            self.machine.settle_columns(n.key, n.rule);
+        if let Ok(stopped) = &result {
+            self.machine.settle_columns(n.key, n.rule, stopped);
         }
-        Ok(Some(result))
+        Ok(Some(result.map(|_| ())))
+    }
+
+    /// After all columns were scaled: those that have their sum now need no more until they change. Where a bound stopped a weight the sum is another, and
+    /// scaling again brings it nearer.
+    pub(super) fn settle(&mut self, n: &Normalise) {
+        if !self.machine.records_changes(n.key) {
+            return;
+        }
+        let values = self.machine.values(n.key);
+        // More than a sum of so many elements loses by rounding.
+        let near = if matches!(values.data, Slice::F32(_)) { 1e-4 } else { 1e-12 };
+        let Ok(Value::Tensor(sums)) = reduce_values(Reduction::Sum, &values, MatrixOver::Rows) else { return };
+        let total = n.total.as_f64().unwrap_or(f64::NAN);
+        let off = |sum: &f64| (sum - total).abs() > near * total.abs();
+        let sums = sums.data.to_f64();
+        let but: Vec<u32> = (0..).zip(&sums).filter(|(_, sum)| off(sum)).map(|(c, _)| c).collect();
+        self.machine.settle_columns(n.key, n.rule, &but);
     }
 }

@@ -1,9 +1,9 @@
-//! Passing over steps in which nothing happens: when no source has a spike left and a stretch went by without any, the network is asked whether
-//! all neurons are still, and if so goes forward in one step.
+//! Passing over steps in which nothing happens: when no source has a spike left and a stretch longer than any delay went by without any, the
+//! network is asked whether all neurons are still, and if so goes forward in one step.
 
-use super::Network;
-use crate::backend::{BackendError, Buf};
-use crate::diag::{Code, Diagnostic};
+use super::{Network, failed};
+use crate::backend::Buf;
+use crate::diag::Diagnostic;
 use crate::hir::PopId;
 use crate::lir::FuncId;
 use crate::script::machine::Machine;
@@ -33,14 +33,18 @@ impl Network {
         // Slow states are brought up to date at every 1024th step, which is run.
         let room = (1024 - self.run_step % 1024).min(chunk);
         let spikes = self.spikes_so_far();
-        let waited = self.silent == Some(spikes);
-        self.silent = Some(spikes);
-        let wait = WAIT.max(u64::from(self.longest_delay()) + 1).min(chunk);
-        if !waited || room < WAIT || self.run_step.is_multiple_of(1024) {
-            return Ok(Next::Run(wait));
+        let since = match self.silent {
+            Some((then, since)) if then == spikes => since,
+            _ => self.run_step,
+        };
+        self.silent = Some((spikes, since));
+        // Until then a spike may be on its way; pieces of a run may be shorter than its delay.
+        let wait = (WAIT.max(u64::from(self.longest_delay()) + 1) + since).saturating_sub(self.run_step);
+        if wait > 0 {
+            return Ok(Next::Run(wait.min(chunk)));
         }
-        if self.unready(unready)? > 0 {
-            return Ok(Next::Run(wait));
+        if room < WAIT || self.run_step.is_multiple_of(1024) || self.unready(unready)? > 0 {
+            return Ok(Next::Run(WAIT));
         }
         self.call_one(leap, &[room as i32])?;
         self.passed += room;
@@ -95,10 +99,7 @@ impl Network {
 
     fn call_one(&mut self, function: FuncId, args: &[i32]) -> Result<(), Diagnostic> {
         let compiled = self.compiled.clone();
-        let result: Result<(), BackendError> =
-            compiled.kernels.session(&mut self.buffers).and_then(|mut s| s.call(function, args));
-        result.map_err(|e| {
-            Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {e}")).help("please report it with this file")
-        })
+        let result = compiled.kernels.session(&mut self.buffers).and_then(|mut s| s.call(function, args));
+        result.map_err(|e| failed(&e))
     }
 }
