@@ -236,18 +236,22 @@ fn advances(model: &Model, plan: &sched::Plan) -> Vec<Advance> {
     out
 }
 
-/// The back end of a kind. Without the feature `jit` only the interpreter exists. At level 0 there are no kernels of 256 bits.
+/// The compiler at a level: at level 0 there are no kernels of 256 bits.
+#[cfg(feature = "jit")]
+#[must_use]
+pub fn jit_of(opt: u8) -> crate::backend::cranelift::CraneliftJit {
+    use crate::backend::cranelift::{Cpu, CraneliftJit};
+    CraneliftJit { cpu: if opt == 0 { Cpu::Narrow } else { Cpu::Native }, ..CraneliftJit::default() }
+}
+
+/// The back end of a kind. Without the feature `jit` only the interpreter exists. For `opt` see [`jit_of`].
 #[must_use]
 pub fn backend_of(kind: BackendKind, opt: u8) -> Arc<dyn Backend + Send + Sync> {
     #[cfg(not(feature = "jit"))]
     let _ = opt;
     match kind {
         #[cfg(feature = "jit")]
-        BackendKind::Jit => {
-            use crate::backend::cranelift::{Cpu, CraneliftJit};
-            let cpu = if opt == 0 { Cpu::Narrow } else { Cpu::Native };
-            Arc::new(CraneliftJit { cpu, ..CraneliftJit::default() })
-        }
+        BackendKind::Jit => Arc::new(jit_of(opt)),
         _ => Arc::new(crate::backend::interp::Interp),
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn run(args: &PlanArgs) -> u8 {
             0
         }
         Some(form) => {
-            let text = codegen::program(plan, network.layout()).and_then(|p| emit(&p, form));
+            let text = codegen::program(plan, network.layout()).and_then(|p| emit(&p, form, plan.opt));
             match text {
                 Ok(text) => {
                     out(&text);
@@ -94,8 +94,8 @@ fn threads_words(network: &Network, threads: usize) -> String {
 }
 
 #[cfg(feature = "jit")]
-fn emit(program: &crate::lir::Program, form: Emit) -> Result<String, String> {
-    let jit = crate::backend::cranelift::CraneliftJit::default();
+fn emit(program: &crate::lir::Program, form: Emit, opt: u8) -> Result<String, String> {
+    let jit = crate::driver::jit_of(opt);
     match form {
         Emit::Clif => jit.clif_text(program).map_err(|e| e.to_string()),
         Emit::Asm => jit.asm_text(program).map_err(|e| e.to_string()),
@@ -104,7 +104,7 @@ fn emit(program: &crate::lir::Program, form: Emit) -> Result<String, String> {
 }
 
 #[cfg(not(feature = "jit"))]
-fn emit(program: &crate::lir::Program, form: Emit) -> Result<String, String> {
+fn emit(program: &crate::lir::Program, form: Emit, _opt: u8) -> Result<String, String> {
     match form {
         Emit::Clif | Emit::Asm => Err("this build has no machine code generator".to_owned()),
         _ => Ok(program.to_string()),

@@ -6,7 +6,7 @@ use super::expr::Emit;
 use super::population::{decay, leaf, own, relax};
 use crate::hir::VarId;
 use crate::lir::build::FuncBuilder;
-use crate::lir::{BinOp, CmpOp, Scalar, Val};
+use crate::lir::{BinOp, BufId, CmpOp, Scalar, Val};
 use crate::methods::sym::{Graph, Kind, Node, Sym};
 use crate::sched::lower::Effects;
 
@@ -113,6 +113,16 @@ pub(super) fn follow(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     }
 }
 
+/// Whether periodic code is due in this step.
+pub(super) fn due(b: &mut FuncBuilder, s: &Step<'_>, phase: BufId, period: u32) -> Val {
+    let zero = b.int(0);
+    let phase = b.load(phase, zero);
+    let at = b.add(phase, s.step);
+    let period = b.int(period as i32);
+    let past = b.bin(BinOp::Mod, at, period);
+    b.cmp(CmpOp::Eq, past, zero)
+}
+
 /// Runs the `every` blocks that are due.
 pub(super) fn every(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let plan = &s.plan.populations[p];
@@ -124,11 +134,7 @@ pub(super) fn every(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let zero = b.int(0);
     let n = b.int(plan.size as i32);
     for (clause, phase) in plan.every.iter().zip(&bufs.phases) {
-        let phase = b.load(*phase, zero);
-        let at = b.add(phase, s.step);
-        let period = b.int(clause.period as i32);
-        let past = b.bin(BinOp::Mod, at, period);
-        let due = b.cmp(CmpOp::Eq, past, zero);
+        let due = due(b, s, *phase, clause.period);
         b.if_then(due, |b| {
             let body = |b: &mut FuncBuilder, i: Val| {
                 let new = values(b, s, p, i, &clause.effects, &outer, false);

@@ -6,7 +6,7 @@ use super::clocked::synapses;
 use super::expr::Emit;
 use super::layout::ProjBufs;
 use super::projection::{At, leaf, store};
-use super::stimulate;
+use super::stimulate::{self, due};
 use crate::hir::VarId;
 use crate::lir::build::FuncBuilder;
 use crate::lir::{BinOp, CmpOp, Val};
@@ -81,13 +81,8 @@ pub(super) fn follow(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
 pub(super) fn every(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let plan = &s.plan.projections[p];
     let bufs = &s.layout.projs[p];
-    let zero = b.int(0);
     for (clause, phase) in plan.own.every.iter().zip(&bufs.phases) {
-        let phase = b.load(*phase, zero);
-        let at = b.add(phase, s.step);
-        let period = b.int(clause.period as i32);
-        let past = b.bin(BinOp::Mod, at, period);
-        let due = b.cmp(CmpOp::Eq, past, zero);
+        let due = due(b, s, *phase, clause.period);
         b.if_then(due, |b| {
             let values: Vec<Sym> = clause.effects.assigns.iter().map(|(_, s)| *s).collect();
             synapses(b, s, p, At { start: true, ..At::default() }, &values, false, &|b, at, outer| {

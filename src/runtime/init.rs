@@ -61,16 +61,7 @@ pub fn initial(
                 values.and_then(|v| v.get(k as usize).or_else(|| v.first())).copied().unwrap_or(0.0)
             }
         };
-        let ends = Ends {
-            shared: None,
-            pre: &|k| k,
-            post: &|k| k,
-            side: &|_, _, _| f64::NAN,
-            other: &other,
-            size: &size,
-            column: &|_, _| None,
-            single: &|_| false,
-        };
+        let ends = Ends::of_neurons(&other, &size);
         let result = set.all(&ends);
         match result {
             Ok((values, bounds)) => {

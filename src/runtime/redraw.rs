@@ -82,16 +82,7 @@ impl Network {
                     let k = if model.populations[pop.index()].size() == 1 { 0 } else { k };
                     self.element(VarKey { entity: Entity::Pop(pop), var }, k)
                 };
-                let ends = Ends {
-                    shared: None,
-                    pre: &|k| k,
-                    post: &|k| k,
-                    side: &|_, _, _| f64::NAN,
-                    other: &other,
-                    size: &size,
-                    column: &|_, _| None,
-                    single: &|_| false,
-                };
+                let ends = Ends::of_neurons(&other, &size);
                 set.all(&ends)?
             }
             Entity::Proj(p) => {

@@ -68,7 +68,24 @@ pub(super) struct Anew<'a> {
 
 type Arrays = BTreeMap<(String, String), Vec<f64>>;
 
-impl Ends<'_> {
+impl<'a> Ends<'a> {
+    /// Of neurons, which have no ends.
+    pub(super) fn of_neurons(
+        other: &'a (dyn Fn(PopId, VarId, u64) -> f64 + Sync),
+        size: &'a (dyn Fn(Side) -> f64 + Sync),
+    ) -> Self {
+        Self {
+            shared: None,
+            pre: &|k| k,
+            post: &|k| k,
+            side: &|_, _, _| f64::NAN,
+            other,
+            size,
+            column: &|_, _| None,
+            single: &|_| false,
+        }
+    }
+
     /// The number by which an element's draws are addressed.
     fn number(&self, k: u64) -> u64 {
         self.shared.and_then(|(entry, _)| entry((self.pre)(k), (self.post)(k))).unwrap_or(k)

@@ -363,15 +363,9 @@ pub(super) fn plan(
             if let DrawKind::Gamma(shape) = d.kind
                 && varies(&graph, neuron, &live, shape)
             {
-                return Err(Diagnostic::new(
-                    Code::E0901,
-                    clause.span,
-                    "a gamma distribution whose shape changes during a `run` is not supported yet",
-                )
-                .help("make the shape depend on parameters only"));
+                return Err(changing_shape(clause.span));
             }
-            let stream = if k == 0 { "every".to_owned() } else { format!("every#{}", k + 1) };
-            draws.push(Draw { stream, sub: d.site, number: 0, of: 1, kind: d.kind, period: period as u32 });
+            draws.push(every_draw(k, &d, period as u32));
         }
         every.push(EveryPlan { period: period as u32, effects });
     }
@@ -508,6 +502,18 @@ fn hazard(graph: &mut Graph, rate: Sym, dt: f64, draws: &mut Vec<Draw>) -> Sym {
     let e = graph.call(crate::builtins::Builtin::Expm1, &[z]);
     let p = graph.neg(e);
     graph.bin(Bin::Lt, u, p)
+}
+
+/// Where the numbers of a draw in the `k`-th `every` block come from.
+pub(super) fn every_draw(k: usize, d: &super::lower::SiteDraw, period: u32) -> Draw {
+    let stream = if k == 0 { "every".to_owned() } else { format!("every#{}", k + 1) };
+    Draw { stream, sub: d.site, number: 0, of: 1, kind: d.kind, period }
+}
+
+/// A draw in an `every` block that cannot be made beforehand.
+pub(super) fn changing_shape(span: crate::source::Span) -> Diagnostic {
+    Diagnostic::new(Code::E0901, span, "a gamma distribution whose shape changes during a `run` is not supported yet")
+        .help("make the shape depend on parameters only")
 }
 
 /// Where the normal numbers of a noise source come from.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::clocked::Clocked;
 use super::lower::{Context, DrawKind, Effects, Lowering};
-use super::population::{Draw, EveryPlan, Spiking, bad_period, live_values, tables};
+use super::population::{Draw, EveryPlan, Spiking, bad_period, changing_shape, every_draw, live_values, tables};
 use super::steps;
 use crate::builtins::Dist;
 use crate::diag::{Code, Diagnostic};
@@ -162,16 +162,10 @@ pub(super) fn plan(
                     _ => true,
                 };
                 if graph.any(shape, &|n| !given_once(n)) {
-                    return Err(Diagnostic::new(
-                        Code::E0901,
-                        clause.span,
-                        "a gamma distribution whose shape changes during a `run` is not supported yet",
-                    )
-                    .help("make the shape depend on parameters only"));
+                    return Err(changing_shape(clause.span));
                 }
             }
-            let stream = if k == 0 { "every".to_owned() } else { format!("every#{}", k + 1) };
-            draws.push(Draw { stream, sub: d.site, number: 0, of: 1, kind: d.kind, period: period as u32 });
+            draws.push(every_draw(k, &d, period as u32));
         }
         every.push(EveryPlan { period: period as u32, effects });
     }

@@ -242,14 +242,7 @@ pub(super) fn react(
         match events.iter_mut().find(|e| e.name == name.node) {
             Some(event) => event.on = stmts,
             None => {
-                let declared: Vec<&str> = model
-                    .items
-                    .iter()
-                    .filter_map(|i| match &i.kind {
-                        ast::ModelItemKind::Event { name, .. } => Some(name.node.as_str()),
-                        _ => None,
-                    })
-                    .collect();
+                let declared = declared_events(model);
                 // A faulty event has been reported.
                 if declared.contains(&name.node.as_str()) {
                     continue;
@@ -395,4 +388,15 @@ fn known_method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodRef> {
         }
     }
     Some(MethodRef { name: m.name.node.clone(), substeps, span: m.span })
+}
+
+/// The names of a model's own events, faulty ones too.
+pub(super) fn declared_events(model: &ast::Model) -> Vec<&str> {
+    let items = model.items.iter();
+    items
+        .filter_map(|i| match &i.kind {
+            ast::ModelItemKind::Event { name, .. } => Some(name.node.as_str()),
+            _ => None,
+        })
+        .collect()
 }

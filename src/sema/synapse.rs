@@ -283,14 +283,7 @@ fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body
     let (mut on_pre, mut on_post, mut method) = (None, None, None);
     let (mut injects, mut events, mut every) = (Vec::new(), Vec::new(), Vec::new());
     let mut reactions = Vec::new();
-    let declared: Vec<&str> = model
-        .items
-        .iter()
-        .filter_map(|i| match &i.kind {
-            ast::ModelItemKind::Event { name, .. } => Some(name.node.as_str()),
-            _ => None,
-        })
-        .collect();
+    let declared = neuron::declared_events(model);
     for item in &model.items {
         use ast::ModelItemKind as K;
         match &item.kind {

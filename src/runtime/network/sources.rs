@@ -4,6 +4,7 @@ use super::{Network, Source, Train, WRAP};
 use crate::backend::Buf;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Side;
+use crate::lir::BufId;
 use crate::methods::sym::{Node, Sym};
 use crate::rng::Stream;
 use crate::rng::events::CountSource;
@@ -117,101 +118,91 @@ impl Network {
         self.draw_numbers(wanted, covered)
     }
 
-    /// Draws the random numbers of the next steps; gives the number of steps, at most `covered`, for which all populations have theirs.
+    /// Draws the random numbers of the next steps; gives the number of steps, at most `covered`, for which all populations and projections have
+    /// theirs. A synapse is numbered in the order of rows, however rows are stored.
     fn draw_numbers(&mut self, wanted: u64, mut covered: u64) -> u64 {
         let compiled = self.compiled.clone();
-        for (p, plan) in compiled.plan.populations.iter().enumerate() {
-            let (Some([base, numbers]), false) = (self.shared.layout.pops[p].draws, plan.draws.is_empty()) else {
-                continue;
-            };
-            if self.drawn[p] <= self.run_step {
-                let stride = crate::codegen::layout::padded(plan.size);
-                let row = stride * plan.draws.len() as u64;
-                let steps = wanted.min(crate::runtime::draws::rows(row));
-                let piece = crate::runtime::draws::Piece {
-                    first: self.run_step,
-                    steps,
-                    since_start: self.steps(),
-                    rows: 1,
-                    columns: plan.size as usize,
-                    pitch: stride as usize,
-                    stride: stride as usize,
-                    draws: plan.draws.len(),
-                };
-                let mut out = std::mem::replace(self.buf(numbers), Buf::I32(Vec::new()));
-                let len = (row * steps) as usize;
-                match &mut out {
-                    Buf::F32(v) if v.len() < len => v.resize(len, 0.0),
-                    Buf::F64(v) if v.len() < len => v.resize(len, 0.0),
-                    _ => {}
-                }
-                let name = &self.shared.model.populations[p].name;
-                let seed = self.shared.model.settings.seed;
-                for (k, draw) in plan.draws.iter().enumerate() {
-                    let stream = Stream::new(seed, &format!("{name}/{}", draw.stream)).sub(self.run.0);
-                    let shape = |i: usize| match draw.kind {
-                        sched::DrawKind::Gamma(s) => plan.graph.eval(s, &|n| self.leaf(p, plan, n, i)),
-                        _ => f64::NAN,
-                    };
-                    crate::runtime::draws::fill(&mut out, k, draw, stream, &piece, &shape);
-                }
-                *self.buf(numbers) = out;
-                let first = (self.run_step % WRAP) as i32;
-                self.set_int(base, 0, first);
-                self.drawn[p] = self.run_step + steps;
-            }
-            covered = covered.min(self.drawn[p] - self.run_step);
-        }
-        self.draw_for_synapses(wanted, covered)
-    }
-
-    /// The same for the synapses of all projections. A synapse is numbered in the order of rows, however rows are stored.
-    fn draw_for_synapses(&mut self, wanted: u64, mut covered: u64) -> u64 {
-        let compiled = self.compiled.clone();
         let shared = self.shared.clone();
-        let pops = shared.model.populations.len();
-        for (p, plan) in compiled.plan.projections.iter().enumerate() {
+        let plan = &compiled.plan;
+        for (p, plan) in plan.populations.iter().enumerate() {
+            let (Some(ids), false) = (shared.layout.pops[p].draws, plan.draws.is_empty()) else { continue };
+            let stride = crate::codegen::layout::padded(plan.size);
+            let elements = Elements { rows: 1, columns: plan.size, pitch: stride, stride };
+            let shape = |n: &Self, s, i| plan.graph.eval(s, &|leaf| n.leaf(p, plan, leaf, i));
+            let name = &shared.model.populations[p].name;
+            covered = covered.min(self.draw_ahead(p, ids, wanted, &elements, name, &plan.draws, &shape));
+        }
+        for (p, plan) in plan.projections.iter().enumerate() {
             let bufs = &shared.layout.projs[p];
-            let (Some([base, numbers]), false) = (bufs.draws, plan.own.draws.is_empty()) else { continue };
-            if self.drawn[pops + p] <= self.run_step {
-                let row = bufs.count * plan.own.draws.len() as u64;
-                let steps = wanted.min(crate::runtime::draws::rows(row));
-                let dense = plan.wiring == sched::Wiring::Dense;
-                let synapses = shared.wires[p].as_ref().map_or(0, |w| w.count);
-                let piece = crate::runtime::draws::Piece {
-                    first: self.run_step,
-                    steps,
-                    since_start: self.steps(),
-                    rows: if dense { bufs.pre as usize } else { 1 },
-                    columns: if dense { bufs.post } else { synapses } as usize,
-                    pitch: bufs.stride as usize,
-                    stride: bufs.count as usize,
-                    draws: plan.own.draws.len(),
-                };
-                let mut out = std::mem::replace(self.buf(numbers), Buf::I32(Vec::new()));
-                let len = (row * steps) as usize;
-                match &mut out {
-                    Buf::F32(v) if v.len() < len => v.resize(len, 0.0),
-                    Buf::F64(v) if v.len() < len => v.resize(len, 0.0),
-                    _ => {}
-                }
-                let name = &shared.model.projections[p].name;
-                for (k, draw) in plan.own.draws.iter().enumerate() {
-                    let stream =
-                        Stream::new(shared.model.settings.seed, &format!("{name}/{}", draw.stream)).sub(self.run.0);
-                    let shape = |i: usize| match draw.kind {
-                        sched::DrawKind::Gamma(s) => plan.graph.eval(s, &|n| self.synapse_leaf(p, plan, n, i)),
-                        _ => f64::NAN,
-                    };
-                    crate::runtime::draws::fill(&mut out, k, draw, stream, &piece, &shape);
-                }
-                *self.buf(numbers) = out;
-                let first = (self.run_step % WRAP) as i32;
-                self.set_int(base, 0, first);
-                self.drawn[pops + p] = self.run_step + steps;
-            }
-            covered = covered.min(self.drawn[pops + p] - self.run_step);
+            let (Some(ids), false) = (bufs.draws, plan.own.draws.is_empty()) else { continue };
+            let synapses = shared.wires[p].as_ref().map_or(0, |w| w.count);
+            let (rows, columns) =
+                if plan.wiring == sched::Wiring::Dense { (bufs.pre, bufs.post) } else { (1, synapses) };
+            let elements = Elements { rows, columns, pitch: bufs.stride, stride: bufs.count };
+            let shape = |n: &Self, s, i| plan.graph.eval(s, &|leaf| n.synapse_leaf(p, plan, leaf, i));
+            let name = &shared.model.projections[p].name;
+            let slot = shared.model.populations.len() + p;
+            covered = covered.min(self.draw_ahead(slot, ids, wanted, &elements, name, &plan.own.draws, &shape));
         }
         covered
     }
+
+    /// Draws numbers for one population or projection (number `slot` of `drawn`) if the last ones are used up; gives the number of steps that have
+    /// theirs.
+    fn draw_ahead(
+        &mut self,
+        slot: usize,
+        [base, numbers]: [BufId; 2],
+        wanted: u64,
+        elements: &Elements,
+        name: &str,
+        draws: &[sched::Draw],
+        shape: &dyn Fn(&Self, Sym, usize) -> f64,
+    ) -> u64 {
+        if self.drawn[slot] <= self.run_step {
+            let row = elements.stride * draws.len() as u64;
+            let steps = wanted.min(crate::runtime::draws::rows(row));
+            let piece = crate::runtime::draws::Piece {
+                first: self.run_step,
+                steps,
+                since_start: self.steps(),
+                rows: elements.rows as usize,
+                columns: elements.columns as usize,
+                pitch: elements.pitch as usize,
+                stride: elements.stride as usize,
+                draws: draws.len(),
+            };
+            let mut out = std::mem::replace(self.buf(numbers), Buf::I32(Vec::new()));
+            let len = (row * steps) as usize;
+            match &mut out {
+                Buf::F32(v) if v.len() < len => v.resize(len, 0.0),
+                Buf::F64(v) if v.len() < len => v.resize(len, 0.0),
+                _ => {}
+            }
+            let seed = self.shared.model.settings.seed;
+            for (k, draw) in draws.iter().enumerate() {
+                let stream = Stream::new(seed, &format!("{name}/{}", draw.stream)).sub(self.run.0);
+                let shape = |i: usize| match draw.kind {
+                    sched::DrawKind::Gamma(s) => shape(self, s, i),
+                    _ => f64::NAN,
+                };
+                crate::runtime::draws::fill(&mut out, k, draw, stream, &piece, &shape);
+            }
+            *self.buf(numbers) = out;
+            let first = (self.run_step % WRAP) as i32;
+            self.set_int(base, 0, first);
+            self.drawn[slot] = self.run_step + steps;
+        }
+        self.drawn[slot] - self.run_step
+    }
+}
+
+/// How the elements that get random numbers lie in storage.
+struct Elements {
+    rows: u64,
+    columns: u64,
+    /// Distance between rows.
+    pitch: u64,
+    /// Distance between the numbers of one draw and those of the next.
+    stride: u64,
 }
