@@ -56,5 +56,13 @@ bool tree_sitter_snn_external_scanner_scan(void *payload, TSLexer *lexer, const 
   for (unsigned k = 0; k < sizeof CONTINUES / sizeof *CONTINUES; k++) {
     if (strcmp(word, CONTINUES[k]) == 0) return false;
   }
+  if (strcmp(word, "every") == 0) {
+    // With a block it is periodic code, without one the period of a `record`.
+    while (lexer->lookahead != '\n' && lexer->lookahead != '#' && !lexer->eof(lexer)) {
+      if (lexer->lookahead == '{') return true;
+      lexer->advance(lexer, false);
+    }
+    return false;
+  }
   return true;
 }
