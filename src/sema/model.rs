@@ -394,6 +394,11 @@ impl<'a> ModelCx<'a> {
             (None, None) => match self.given.get(name) {
                 Some(ty) => (*ty, units::show(ty.dim())),
                 None if role == Role::Input => (Type::Real(Dim::NONE), units::show(Dim::NONE)),
+                None if matches!(role, Role::State | Role::Learned) => {
+                    typer.error(needs_initial(binding));
+                    return;
+                }
+                // Arguments give it a unit, or `instantiate` says that one is missing.
                 None if self.synapse => return,
                 None => {
                     typer.error(
@@ -423,10 +428,7 @@ impl<'a> ModelCx<'a> {
                 declared.map(|(_, span)| (span, format!("`{name}` is declared as {}", mismatch::type_words(ty))));
             self.vars[k].init = typer.expect(v, ty, &what, because);
         } else if matches!(role, Role::State | Role::Learned) {
-            typer.error(
-                Diagnostic::new(Code::E0105, binding.span, format!("the state `{name}` needs an initial value"))
-                    .help(format!("write `{name} = …`; the value also gives the unit")),
-            );
+            typer.error(needs_initial(binding));
         }
         if let Some(bounds) = &binding.bounds {
             self.vars[k].bounds = self.type_bounds(bounds, ty, name, typer);
@@ -966,6 +968,13 @@ impl<'a> ModelCx<'a> {
         }
         Some(real(value.expr))
     }
+}
+
+/// A state without its first value.
+fn needs_initial(binding: &ast::Binding) -> Diagnostic {
+    let name = &binding.name.node;
+    Diagnostic::new(Code::E0105, binding.span, format!("the state `{name}` needs an initial value"))
+        .help(format!("write `{name} = …`; the value also gives the unit"))
 }
 
 /// Checks that a name is new in its model and no unit of two or more letters.
