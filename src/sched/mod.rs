@@ -30,6 +30,7 @@ pub mod clocked;
 pub mod describe;
 mod faint;
 mod fed;
+pub mod late;
 pub mod leap;
 pub mod lower;
 pub mod population;
@@ -124,7 +125,11 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
             plan.calms = may_calm(model, plan);
         }
     }
-    Ok(Plan { populations, projections, dt: settings.dt, precision: settings.precision, opt: settings.opt })
+    let mut plan = Plan { populations, projections, dt: settings.dt, precision: settings.precision, opt: settings.opt };
+    if settings.opt > 0 {
+        late::apply(model, &mut plan);
+    }
+    Ok(plan)
 }
 
 /// The plans of all populations and projections, before anything is restructured.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::asm::{Asm, Cond, Gpr, Mem, RBP, RSP, Rm, vop};
 use super::region::{Fixed, Region};
+use super::rows::Rows;
 use super::vector::Key;
 use super::{Kernel, Refused};
 use crate::lir::{BinOp, Block, BufId, CmpOp, For, If, Op, Stmt, Val};
@@ -46,6 +47,8 @@ pub(super) struct Emitter<'r, 'a> {
     pub(super) homes: BTreeMap<Key, i32>,
     /// Fixed values that have a register in the whole kernel.
     pub(super) pinned: BTreeMap<Key, u8>,
+    /// How this version of the nest finds the rows that it adds.
+    pub(super) rows: Rows,
 }
 
 /// Compiles a nest.
@@ -60,6 +63,7 @@ pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refuse
         frame: 0,
         homes: BTreeMap::new(),
         pinned: BTreeMap::new(),
+        rows: Rows::Listed,
     };
     e.asm.push(RBP);
     e.asm.lea64(RBP, Mem::at(RSP, 0));
@@ -77,7 +81,7 @@ pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refuse
         e.pointers.insert(buf, r);
     }
     e.prepare_fixed(nest)?;
-    e.for_loop(nest)?;
+    e.versions(nest)?;
     e.asm.lea64(RSP, Mem::at(RBP, -8 * saved.len() as i32));
     for r in saved.iter().rev() {
         e.asm.pop(*r);
@@ -90,7 +94,7 @@ pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refuse
     Ok(Kernel { code: e.asm.finish()?, args })
 }
 
-fn table_entry(buf: BufId) -> Result<Mem, Refused> {
+pub(super) fn table_entry(buf: BufId) -> Result<Mem, Refused> {
     let disp = i32::try_from(8 * u64::from(buf.0)).map_err(|_| "too many buffers".to_owned())?;
     Ok(Mem::at(TABLE, disp))
 }
@@ -98,7 +102,7 @@ fn table_entry(buf: BufId) -> Result<Mem, Refused> {
 impl Emitter<'_, '_> {
     // -- places --------------------------------------------------------------------------------------------------------
 
-    fn general(&mut self) -> Result<Gpr, Refused> {
+    pub(super) fn general(&mut self) -> Result<Gpr, Refused> {
         self.free.pop().ok_or_else(|| "too many integers at once".to_owned())
     }
 
@@ -113,11 +117,11 @@ impl Emitter<'_, '_> {
         Mem::at(ARGS, 8 * n as i32)
     }
 
-    fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         self.scopes.push(Vec::new());
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         for (val, reg) in self.scopes.pop().unwrap_or_default() {
             self.ints.remove(&val);
             self.free.extend(reg);
@@ -171,7 +175,7 @@ impl Emitter<'_, '_> {
     }
 
     /// A register stays taken to the end of the block.
-    fn hold(&mut self, r: Gpr) {
+    pub(super) fn hold(&mut self, r: Gpr) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.push((Val(u32::MAX), Some(r)));
         }
@@ -224,19 +228,21 @@ impl Emitter<'_, '_> {
         }
     }
 
+    /// The register with a buffer's base pointer; it may be the scratch register.
+    pub(super) fn base(&mut self, buf: BufId) -> Result<Gpr, Refused> {
+        if let Some(r) = self.pointers.get(&buf) {
+            return Ok(*r);
+        }
+        self.asm.load64(SCRATCH, Rm::Mem(table_entry(buf)?));
+        Ok(SCRATCH)
+    }
+
     /// The address of an element.
     pub(super) fn address(&mut self, buf: BufId, index: Val) -> Result<Mem, Refused> {
         let bytes = self.region.bytes(buf);
         let scale = if bytes == 8 { 3 } else { 2 };
         let bytes = bytes as i32;
-        let base = match self.pointers.get(&buf) {
-            Some(r) => *r,
-            None => {
-                let entry = table_entry(buf)?;
-                self.asm.load64(SCRATCH, Rm::Mem(entry));
-                SCRATCH
-            }
-        };
+        let base = self.base(buf)?;
         let disp = |n: i32| n.checked_mul(bytes).ok_or_else(|| "a distant element".to_owned());
         if let Some(n) = self.known(index) {
             return Ok(Mem::at(base, disp(n)?));
@@ -259,7 +265,7 @@ impl Emitter<'_, '_> {
 
     // -- control -------------------------------------------------------------------------------------------------------
 
-    fn for_loop(&mut self, f: &For) -> Result<(), Refused> {
+    pub(super) fn for_loop(&mut self, f: &For) -> Result<(), Refused> {
         let ends = (self.known(f.from), self.known(f.to));
         let step = i32::try_from(f.step).map_err(|_| "a long step".to_owned())?;
         if f.vector
@@ -374,6 +380,7 @@ impl Emitter<'_, '_> {
                 }
                 Stmt::For(f) => self.for_loop(f)?,
                 Stmt::If(i) => self.choice(i)?,
+                Stmt::AddRows(a) => self.add_rows(a)?,
                 _ => return Err("a vector outside of a marked loop".to_owned()),
             }
         }
