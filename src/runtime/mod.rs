@@ -10,6 +10,7 @@ pub mod init;
 pub mod network;
 mod play;
 mod redraw;
+pub mod run_list;
 pub mod runs;
 pub mod synapses;
 pub mod values;

@@ -5,7 +5,8 @@
 
 use rayon::prelude::*;
 
-use crate::codegen::layout::{RunSize, RunWidth};
+use super::run_list::{Room, RunList};
+use crate::codegen::layout::RunSize;
 use crate::connect::{Adjacency, ConnectError, blocks_of_rows};
 
 /// The runs of one side of a projection, as the code reads them.
@@ -32,128 +33,6 @@ pub struct Order {
     pub other: Option<Vec<u32>>,
 }
 
-/// Runs as numbers, in the narrowest form that holds all of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunList {
-    /// Gap in the lower, length in the upper 8 bits.
-    Half(Vec<u16>),
-    /// 16 bits each.
-    Word(Vec<u32>),
-    /// 32 bits each.
-    Pair(Vec<[u32; 2]>),
-}
-
-impl Default for RunList {
-    fn default() -> Self {
-        Self::Half(Vec::new())
-    }
-}
-
-impl RunList {
-    /// Adds a run.
-    pub fn push(&mut self, gap: u32, len: u32) {
-        self.widen(width(gap.max(len)));
-        match self {
-            Self::Half(v) => v.push((gap | len << 8) as u16),
-            Self::Word(v) => v.push(gap | len << 16),
-            Self::Pair(v) => v.push([gap, len]),
-        }
-    }
-
-    /// Gap and length of a run.
-    fn get(&self, k: usize) -> Option<(u32, u32)> {
-        match self {
-            Self::Half(v) => v.get(k).map(|r| (u32::from(*r) & 0xff, u32::from(*r) >> 8)),
-            Self::Word(v) => v.get(k).map(|r| (r & 0xffff, r >> 16)),
-            Self::Pair(v) => v.get(k).map(|r| (r[0], r[1])),
-        }
-    }
-
-    /// How many runs there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Half(v) => v.len(),
-            Self::Word(v) => v.len(),
-            Self::Pair(v) => v.len(),
-        }
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The form.
-    #[must_use]
-    pub fn width(&self) -> RunWidth {
-        match self {
-            Self::Half(_) => RunWidth::Half,
-            Self::Word(_) => RunWidth::Word,
-            Self::Pair(_) => RunWidth::Pair,
-        }
-    }
-
-    /// Changes to a form that is at least as wide.
-    fn widen(&mut self, to: RunWidth) {
-        if self.width() >= to {
-            return;
-        }
-        let runs = (0..self.len()).filter_map(|k| self.get(k));
-        *self = match to {
-            RunWidth::Half => return,
-            RunWidth::Word => Self::Word(runs.map(|(gap, len)| gap | len << 16).collect()),
-            RunWidth::Pair => Self::Pair(runs.map(|(gap, len)| [gap, len]).collect()),
-        };
-    }
-
-    /// The runs of several lists, one after the other.
-    fn join(lists: Vec<Self>) -> Self {
-        let to = lists.iter().map(Self::width).max().unwrap_or(RunWidth::Half);
-        let runs = lists.iter().map(Self::len).sum();
-        let mut out = match to {
-            RunWidth::Half => Self::Half(Vec::with_capacity(runs)),
-            RunWidth::Word => Self::Word(Vec::with_capacity(runs)),
-            RunWidth::Pair => Self::Pair(Vec::with_capacity(runs)),
-        };
-        for mut list in lists {
-            list.widen(to);
-            match (&mut out, list) {
-                (Self::Half(all), Self::Half(more)) => all.extend(more),
-                (Self::Word(all), Self::Word(more)) => all.extend(more),
-                (Self::Pair(all), Self::Pair(more)) => all.extend(more),
-                // All have one form now.
-                _ => {}
-            }
-        }
-        out
-    }
-
-    /// As the code reads them: two halves to a word, the first one below.
-    #[must_use]
-    pub fn words(self) -> Vec<i32> {
-        match self {
-            Self::Half(v) => v
-                .chunks(2)
-                .map(|c| u32::from(c[0]) | c.get(1).map_or(0, |second| u32::from(*second) << 16))
-                .map(|word| word as i32)
-                .collect(),
-            Self::Word(v) => v.into_iter().map(|word| word as i32).collect(),
-            Self::Pair(v) => v.iter().flatten().map(|word| *word as i32).collect(),
-        }
-    }
-}
-
-/// The narrowest form for gaps and lengths up to `x`.
-fn width(x: u32) -> RunWidth {
-    match x {
-        0..=0xff => RunWidth::Half,
-        0x100..=0xffff => RunWidth::Word,
-        _ => RunWidth::Pair,
-    }
-}
-
 /// The runs of some neurons, to be joined to those of others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Part {
@@ -161,6 +40,8 @@ pub(super) struct Part {
     counts: Vec<u32>,
     list: RunList,
     longest: u32,
+    /// The runs are in the room of this part, so many.
+    packed: Option<usize>,
 }
 
 impl Part {
@@ -179,6 +60,16 @@ impl Part {
         self.longest = self.longest.max(before);
         self.counts.push(count + 1);
     }
+
+    /// The most words that the runs of so many synapses of so many neurons take in their narrowest form.
+    pub(super) fn room(synapses: usize, neurons: usize) -> usize {
+        (synapses + neurons).div_ceil(2)
+    }
+
+    /// Puts its runs there, if they have their narrowest form.
+    pub(super) fn pack(&mut self, room: &mut [i32]) {
+        self.packed = self.list.pack(room);
+    }
 }
 
 /// What entries are sorted by: delay, then number.
@@ -190,18 +81,28 @@ impl Runs {
     /// The parts, one after the other.
     pub(super) fn join(parts: impl IntoIterator<Item = Part>) -> Self {
         let mut out = Self { start: vec![0], ..Self::default() };
-        let mut sum = 0;
-        let mut lists = Vec::new();
-        for part in parts {
-            for count in part.counts {
-                sum += count;
-                out.start.push(sum);
-            }
-            lists.push(part.list);
-            out.longest = out.longest.max(part.longest);
-        }
+        let lists = parts.into_iter().map(|part| out.count(part).0).collect();
         out.list = RunList::join(lists);
         out
+    }
+
+    /// The same of parts that were offered room, each so many words of it in their order.
+    pub(super) fn join_packed(parts: Vec<Part>, room: Vec<i32>, words: &[usize]) -> Self {
+        let mut out = Self { start: vec![0], ..Self::default() };
+        let lists: Vec<(RunList, Option<usize>)> = parts.into_iter().map(|part| out.count(part)).collect();
+        out.list = Room { words: room, parts: words.to_vec() }.close_up(lists);
+        out
+    }
+
+    /// Takes the number of runs of each neuron over; gives the runs.
+    fn count(&mut self, part: Part) -> (RunList, Option<usize>) {
+        let mut sum = self.start.last().copied().unwrap_or(0);
+        for count in part.counts {
+            sum += count;
+            self.start.push(sum);
+        }
+        self.longest = self.longest.max(part.longest);
+        (part.list, part.packed)
     }
 
     /// For synapses that stay in the order of their numbers: their runs by pre neuron; `steps` are their delays.
@@ -272,13 +173,39 @@ impl Runs {
 mod tests {
     use super::*;
 
+    /// Parts of odd and even numbers of runs, in room that was measured for the most, one of them too wide for it.
+    #[test]
+    fn room_changes_nothing() {
+        for longest in [90, 300] {
+            let (mut plain, mut packed, mut words) = (Vec::new(), Vec::new(), Vec::new());
+            let mut room = Vec::new();
+            for k in 0..7_u32 {
+                let (neurons, each) = (1 + k % 3, 3 + 5 * k);
+                let mut part = Part::default();
+                for n in 0..neurons {
+                    let delay = |s| crate::rng::splitmix64(u64::from(s * 31 + n * 7 + k)) as u32 % longest;
+                    part.add(&mut (0..each).map(|s| key(delay(s), s)).collect::<Vec<_>>());
+                }
+                let mut own = vec![0; Part::room((neurons * each) as usize, neurons as usize)];
+                plain.push(part.clone());
+                part.pack(&mut own);
+                packed.push(part);
+                words.push(own.len());
+                room.extend(own);
+            }
+            let (plain, packed) = (Runs::join(plain), Runs::join_packed(packed, room, &words));
+            assert_eq!(plain, packed);
+            assert_eq!(plain.list.words(), packed.list.words());
+        }
+    }
+
     fn rows() -> Adjacency {
         // Neuron 0 has three synapses, neuron 1 none, neuron 2 two.
         Adjacency { row_start: vec![0, 3, 3, 5], post: vec![0, 1, 2, 0, 1], origin: None }
     }
 
     fn pairs(list: &RunList) -> Vec<(u32, u32)> {
-        (0..list.len()).filter_map(|k| list.get(k)).collect()
+        list.pairs().collect()
     }
 
     #[test]
@@ -295,25 +222,5 @@ mod tests {
         assert_eq!(order.first.unwrap(), [0, 2, 4, 5]);
         assert_eq!(order.synapses, [3, 0, 1, 4, 2]);
         assert_eq!(order.other.unwrap(), [2, 0, 0, 2, 0]);
-    }
-
-    #[test]
-    fn long_gaps_and_long_runs_make_the_list_wider() {
-        let mut list = RunList::default();
-        list.push(255, 255);
-        list.push(0, 1);
-        assert_eq!(list.clone().words(), [0x0100_ffff]);
-        let mut wide = list.clone();
-        wide.push(3, 256);
-        assert_eq!(pairs(&wide), [(255, 255), (0, 1), (3, 256)]);
-        assert_eq!(wide.clone().words(), [0x00ff_00ff, 0x0001_0000, 0x0100_0003]);
-        let before = wide.clone();
-        wide.push(1_000_000, 1);
-        let all = RunList::join(vec![list.clone(), before, wide, list]);
-        assert_eq!(all.width(), RunWidth::Pair);
-        assert_eq!(all.len(), 2 + 3 + 4 + 2);
-        assert_eq!(all.get(8), Some((1_000_000, 1)));
-        assert_eq!(all.get(10), Some((0, 1)));
-        assert_eq!(all.words().len(), 22);
     }
 }

@@ -83,7 +83,13 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
         Some(rows) => (rows.row_start.as_slice(), rows.post.as_mut_slice()),
     };
     let chunks = chunks(n, sparse.then_some(row_start));
-    let pieces = split(&chunks, &mut made.values, &mut steps, post);
+    let runs: Vec<usize> = if job.by_delay {
+        chunks.iter().map(|(elements, rows)| Part::room((elements.end - elements.start) as usize, rows.len())).collect()
+    } else {
+        vec![0; chunks.len()]
+    };
+    let mut room = vec![0; runs.iter().sum()];
+    let pieces = split(&chunks, &mut made.values, &mut steps, post, (&runs, &mut room));
     let results: Vec<Result<Done, Diagnostic>> =
         pieces.into_par_iter().map(|piece| one(job, &maker, row_start, piece)).collect();
 
@@ -113,7 +119,7 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
         }
     }
     if job.by_delay {
-        made.axonal = Some(Runs::join(parts));
+        made.axonal = Some(Runs::join_packed(parts, room, &runs));
         made.ties = Some(ties);
     }
     made.dendritic = kept[1].then(|| (None, std::mem::take(&mut steps[1])));
@@ -153,6 +159,8 @@ struct Piece<'p> {
     post: &'p mut [u32],
     values: Vec<Option<Slots<'p>>>,
     steps: [&'p mut [u32]; 2],
+    /// Where its runs go.
+    runs: &'p mut [i32],
 }
 
 enum Slots<'p> {
@@ -176,6 +184,7 @@ fn split<'p>(
     values: &'p mut [Option<Buf>],
     steps: &'p mut [Vec<u32>; 2],
     post: &'p mut [u32],
+    (runs, room): (&[usize], &'p mut [i32]),
 ) -> Vec<Piece<'p>> {
     let mut values: Vec<Option<Slots<'p>>> = values
         .iter_mut()
@@ -187,8 +196,9 @@ fn split<'p>(
         .collect();
     let mut steps = steps.each_mut().map(Vec::as_mut_slice);
     let mut post = post;
+    let mut room = room;
     let mut out = Vec::with_capacity(chunks.len());
-    for (elements, rows) in chunks {
+    for ((elements, rows), words) in chunks.iter().zip(runs) {
         let n = (elements.end - elements.start) as usize;
         out.push(Piece {
             elements: elements.clone(),
@@ -203,6 +213,7 @@ fn split<'p>(
                 })
                 .collect(),
             steps: steps.each_mut().map(|s| take(s, n)),
+            runs: take(&mut room, *words),
         });
     }
     out
@@ -225,7 +236,7 @@ struct Done {
 
 /// Computes one chunk.
 fn one(job: &Job<'_>, maker: &Maker<'_, '_>, row_start: &[u32], piece: Piece<'_>) -> Result<Done, Diagnostic> {
-    let Piece { elements, rows, post, mut values, steps } = piece;
+    let Piece { elements, rows, post, mut values, steps, runs } = piece;
     let mut done = Done::default();
     let starts = if row_start.is_empty() { &[][..] } else { &row_start[rows.start..=rows.end] };
     let first = elements.start;
@@ -246,6 +257,7 @@ fn one(job: &Job<'_>, maker: &Maker<'_, '_>, row_start: &[u32], piece: Piece<'_>
     let mut order = None;
     if job.by_delay {
         let places = by_delay(starts, &delays[0], post, &mut done);
+        done.part.pack(runs);
         let old = post.to_vec();
         post.iter_mut().zip(&places).for_each(|(j, k)| *j = old[*k as usize]);
         order = Some(places);
