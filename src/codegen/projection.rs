@@ -102,14 +102,7 @@ fn uniform(b: &mut FuncBuilder, s: &Step<'_>, p: usize, u: Uniform, list: BufId,
 }
 
 /// The delivery of whole rows of a matrix, if that is what the events of a step deliver, and to neurons that are neither held nor at rest.
-pub(super) fn whole_rows(
-    s: &Step<'_>,
-    p: usize,
-    rows: BufId,
-    first: Val,
-    end: Val,
-    at: Val,
-) -> Option<AddRows> {
+pub(super) fn whole_rows(s: &Step<'_>, p: usize, rows: BufId, first: Val, end: Val, at: Val) -> Option<AddRows> {
     if s.plan.opt == 0 {
         return None;
     }

@@ -17,7 +17,8 @@ use cranelift_module::Module;
 use super::math;
 use crate::backend::{BackendError, wide};
 use crate::lir::{
-    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, PAD, Program, Scalar, Stmt, Ty, UnOp, Val,
+    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, PAD, Program, Scalar, Stmt, Ty, UnOp,
+    Val,
 };
 
 /// Buffer base pointers of loops are loaded before the outermost loop. Loads from the table never change during a call.

@@ -1,9 +1,9 @@
 //! Rows of a matrix that are added block by block, right before the neurons of the block are advanced. Most steps have few rows, so the nest is
 //! written once for each small number of them, with the rows' addresses found before it; one more version loops over the list.
 
+use super::Refused;
 use super::asm::{Cond, Gpr, Mem, RSP, Rm, vop};
 use super::emit::{Emitter, SCRATCH, table_entry};
-use super::Refused;
 use crate::lir::{AddRows, BufId, For, Scalar};
 
 /// The greatest number of rows that has a version of its own.
