@@ -2,7 +2,7 @@
 
 use crate::hir::{Model, Precision, Role, VarId};
 use crate::lir::{BufId, Buffer, PAD, Scalar};
-use crate::sched::{late, Place, Plan, Spiking, Storage, Wiring};
+use crate::sched::{Place, Plan, Spiking, Storage, Wiring, late};
 
 /// The buffers of a population with `n` neurons.
 #[derive(Debug, Clone)]

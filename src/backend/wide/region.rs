@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Refused;
-use crate::lir::{AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, Op, PAD, Program, Scalar, Stmt, Ty, UnOp, Val};
+use crate::lir::{
+    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, Op, PAD, Program, Scalar, Stmt, Ty, UnOp, Val,
+};
 
 /// A loop nest with at most this many elements is not worth a call.
 const FEW: i64 = 16;
@@ -204,7 +206,8 @@ impl<'a> Region<'a> {
 
     /// Parts of rows, as long as blocks are, of one list of rows.
     fn add_rows(&mut self, a: &AddRows, weight: u32) -> Result<(), Refused> {
-        let same = |b: &AddRows| (b.from, b.rows, b.first, b.end, b.stride) == (a.from, a.rows, a.first, a.end, a.stride);
+        let same =
+            |b: &AddRows| (b.from, b.rows, b.first, b.end, b.stride) == (a.from, a.rows, a.first, a.end, a.stride);
         if u64::from(a.len) != PAD || !self.rows.as_ref().is_none_or(same) {
             return Err("rows that wide kernels do not add".to_owned());
         }
