@@ -792,6 +792,11 @@ impl Network {
             self.fill_ints(r.pending, 0);
             self.clear(r.amounts);
             self.clear(r.sums);
+            if let Some(g) = r.going {
+                self.fill_ints(g.left, 0);
+                self.clear(g.value);
+                g.rest.into_iter().for_each(|id| self.clear(id));
+            }
         }
         if let Some(d) = self.shared.layout.projs[p].dendrite.clone() {
             self.fill_ints(d.pending, 0);

@@ -36,6 +36,7 @@ pub mod population;
 pub mod projection;
 mod rate;
 mod reasons;
+pub mod response;
 mod sharing;
 mod silent;
 mod singular;
