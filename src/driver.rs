@@ -1,6 +1,7 @@
 //! A session: source files and options, and the passes in order.
 
 mod files;
+mod probe;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::script::walk;
 use crate::sema;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::{self, ast};
+use probe::Probe;
 
 /// What executes programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,28 +90,29 @@ impl Session {
     /// Reads and checks a model file.
     #[must_use]
     pub fn open(path: &Path, settings: &Settings) -> Self {
-        let start = Instant::now();
-        let mut session = Self {
-            sources: SourceMap::default(),
-            path: path.to_owned(),
-            sink: Sink::default(),
-            tree: None,
-            model: None,
-            front: Duration::ZERO,
-            advances: Vec::new(),
-            profile: false,
-        };
-        match read(path) {
-            Ok(text) => session.check(&text, settings),
+        Self::made(path, |session| match read(path) {
+            Ok(text) => session.check(&text, settings, None),
             Err(d) => session.sink.push(d),
-        }
-        session.front = start.elapsed();
-        session
+        })
     }
 
     /// Checks a text as if it stood in `path`.
     #[must_use]
     pub fn from_text(path: &Path, text: &str, settings: &Settings) -> Self {
+        Self::made(path, |session| session.check(text, settings, None))
+    }
+
+    /// Checks a text with one neuron of the model `neuron` more, in a population of its own, and gives that population's name. Settings that name a variable
+    /// of the neuron are its arguments. What is reported beyond errors is about a file that nobody wrote.
+    #[must_use]
+    pub fn with_neuron(path: &Path, text: &str, neuron: &str, settings: &Settings) -> (Self, String) {
+        let probe = Probe::new(neuron, text);
+        let mut session = Self::made(path, |session| session.check(text, settings, Some(&probe)));
+        session.sink.items.retain(|d| d.severity == Severity::Error);
+        (session, probe.population)
+    }
+
+    fn made(path: &Path, check: impl FnOnce(&mut Self)) -> Self {
         let start = Instant::now();
         let mut session = Self {
             sources: SourceMap::default(),
@@ -121,12 +124,12 @@ impl Session {
             advances: Vec::new(),
             profile: false,
         };
-        session.check(text, settings);
+        check(&mut session);
         session.front = start.elapsed();
         session
     }
 
-    fn check(&mut self, text: &str, settings: &Settings) {
+    fn check(&mut self, text: &str, settings: &Settings, probe: Option<&Probe<'_>>) {
         let id = self.sources.add(self.path.display().to_string(), text);
         let prelude = sema::add_prelude(&mut self.sources);
         let mut options = sema::Options {
@@ -138,13 +141,19 @@ impl Session {
             schemas: sema::Schemas::default(),
             arrays: files::array_reader(&self.path),
         };
-        for (name, value) in &settings.set {
-            options.set.push(self.set_source(name, value));
-        }
+        let mut set = settings.set.clone();
         let (tree, faults) = syntax::parse(id, text);
         self.sink.items.extend(faults);
         let path = self.path.clone();
-        let whole = files::expand(&tree, &path, &mut self.sources, &mut self.sink);
+        let mut whole = files::expand(&tree, &path, &mut self.sources, &mut self.sink);
+        match probe.map(|p| p.declare(&whole, prelude, &mut self.sources, &mut set)) {
+            Some(Ok(items)) => whole.items.extend(items),
+            Some(Err(d)) => self.sink.push(d),
+            None => {}
+        }
+        for (name, value) in &set {
+            options.set.push(self.set_source(name, value));
+        }
         options.schemas = files::schemas(&whole, &path);
         let model = sema::check(&whole, prelude, &self.sources, &options, &mut self.sink);
         self.tree = Some(tree);

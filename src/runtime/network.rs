@@ -19,7 +19,8 @@ use crate::codegen::{Action, Layout, RUN};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, PopId, ProjId, Side};
 use crate::lir::{BufId, FuncId};
-use crate::methods::expm::{noise_factor, propagator};
+use crate::methods::Derived;
+use crate::methods::expm::{Matrix, noise_factor, propagator};
 use crate::methods::sym::Node;
 use crate::rng::events::CountSource;
 use crate::rng::gaps::{EventList, GapSource, chunk_steps};
@@ -111,7 +112,8 @@ pub struct Network {
     logs: Vec<SpikeLog>,
     logging: Vec<bool>,
     scratch: Vec<f64>,
-    stale_slots: bool,
+    /// By population: whether what is computed beforehand from its parameters must be computed anew.
+    stale_slots: Vec<bool>,
     /// Names the random draws of the present run.
     run: RunKey,
     /// By population, then by projection: the run step up to which random numbers have been drawn.
@@ -195,7 +197,7 @@ impl Network {
             logs: vec![SpikeLog::default(); n],
             logging: vec![false; n],
             scratch: Vec::new(),
-            stale_slots: true,
+            stale_slots: vec![true; n],
             run: RunKey(0),
             drawn: vec![0; all],
             lane: false,
@@ -347,27 +349,31 @@ impl Network {
 
     /// Values computed beforehand from parameters that differ between neurons.
     fn fill_slots(&mut self) {
-        if !std::mem::replace(&mut self.stale_slots, false) {
-            return;
-        }
         let compiled = self.compiled.clone();
         for (p, plan) in compiled.plan.populations.iter().enumerate() {
-            let Some(update) = &plan.update else { continue };
+            let stale = self.stale_slots.get_mut(p).is_some_and(std::mem::take);
+            let Some(update) = plan.update.as_ref().filter(|_| stale) else { continue };
             let slots = self.shared.layout.pops[p].derived.clone();
-            for (d, slot) in update.derived.iter().zip(slots) {
-                for k in 0..plan.size as usize {
+            for k in 0..plan.size as usize {
+                // The entries of one matrix follow each other: its exponential is computed once.
+                let mut last: Option<(&Derived, Matrix, Matrix)> = None;
+                for (d, slot) in update.derived.iter().zip(&slots) {
                     let value = |n: &Node| self.leaf(p, plan, n, k);
-                    let a =
-                        d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect();
-                    let entry = |m: &Vec<Vec<f64>>| m[d.entry.0][d.entry.1];
+                    let matrix =
+                        || d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect();
+                    let entry = |m: &Matrix| m[d.entry.0][d.entry.1];
                     let x = if let Some(column) = &d.noise {
                         let b: Vec<f64> = column.iter().map(|s| plan.graph.eval(*s, &value)).collect();
-                        entry(&noise_factor(&a, &b, d.dt))
+                        entry(&noise_factor(&matrix(), &b, d.dt))
                     } else {
-                        let (prop, offset) = propagator(&a, d.dt);
-                        entry(if d.offset { &offset } else { &prop })
+                        let known = last.take().filter(|(of, ..)| of.matrix == d.matrix && of.dt == d.dt);
+                        let (_, prop, offset) = last.insert(known.unwrap_or_else(|| {
+                            let (prop, offset) = propagator(&matrix(), d.dt);
+                            (d, prop, offset)
+                        }));
+                        entry(if d.offset { offset } else { prop })
                     };
-                    self.buf(slot).set_f64(k, x);
+                    self.buf(*slot).set_f64(k, x);
                 }
             }
         }
@@ -768,7 +774,7 @@ impl Network {
         match key.entity {
             Entity::Proj(p) => self.relist(p.index()),
             Entity::Pop(p) => {
-                self.stale_slots = true;
+                self.stale_slots[p.index()] = true;
                 self.wake(p.index());
             }
         }
@@ -792,6 +798,11 @@ impl Network {
             self.fill_ints(r.pending, 0);
             self.clear(r.amounts);
             self.clear(r.sums);
+            if let Some(g) = r.going {
+                self.fill_ints(g.left, 0);
+                self.clear(g.value);
+                g.rest.into_iter().for_each(|id| self.clear(id));
+            }
         }
         if let Some(d) = self.shared.layout.projs[p].dendrite.clone() {
             self.fill_ints(d.pending, 0);
@@ -824,7 +835,7 @@ impl Network {
             self.compiled = compiled;
         }
         drop(variants);
-        self.stale_slots = true;
+        self.stale_slots.fill(true);
         for pop in 0..self.shared.layout.pops.len() {
             self.wake(pop);
         }
@@ -860,7 +871,7 @@ impl Machine for Network {
             logs: vec![SpikeLog::default(); self.logs.len()],
             logging: self.logging.clone(),
             scratch: Vec::new(),
-            stale_slots: self.stale_slots,
+            stale_slots: self.stale_slots.clone(),
             run: self.run,
             drawn: self.drawn.clone(),
             lane: true,
@@ -886,7 +897,7 @@ impl Machine for Network {
             self.settled.clone_from(&other.settled);
             self.silent = other.silent;
             self.passed = other.passed;
-            self.stale_slots = other.stale_slots;
+            self.stale_slots.clone_from(&other.stale_slots);
         }
     }
 
@@ -1071,7 +1082,7 @@ impl Machine for Network {
         self.set_live(key, false);
         match key.entity {
             Entity::Pop(p) => {
-                self.stale_slots = true;
+                self.stale_slots[p.index()] = true;
                 self.wake(p.index());
                 let bufs = &self.shared.layout.pops[p.index()];
                 if let (Some((master, _)), Some(work)) = (bufs.slow[key.var.index()], bufs.vars[key.var.index()]) {
