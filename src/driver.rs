@@ -139,12 +139,12 @@ impl Session {
             arrays: files::array_reader(&self.path),
         };
         for (name, value) in &settings.set {
-            options.set.push(self.set_source(name, value));
+            options.set.push((name.clone(), self.set_source(name, value)));
         }
         let (tree, faults) = syntax::parse(id, text);
         self.sink.items.extend(faults);
         let path = self.path.clone();
-        let whole = files::expand(&tree, &path, &mut self.sources, &mut self.sink);
+        let whole = files::expand(&tree, &path, prelude, &mut self.sources, &mut self.sink);
         options.schemas = files::schemas(&whole, &path);
         let model = sema::check(&whole, prelude, &self.sources, &options, &mut self.sink);
         self.tree = Some(tree);
@@ -160,7 +160,9 @@ impl Session {
     }
 
     fn set_source(&mut self, name: &str, value: &str) -> FileId {
-        self.sources.add("--set", format!("param {name} = {value}"))
+        // Parameters of a file that is imported as `cells` are `cells.n`.
+        let own = name.rsplit('.').next().unwrap_or(name);
+        self.sources.add("--set", format!("param {own} = {value}"))
     }
 
     /// Whether an error was reported.
