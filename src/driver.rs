@@ -145,14 +145,14 @@ impl Session {
         let (tree, faults) = syntax::parse(id, text);
         self.sink.items.extend(faults);
         let path = self.path.clone();
-        let mut whole = files::expand(&tree, &path, &mut self.sources, &mut self.sink);
+        let mut whole = files::expand(&tree, &path, prelude, &mut self.sources, &mut self.sink);
         match probe.map(|p| p.declare(&whole, prelude, &mut self.sources, &mut set)) {
             Some(Ok(items)) => whole.items.extend(items),
             Some(Err(d)) => self.sink.push(d),
             None => {}
         }
         for (name, value) in &set {
-            options.set.push(self.set_source(name, value));
+            options.set.push((name.clone(), self.set_source(name, value)));
         }
         options.schemas = files::schemas(&whole, &path);
         let model = sema::check(&whole, prelude, &self.sources, &options, &mut self.sink);
@@ -169,7 +169,9 @@ impl Session {
     }
 
     fn set_source(&mut self, name: &str, value: &str) -> FileId {
-        self.sources.add("--set", format!("param {name} = {value}"))
+        // Parameters of a file that is imported as `cells` are `cells.n`.
+        let own = name.rsplit('.').next().unwrap_or(name);
+        self.sources.add("--set", format!("param {own} = {value}"))
     }
 
     /// Whether an error was reported.

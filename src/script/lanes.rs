@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::diag::{Code, Diagnostic};
 use crate::rng::Stream;
@@ -20,6 +20,7 @@ use crate::script::host::{Effect, shift};
 use crate::script::independent::{Independence, analyse, shared_changes};
 use crate::script::ir::{AssignOp, Body, Program, SampleLoop, Samples, Split, Stmt, StmtKind};
 use crate::script::machine::{Machine, VarKey};
+use crate::script::over_time::{SoFar, Wanted};
 use crate::script::recording::Active;
 use crate::script::tensor::{Data, SampleRef, Value, copy_values};
 use crate::source::Span;
@@ -95,6 +96,7 @@ pub(crate) fn run_samples<'a>(interp: &mut Interp<'_, 'a>, l: &'a SampleLoop, sp
     } else {
         sequential(interp, l, &passes, key)
     };
+    interp.times.clear();
     if let Some(host) = interp.host() {
         host.progress.loop_end();
     }
@@ -146,6 +148,7 @@ fn sequential<'a>(interp: &mut Interp<'_, 'a>, l: &'a SampleLoop, passes: &[Pass
             return Err(Stop::Cancelled);
         }
         let outside = std::mem::replace(&mut interp.scope, Scope::new(pass_key(key, pass)));
+        interp.times.clear();
         let result =
             interp.set_local(l.var, Value::Sample(pass.sample), l.samples.span()).and_then(|()| interp.block(&l.body));
         interp.scope = outside;
@@ -160,6 +163,7 @@ fn sequential<'a>(interp: &mut Interp<'_, 'a>, l: &'a SampleLoop, passes: &[Pass
             }
         }
     }
+    interp.times.clear();
     Ok(flow)
 }
 
@@ -213,6 +217,7 @@ struct Job<'j, 'a> {
     frame: &'j [Option<Value>],
     key: Stream,
     span: Span,
+    wanted: &'j Arc<[Wanted]>,
 }
 
 impl<'a> Job<'_, 'a> {
@@ -230,6 +235,7 @@ struct Lane {
     scope: Scope,
     effects: Vec<Effect>,
     sums: Vec<Accumulation>,
+    times: Vec<SoFar>,
 }
 
 impl Lane {
@@ -238,7 +244,13 @@ impl Lane {
         if let Some(slot) = frame.get_mut(job.l.var.index()) {
             *slot = Some(Value::Sample(pass.sample));
         }
-        Self { frame, scope: Scope::new(pass_key(job.key, pass)), effects: Vec::new(), sums: Vec::new() }
+        Self {
+            frame,
+            scope: Scope::new(pass_key(job.key, pass)),
+            effects: Vec::new(),
+            sums: Vec::new(),
+            times: Vec::new(),
+        }
     }
 
     /// Runs a part of the body.
@@ -254,8 +266,11 @@ impl Lane {
             outer: Some(&job.l.changes),
             sums: std::mem::take(&mut self.sums),
             depth: job.depth,
+            wanted: job.wanted.clone(),
+            times: std::mem::take(&mut self.times),
         };
         let result = interp.block(stmts);
+        self.times = interp.times;
         self.scope = interp.scope;
         self.frame = interp.frame;
         self.sums = interp.sums;
@@ -284,9 +299,18 @@ fn independent<'a>(
     key: Stream,
     span: Span,
 ) -> Res<Flow> {
-    let frame = interp.frame.clone();
-    let job =
-        Job { cx: interp.cx, l, body: interp.body, owner: interp.owner, depth: interp.depth, frame: &frame, key, span };
+    let (frame, wanted) = (interp.frame.clone(), interp.wanted.clone());
+    let job = Job {
+        cx: interp.cx,
+        l,
+        body: interp.body,
+        owner: interp.owner,
+        depth: interp.depth,
+        frame: &frame,
+        key,
+        span,
+        wanted: &wanted,
+    };
     let threads = interp.cx.env.threads.clamp(1, passes.len());
     let chunk = (passes.len() / (threads * 16)).clamp(1, 64);
     // The last sample starts from the loop's start state, so that what it leaves does not depend on who ran which sample.
@@ -446,9 +470,18 @@ fn batched<'a>(
                 finish(interp, machines, last, &shared, now, span)?;
                 return Err(Stop::Cancelled);
             }
-            let frame = interp.frame.clone();
-            let job =
-                Job { cx, l, body: interp.body, owner: interp.owner, depth: interp.depth, frame: &frame, key, span };
+            let (frame, wanted) = (interp.frame.clone(), interp.wanted.clone());
+            let job = Job {
+                cx,
+                l,
+                body: interp.body,
+                owner: interp.owner,
+                depth: interp.depth,
+                frame: &frame,
+                key,
+                span,
+                wanted: &wanted,
+            };
             one_batch(interp, &job, part, &mut machines[..part.len()], &shared, &mut now)?;
             last = part.len() - 1;
             so_far += part.len();

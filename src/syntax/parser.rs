@@ -502,19 +502,17 @@ impl Builder {
             Rule::deliver => StmtKind::Deliver { value: self.expr(&mut k)?, to: k.next().map(|p| self.ident(&p)) },
             Rule::inject => StmtKind::Inject(self.expr(&mut k)?),
             Rule::let_decl => StmtKind::Let(self.let_decl(&mut k)?),
-            Rule::play_call => {
-                let source = self.ident(&k.next()?);
-                let name = k.next()?;
-                let span = self.span(&name);
-                // The point is no part of the name.
-                let span = Span { start: span.start + 1, ..span };
-                let value = Expr { kind: ExprKind::Name(source.node), span: source.span };
-                let first = Arg { name: None, value, over: None, span: source.span };
-                let mut args = vec![first];
-                args.extend(self.args(k.next()?)?.0);
-                StmtKind::Call { name: Ident::new("play".to_owned(), span), args }
+            Rule::call => {
+                let name = self.ident(&k.next()?);
+                let args = self.args(k.next()?)?.0;
+                match played(&name) {
+                    Some((source, play)) => {
+                        let first = Arg { name: None, span: source.span, value: source, over: None };
+                        StmtKind::Call { name: play, args: std::iter::once(first).chain(args).collect() }
+                    }
+                    None => StmtKind::Call { name, args },
+                }
             }
-            Rule::call => StmtKind::Call { name: self.ident(&k.next()?), args: self.args(k.next()?)?.0 },
             _ => return None,
         })
     }
@@ -863,6 +861,23 @@ impl Builder {
     fn too_deep(&mut self, span: Span) {
         self.fault(super::errors::too_deep_expression(span));
     }
+}
+
+/// `X` and `play` of a call `X.play(…)`; `X` may have points itself.
+fn played(name: &Ident) -> Option<(Expr, Ident)> {
+    let (source, play) = name.node.rsplit_once('.').filter(|(_, last)| *last == "play")?;
+    let mut at = name.span.start;
+    let mut out: Option<Expr> = None;
+    for part in source.split('.') {
+        let span = Span { start: at, end: at + part.len() as u32, ..name.span };
+        let kind = match out {
+            None => ExprKind::Name(part.to_owned()),
+            Some(base) => ExprKind::Member { base: Box::new(base), member: Ident::new(part.to_owned(), span) },
+        };
+        out = Some(Expr { kind, span: Span { start: name.span.start, ..span } });
+        at = span.end + 1;
+    }
+    Some((out?, Ident::new(play.to_owned(), Span { start: at, ..name.span })))
 }
 
 fn boxed(end: Option<Deep>, depth: u32) -> (Option<Box<Expr>>, u32) {
