@@ -107,7 +107,10 @@ fn server(c: &mut Criterion) {
     c.bench_function(&format!("edit of {lines} lines to diagnostics"), |b| {
         b.iter(|| {
             k += 1;
-            let version = edit("neuron M385 {\n  param tau = 20 ms", &format!("neuron M385 {{\n  param tau = {} ms", 10 + k % 131));
+            let version = edit(
+                "neuron M385 {\n  param tau = 20 ms",
+                &format!("neuron M385 {{\n  param tau = {} ms", 10 + k % 131),
+            );
             assert_eq!(published(version), 0);
         });
     });
@@ -115,7 +118,10 @@ fn server(c: &mut Criterion) {
     c.bench_function(&format!("faulty edit of {lines} lines to diagnostics"), |b| {
         b.iter(|| {
             k += 1;
-            let version = edit("neuron M385 {\n  param tau = 20 ms", &format!("neuron M385 {{\n  param tau = {} mV", 10 + k % 131));
+            let version = edit(
+                "neuron M385 {\n  param tau = 20 ms",
+                &format!("neuron M385 {{\n  param tau = {} mV", 10 + k % 131),
+            );
             assert!(published(version) > 0);
         });
     });

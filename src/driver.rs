@@ -100,7 +100,7 @@ impl Session {
             profile: false,
         };
         match read(path) {
-            Ok(text) => session.check(&text, settings),
+            Ok(text) => session.check(&text, settings, None),
             Err(d) => session.sink.push(d),
         }
         session.front = start.elapsed();
@@ -110,6 +110,16 @@ impl Session {
     /// Checks a text as if it stood in `path`.
     #[must_use]
     pub fn from_text(path: &Path, text: &str, settings: &Settings) -> Self {
+        Self::of_text(path, text, settings, None)
+    }
+
+    /// Checks a text again of which most is `known`: the same as [`Session::from_text`], in less time.
+    #[must_use]
+    pub fn from_edited(path: &Path, text: &str, settings: &Settings, known: &mut syntax::Known) -> Self {
+        Self::of_text(path, text, settings, Some(known))
+    }
+
+    fn of_text(path: &Path, text: &str, settings: &Settings, known: Option<&mut syntax::Known>) -> Self {
         let start = Instant::now();
         let mut session = Self {
             sources: SourceMap::default(),
@@ -121,12 +131,12 @@ impl Session {
             advances: Vec::new(),
             profile: false,
         };
-        session.check(text, settings);
+        session.check(text, settings, known);
         session.front = start.elapsed();
         session
     }
 
-    fn check(&mut self, text: &str, settings: &Settings) {
+    fn check(&mut self, text: &str, settings: &Settings, known: Option<&mut syntax::Known>) {
         let id = self.sources.add(self.path.display().to_string(), text);
         let prelude = sema::add_prelude(&mut self.sources);
         let mut options = sema::Options {
@@ -141,12 +151,16 @@ impl Session {
         for (name, value) in &settings.set {
             options.set.push(self.set_source(name, value));
         }
-        let (tree, faults) = syntax::parse(id, text);
+        let (tree, faults) = match known {
+            Some(known) => syntax::parse_again(id, text, known),
+            None => syntax::parse(id, text),
+        };
         self.sink.items.extend(faults);
         let path = self.path.clone();
         let whole = files::expand(&tree, &path, &mut self.sources, &mut self.sink);
-        options.schemas = files::schemas(&whole, &path);
-        let model = sema::check(&whole, prelude, &self.sources, &options, &mut self.sink);
+        let whole = whole.as_ref().unwrap_or(&tree);
+        options.schemas = files::schemas(whole, &path);
+        let model = sema::check(whole, prelude, &self.sources, &options, &mut self.sink);
         self.tree = Some(tree);
         // A fault of syntax leaves holes in the tree, in which uses are lost: no warnings then.
         if !self.sink.has_errors() {

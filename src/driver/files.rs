@@ -24,13 +24,16 @@ struct Imports<'a> {
 }
 
 /// The model with the declarations of the files that it imports, each file's where it is first imported. Experiments, tests and settings of
-/// an imported file are its own: they are left out.
-pub(super) fn expand(file: &ast::File, path: &Path, sources: &mut SourceMap, sink: &mut Sink) -> ast::File {
+/// an imported file are its own: they are left out. `None`: it imports nothing, and the tree is the model's.
+pub(super) fn expand(file: &ast::File, path: &Path, sources: &mut SourceMap, sink: &mut Sink) -> Option<ast::File> {
+    if !file.items.iter().any(|i| matches!(i.kind, ast::ItemKind::Import { .. })) {
+        return None;
+    }
     let own = canonical(path);
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let mut imports = Imports { sources, sink, done: Vec::new(), open: vec![(own, name)] };
     let items = imports.items(&file.items, path.parent().unwrap_or(Path::new("")), false);
-    ast::File { id: file.id, items }
+    Some(ast::File { id: file.id, items })
 }
 
 fn canonical(path: &Path) -> PathBuf {

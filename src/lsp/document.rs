@@ -10,6 +10,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::driver::{Advance, Session, Settings};
 use crate::hir::Model;
 use crate::source::{FileId, Span};
+use crate::syntax::Known;
 
 /// The file of an editor is the first of its session.
 pub(super) const FILE: FileId = FileId(0);
@@ -25,6 +26,8 @@ pub(super) struct Document {
     pub(super) version: i32,
     pub(super) text: Text,
     path: PathBuf,
+    /// What the text held when it was checked last.
+    known: Known,
     analysis: Option<Analysis>,
     /// While somebody types, the text is mostly broken; values and units are then those of the last text that was not.
     pub(super) model: Option<Arc<Model>>,
@@ -34,7 +37,8 @@ pub(super) struct Document {
 impl Document {
     pub(super) fn new(uri: &str, version: i32, text: &str) -> Self {
         let path = path_of(uri);
-        Self { version, text: Text::new(text), path, analysis: None, model: None, advances: Vec::new() }
+        let known = Known::default();
+        Self { version, text: Text::new(text), path, known, analysis: None, model: None, advances: Vec::new() }
     }
 
     pub(super) fn change(&mut self, version: i32, text: &str) {
@@ -48,10 +52,10 @@ impl Document {
         if self.analysis.is_some() {
             return;
         }
-        let (path, text) = (&self.path, self.text.as_str());
-        let analysis = catch_unwind(AssertUnwindSafe(|| analyse(path, text))).unwrap_or_else(|_| {
+        let (path, text, known) = (&self.path, self.text.as_str(), &mut self.known);
+        let analysis = catch_unwind(AssertUnwindSafe(|| analyse(path, text, known))).unwrap_or_else(|_| {
             // The parser alone found nothing to stumble over in the empty text.
-            let mut analysis = analyse(path, "");
+            let mut analysis = analyse(path, "", &mut Known::default());
             analysis.session.model = None;
             let span = Span::new(FILE, 0, 0);
             let d = Diagnostic::new(Code::E0900, span, "a bug in snnc: it stumbled over this file");
@@ -68,8 +72,8 @@ impl Document {
     /// The text with what is known of it.
     pub(super) fn seen(&mut self) -> Seen<'_> {
         self.refresh();
-        let Self { text, path, analysis, model, advances, .. } = self;
-        let analysis = analysis.get_or_insert_with(|| analyse(path, ""));
+        let Self { text, path, known, analysis, model, advances, .. } = self;
+        let analysis = analysis.get_or_insert_with(|| analyse(path, "", known));
         Seen { text, session: &analysis.session, names: &analysis.names, model: model.as_deref(), advances }
     }
 }
@@ -91,8 +95,8 @@ impl Seen<'_> {
     }
 }
 
-fn analyse(path: &Path, text: &str) -> Analysis {
-    let mut session = Session::from_text(path, text, &Settings::default());
+fn analyse(path: &Path, text: &str, known: &mut Known) -> Analysis {
+    let mut session = Session::from_edited(path, text, &Settings::default(), known);
     session.plan_only();
     let names = session.tree.as_ref().map(Names::of).unwrap_or_default();
     Analysis { session, names }

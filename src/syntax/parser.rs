@@ -930,7 +930,9 @@ mod tests {
         let quoted = |line: &str| -> Vec<String> { line.split('"').skip(1).step_by(2).map(str::to_owned).collect() };
         let lines = rule.lines().filter(|l| !l.trim_start().starts_with("//")).map(quoted);
         let words: Vec<String> = lines
-            .filter_map(|l| l.split_first().map(|(head, rest)| rest.iter().map(|r| format!("{head}{r}")).collect::<Vec<_>>()))
+            .filter_map(|l| {
+                l.split_first().map(|(head, rest)| rest.iter().map(|r| format!("{head}{r}")).collect::<Vec<_>>())
+            })
             .flatten()
             .collect();
         assert!(words.len() > 40);
