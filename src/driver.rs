@@ -53,6 +53,8 @@ pub struct Session {
     pub sink: Sink,
     /// The tree, once read.
     pub tree: Option<ast::File>,
+    /// The declarations that the model takes from the files it imports.
+    pub imported: Vec<ast::Item>,
     /// The checked model; `None` after an error.
     pub model: Option<Arc<Model>>,
     /// From reading the source to the checked model.
@@ -94,6 +96,7 @@ impl Session {
             path: path.to_owned(),
             sink: Sink::default(),
             tree: None,
+            imported: Vec::new(),
             model: None,
             front: Duration::ZERO,
             advances: Vec::new(),
@@ -126,6 +129,7 @@ impl Session {
             path: path.to_owned(),
             sink: Sink::default(),
             tree: None,
+            imported: Vec::new(),
             model: None,
             front: Duration::ZERO,
             advances: Vec::new(),
@@ -158,9 +162,10 @@ impl Session {
         self.sink.items.extend(faults);
         let path = self.path.clone();
         let whole = files::expand(&tree, &path, &mut self.sources, &mut self.sink);
-        let whole = whole.as_ref().unwrap_or(&tree);
-        options.schemas = files::schemas(whole, &path);
-        let model = sema::check(whole, prelude, &self.sources, &options, &mut self.sink);
+        let read = whole.as_ref().unwrap_or(&tree);
+        options.schemas = files::schemas(read, &path);
+        let model = sema::check(read, prelude, &self.sources, &options, &mut self.sink);
+        self.imported = whole.map_or_else(Vec::new, |w| w.items.into_iter().filter(|i| i.span.file != id).collect());
         self.tree = Some(tree);
         // A fault of syntax leaves holes in the tree, in which uses are lost: no warnings then.
         if !self.sink.has_errors() {

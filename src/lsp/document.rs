@@ -1,7 +1,7 @@
 //! An open file: its text, what was found out about it, and the last model that was free of errors.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::names::Names;
@@ -9,7 +9,7 @@ use super::text::Text;
 use crate::diag::{Code, Diagnostic};
 use crate::driver::{Advance, Session, Settings};
 use crate::hir::Model;
-use crate::source::{FileId, Span};
+use crate::source::{FileId, SourceFile, Span};
 use crate::syntax::Known;
 
 /// The file of an editor is the first of its session.
@@ -98,8 +98,40 @@ impl Seen<'_> {
 fn analyse(path: &Path, text: &str, known: &mut Known) -> Analysis {
     let mut session = Session::from_edited(path, text, &Settings::default(), known);
     session.plan_only();
-    let names = session.tree.as_ref().map(Names::of).unwrap_or_default();
+    let names = session.tree.as_ref().map(|tree| Names::of(tree, &session.imported)).unwrap_or_default();
     Analysis { session, names }
+}
+
+impl Seen<'_> {
+    /// The file that a place is in, if the document imports it.
+    pub(super) fn imported(&self, span: Span) -> Option<&SourceFile> {
+        let imported = span.file.0 > super::names::PRELUDE_FILE.0;
+        imported.then(|| self.session.sources.get(span.file)).flatten()
+    }
+}
+
+/// The `file:` URI of a path from the root; `None` for other paths.
+pub(super) fn uri_of(path: &Path) -> Option<String> {
+    let mut uri = "file://".to_owned();
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => parts.push(escaped(name.to_str()?)),
+            // As editors do: they open a file by one name.
+            Component::ParentDir => drop(parts.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    path.is_absolute().then(|| {
+        parts.iter().for_each(|p| uri = format!("{uri}/{p}"));
+        uri
+    })
+}
+
+/// Bytes that may not stand in a URI, as `%` and two digits.
+fn escaped(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    name.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// The path of a `file:` URI; other URIs stand for themselves.
@@ -123,6 +155,11 @@ mod tests {
     fn uris_become_paths() {
         assert_eq!(path_of("file:///a%20b/%C3%A9.snn"), PathBuf::from("/a b/é.snn"));
         assert_eq!(path_of("file:///100%"), PathBuf::from("/100%"));
+        for path in ["/a b/é.snn", "/100%/x.snn"] {
+            assert_eq!(path_of(&uri_of(Path::new(path)).unwrap_or_default()), PathBuf::from(path));
+        }
+        assert_eq!(uri_of(Path::new("/a/b/../c/./d.snn")), Some("file:///a/c/d.snn".to_owned()));
+        assert_eq!(uri_of(Path::new("a.snn")), None);
         assert_eq!(path_of("untitled:Untitled-1"), PathBuf::from("untitled:Untitled-1"));
     }
 }
