@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::names::Names;
+use super::names::{self, Names};
 use super::text::Text;
 use crate::diag::{Code, Diagnostic};
 use crate::driver::{Advance, Session, Settings};
@@ -18,7 +18,10 @@ pub(super) const FILE: FileId = FileId(0);
 /// What one check found out.
 pub(super) struct Analysis {
     pub(super) session: Session,
-    pub(super) names: Names,
+    /// Read off the tree when a request asks for names.
+    pub(super) names: Option<Names>,
+    /// Whether faults of methods and placement have been looked for.
+    planned: bool,
 }
 
 /// An open file.
@@ -29,6 +32,9 @@ pub(super) struct Document {
     /// What the text held when it was checked last.
     known: Known,
     analysis: Option<Analysis>,
+    /// Planning the text before had something to say: then diagnostics wait for the plan, so that none goes away and comes back with
+    /// every letter.
+    pub(super) plan_spoke: bool,
     /// While somebody types, the text is mostly broken; values and units are then those of the last text that was not.
     pub(super) model: Option<Arc<Model>>,
     pub(super) advances: Vec<Advance>,
@@ -38,7 +44,16 @@ impl Document {
     pub(super) fn new(uri: &str, version: i32, text: &str) -> Self {
         let path = path_of(uri);
         let known = Known::default();
-        Self { version, text: Text::new(text), path, known, analysis: None, model: None, advances: Vec::new() }
+        Self {
+            version,
+            text: Text::new(text),
+            path,
+            known,
+            analysis: None,
+            plan_spoke: false,
+            model: None,
+            advances: Vec::new(),
+        }
     }
 
     pub(super) fn change(&mut self, version: i32, text: &str) {
@@ -48,33 +63,54 @@ impl Document {
     }
 
     /// Checks the text unless it has been.
-    pub(super) fn refresh(&mut self) {
+    fn check(&mut self) {
         if self.analysis.is_some() {
             return;
         }
         let (path, text, known) = (&self.path, self.text.as_str(), &mut self.known);
-        let analysis = catch_unwind(AssertUnwindSafe(|| analyse(path, text, known))).unwrap_or_else(|_| {
-            // The parser alone found nothing to stumble over in the empty text.
-            let mut analysis = analyse(path, "", &mut Known::default());
-            analysis.session.model = None;
-            let span = Span::new(FILE, 0, 0);
-            let d = Diagnostic::new(Code::E0900, span, "a bug in snnc: it stumbled over this file");
-            analysis.session.sink.items = vec![d.help("please report it with this file")];
-            analysis
-        });
+        let checked = catch_unwind(AssertUnwindSafe(|| check(path, text, known)));
+        self.analysis = Some(checked.unwrap_or_else(|_| stumbled(path)));
+    }
+
+    /// Plans the text unless it has been.
+    fn plan(&mut self) {
+        self.check();
+        let Some(analysis) = self.analysis.as_mut().filter(|a| !a.planned) else { return };
+        analysis.planned = true;
+        let before = analysis.session.sink.items.len();
+        if catch_unwind(AssertUnwindSafe(|| analysis.session.plan_only())).is_err() {
+            *analysis = stumbled(&self.path);
+            self.plan_spoke = true;
+            return;
+        }
+        self.plan_spoke = analysis.session.sink.items.len() > before;
         if let Some(model) = &analysis.session.model {
             self.model = Some(model.clone());
             self.advances.clone_from(&analysis.session.advances);
         }
-        self.analysis = Some(analysis);
+    }
+
+    /// What the diagnostics need that can be told at once, and whether those are all. The names are left out.
+    pub(super) fn first_seen(&mut self) -> (Seen<'_>, bool) {
+        if self.plan_spoke {
+            return (self.seen(), true);
+        }
+        self.check();
+        let Self { text, path, known, analysis, model, advances, .. } = self;
+        let analysis = analysis.get_or_insert_with(|| check(path, "", known));
+        let complete = analysis.planned || analysis.session.model.is_none();
+        let session = &analysis.session;
+        (Seen { text, session, names: &names::NONE, model: model.as_deref(), advances }, complete)
     }
 
     /// The text with what is known of it.
     pub(super) fn seen(&mut self) -> Seen<'_> {
-        self.refresh();
+        self.plan();
         let Self { text, path, known, analysis, model, advances, .. } = self;
-        let analysis = analysis.get_or_insert_with(|| analyse(path, "", known));
-        Seen { text, session: &analysis.session, names: &analysis.names, model: model.as_deref(), advances }
+        let Analysis { session, names, .. } = analysis.get_or_insert_with(|| check(path, "", known));
+        let of = |session: &Session| session.tree.as_ref().map(|tree| Names::of(tree, &session.imported));
+        let names = names.get_or_insert_with(|| of(session).unwrap_or_default());
+        Seen { text, session, names, model: model.as_deref(), advances }
     }
 }
 
@@ -95,11 +131,21 @@ impl Seen<'_> {
     }
 }
 
-fn analyse(path: &Path, text: &str, known: &mut Known) -> Analysis {
-    let mut session = Session::from_edited(path, text, &Settings::default(), known);
-    session.plan_only();
-    let names = session.tree.as_ref().map(|tree| Names::of(tree, &session.imported)).unwrap_or_default();
-    Analysis { session, names }
+fn check(path: &Path, text: &str, known: &mut Known) -> Analysis {
+    let session = Session::from_edited(path, text, &Settings::default(), known);
+    Analysis { session, names: None, planned: false }
+}
+
+/// What is said of a text over which a pass stumbles.
+fn stumbled(path: &Path) -> Analysis {
+    // There is nothing to stumble over in the empty text.
+    let mut analysis = check(path, "", &mut Known::default());
+    analysis.session.model = None;
+    analysis.planned = true;
+    let span = Span::new(FILE, 0, 0);
+    let d = Diagnostic::new(Code::E0900, span, "a bug in snnc: it stumbled over this file");
+    analysis.session.sink.items = vec![d.help("please report it with this file")];
+    analysis
 }
 
 impl Seen<'_> {

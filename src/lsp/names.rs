@@ -105,6 +105,16 @@ pub(super) struct Names {
     ends: BTreeMap<String, (Option<String>, String)>,
 }
 
+/// No names.
+pub(super) static NONE: Names = Names {
+    defs: Vec::new(),
+    uses: Vec::new(),
+    globals: BTreeMap::new(),
+    members: BTreeMap::new(),
+    models: BTreeMap::new(),
+    ends: BTreeMap::new(),
+};
+
 impl Names {
     /// The names of a file, with those of the files that it imports.
     pub(super) fn of(file: &ast::File, imported: &[ast::Item]) -> Self {
