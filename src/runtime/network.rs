@@ -19,7 +19,8 @@ use crate::codegen::{Action, Layout, RUN};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, ProjId, Side};
 use crate::lir::{BufId, FuncId};
-use crate::methods::expm::{noise_factor, propagator};
+use crate::methods::Derived;
+use crate::methods::expm::{Matrix, noise_factor, propagator};
 use crate::methods::sym::Node;
 use crate::rng::events::CountSource;
 use crate::rng::gaps::{EventList, GapSource, chunk_steps};
@@ -109,7 +110,8 @@ pub struct Network {
     logs: Vec<SpikeLog>,
     logging: Vec<bool>,
     scratch: Vec<f64>,
-    stale_slots: bool,
+    /// By population: whether what is computed beforehand from its parameters must be computed anew.
+    stale_slots: Vec<bool>,
     /// Names the random draws of the present run.
     run: RunKey,
     /// By population, then by projection: the run step up to which random numbers have been drawn.
@@ -193,7 +195,7 @@ impl Network {
             logs: vec![SpikeLog::default(); n],
             logging: vec![false; n],
             scratch: Vec::new(),
-            stale_slots: true,
+            stale_slots: vec![true; n],
             run: RunKey(0),
             drawn: vec![0; all],
             lane: false,
@@ -345,27 +347,32 @@ impl Network {
 
     /// Values computed beforehand from parameters that differ between neurons.
     fn fill_slots(&mut self) {
-        if !std::mem::replace(&mut self.stale_slots, false) {
-            return;
-        }
         let compiled = self.compiled.clone();
         for (p, plan) in compiled.plan.populations.iter().enumerate() {
-            let Some(update) = &plan.update else { continue };
+            let stale = self.stale_slots.get_mut(p).is_some_and(std::mem::take);
+            let Some(update) = plan.update.as_ref().filter(|_| stale) else { continue };
             let slots = self.shared.layout.pops[p].derived.clone();
-            for (d, slot) in update.derived.iter().zip(slots) {
-                for k in 0..plan.size as usize {
+            for k in 0..plan.size as usize {
+                // The entries of one matrix follow each other: its exponential is computed once.
+                let mut last: Option<(&Derived, Matrix, Matrix)> = None;
+                for (d, slot) in update.derived.iter().zip(&slots) {
                     let value = |n: &Node| self.leaf(p, plan, n, k);
-                    let a =
-                        d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect();
-                    let entry = |m: &Vec<Vec<f64>>| m[d.entry.0][d.entry.1];
+                    let matrix = || {
+                        d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect()
+                    };
+                    let entry = |m: &Matrix| m[d.entry.0][d.entry.1];
                     let x = if let Some(column) = &d.noise {
                         let b: Vec<f64> = column.iter().map(|s| plan.graph.eval(*s, &value)).collect();
-                        entry(&noise_factor(&a, &b, d.dt))
+                        entry(&noise_factor(&matrix(), &b, d.dt))
                     } else {
-                        let (prop, offset) = propagator(&a, d.dt);
-                        entry(if d.offset { &offset } else { &prop })
+                        let known = last.take().filter(|(of, ..)| of.matrix == d.matrix && of.dt == d.dt);
+                        let (_, prop, offset) = last.insert(known.unwrap_or_else(|| {
+                            let (prop, offset) = propagator(&matrix(), d.dt);
+                            (d, prop, offset)
+                        }));
+                        entry(if d.offset { offset } else { prop })
                     };
-                    self.buf(slot).set_f64(k, x);
+                    self.buf(*slot).set_f64(k, x);
                 }
             }
         }
@@ -597,7 +604,7 @@ impl Network {
         match key.entity {
             Entity::Proj(p) => self.relist(p.index()),
             Entity::Pop(p) => {
-                self.stale_slots = true;
+                self.stale_slots[p.index()] = true;
                 self.wake(p.index());
             }
         }
@@ -621,6 +628,11 @@ impl Network {
             self.fill_ints(r.pending, 0);
             self.clear(r.amounts);
             self.clear(r.sums);
+            if let Some(g) = r.going {
+                self.fill_ints(g.left, 0);
+                self.clear(g.value);
+                g.rest.into_iter().for_each(|id| self.clear(id));
+            }
         }
         if let Some(d) = self.shared.layout.projs[p].dendrite.clone() {
             self.fill_ints(d.pending, 0);
@@ -653,7 +665,7 @@ impl Network {
             self.compiled = compiled;
         }
         drop(variants);
-        self.stale_slots = true;
+        self.stale_slots.fill(true);
         for pop in 0..self.shared.layout.pops.len() {
             self.wake(pop);
         }

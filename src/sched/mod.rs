@@ -37,6 +37,8 @@ pub mod population;
 pub mod projection;
 mod rate;
 mod reasons;
+mod regroup;
+pub mod response;
 mod sharing;
 mod silent;
 mod singular;
@@ -116,6 +118,7 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
             sharing::Sharing::find(model, uses, &populations, &projections)
         };
         sharing::apply(&sharing, &mut populations, &mut projections);
+        populations.iter_mut().for_each(regroup::apply);
         faint::apply(model, &mut populations, &mut projections);
         leap::apply(&mut populations, &projections);
     }

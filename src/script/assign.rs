@@ -85,21 +85,37 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
             return Err(WriteFault::Size);
         }
         let bounds = bounds.map(|(lo, hi)| (T::of(lo), T::of(hi)));
-        let mut stopped = vec![false; columns.len()];
+        // Row by row, since neighbours share cache lines; the elements of a row are fetched, scaled in vectors, and put back.
+        let mut part = vec![T::of(0.0); columns.len()];
+        let mut stops = vec![false; columns.len()];
         let mut nans = 0;
-        for r in 0..rows {
-            for ((c, factor), stopped) in columns.iter().zip(factors).zip(&mut stopped) {
-                let old = data.get_mut(r * stride + *c as usize).ok_or(WriteFault::OutOfRange)?;
-                let free = *old * *factor;
-                *old = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
-                *stopped |= *old != free;
-                nans += usize::from(old.is_undefined());
+        let end = if rows == 0 { 0 } else { (rows - 1) * stride + columns.iter().max().map_or(0, |c| *c as usize + 1) };
+        let data = data.get_mut(..end).ok_or(WriteFault::OutOfRange)?;
+        for row in data.chunks_mut(stride.max(1)) {
+            for (x, c) in part.iter_mut().zip(columns) {
+                *x = *row.get(*c as usize).ok_or(WriteFault::OutOfRange)?;
+            }
+            let mut undefined = false;
+            for ((x, factor), stop) in part.iter_mut().zip(factors).zip(&mut stops) {
+                let free = *x * *factor;
+                *x = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
+                // What is no number differs from itself.
+                *stop |= *x != free;
+                undefined |= x.is_undefined();
+            }
+            for (x, c) in part.iter().zip(columns) {
+                if let Some(to) = row.get_mut(*c as usize) {
+                    *to = *x;
+                }
+            }
+            if undefined {
+                nans += part.iter().filter(|x| x.is_undefined()).count();
             }
         }
         if nans > 0 {
             return Err(WriteFault::Nan(nans));
         }
-        Ok(columns.iter().zip(stopped).filter(|(_, stopped)| *stopped).map(|(c, _)| *c).collect())
+        Ok(columns.iter().zip(stops).filter(|(_, stop)| *stop).map(|(c, _)| *c).collect())
     }
     let (shape, bounds) = ((target.rows, target.stride), target.bounds);
     match &mut target.data {
@@ -309,5 +325,36 @@ mod tests {
         assert_eq!(w, [-1.0, 2.0, 9.0, 3.0, 3.0, 9.0]);
         let r = assign_at(&mut target(&mut w, 2, 2, 3, None), &[4], AssignOp::Set, &|_| Some(0.0));
         assert_eq!(r, Err(WriteFault::OutOfRange));
+    }
+
+    /// Columns scaled together are those scaled element by element, whatever the number of rows.
+    #[test]
+    fn some_columns_are_scaled_and_the_others_stay() {
+        for rows in [1, 5, 16, 17, 40] {
+            let (cols, stride) = (5, 8);
+            let mut data: Vec<f32> = (0..rows * stride).map(|k| (k as f32 * 0.37).sin().abs()).collect();
+            let mut expected = data.clone();
+            let (columns, factors) = ([1_u32, 4], [0.5_f32, 3.0]);
+            let mut stopped = Vec::new();
+            for (c, factor) in columns.iter().zip(factors) {
+                let mut stops = false;
+                for r in 0..rows {
+                    let x = &mut expected[r * stride + *c as usize];
+                    let free = *x * factor;
+                    *x = free.clamp(0.0, 1.0);
+                    stops |= *x != free;
+                }
+                if stops {
+                    stopped.push(*c);
+                }
+            }
+            let mut to = target(&mut data, rows, cols, stride, Some((0.0, 1.0)));
+            let factors = Data::F32(factors.to_vec());
+            assert_eq!(scale_columns(&mut to, &columns, &factors), Ok(stopped), "{rows} rows");
+            assert_eq!(data, expected, "{rows} rows");
+            let mut to = target(&mut data, rows, cols, stride, None);
+            let nan = Data::F32(vec![f32::NAN, 1.0]);
+            assert_eq!(scale_columns(&mut to, &columns, &nan), Err(WriteFault::Nan(rows)));
+        }
     }
 }

@@ -210,9 +210,18 @@ pub(super) fn batched<'a>(
                 batches.finish(interp, last, now, span)?;
                 return Err(Stop::Cancelled);
             }
-            let frame = interp.frame.clone();
-            let job =
-                Job { cx, l, body: interp.body, owner: interp.owner, depth: interp.depth, frame: &frame, key, span };
+            let (frame, wanted) = (interp.frame.clone(), interp.wanted.clone());
+            let job = Job {
+                cx,
+                l,
+                body: interp.body,
+                owner: interp.owner,
+                depth: interp.depth,
+                frame: &frame,
+                key,
+                span,
+                wanted: &wanted,
+            };
             one_batch(interp, &job, part, &mut batches, &mut now)?;
             last = part.len() - 1;
             so_far += part.len();

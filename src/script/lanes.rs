@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::diag::{Code, Diagnostic};
 use crate::rng::Stream;
@@ -20,6 +20,7 @@ use crate::script::host::{Effect, shift};
 use crate::script::independent::{Independence, analyse};
 use crate::script::ir::{Body, SampleLoop, Samples, Split, Stmt};
 use crate::script::machine::{Machine, VarKey};
+use crate::script::over_time::{SoFar, Wanted};
 use crate::script::recording::Active;
 use crate::script::tensor::{SampleRef, Value};
 use crate::source::Span;
@@ -94,6 +95,7 @@ pub(crate) fn run_samples<'a>(interp: &mut Interp<'_, 'a>, l: &'a SampleLoop, sp
     } else {
         sequential(interp, l, &passes, key)
     };
+    interp.times.clear();
     if let Some(host) = interp.host() {
         host.progress.loop_end();
     }
@@ -145,6 +147,7 @@ fn sequential<'a>(interp: &mut Interp<'_, 'a>, l: &'a SampleLoop, passes: &[Pass
             return Err(Stop::Cancelled);
         }
         let outside = std::mem::replace(&mut interp.scope, Scope::new(pass_key(key, pass)));
+        interp.times.clear();
         let result =
             interp.set_local(l.var, Value::Sample(pass.sample), l.samples.span()).and_then(|()| interp.block(&l.body));
         interp.scope = outside;
@@ -159,6 +162,7 @@ fn sequential<'a>(interp: &mut Interp<'_, 'a>, l: &'a SampleLoop, passes: &[Pass
             }
         }
     }
+    interp.times.clear();
     Ok(flow)
 }
 
@@ -212,6 +216,7 @@ pub(super) struct Job<'j, 'a> {
     pub(super) frame: &'j [Option<Value>],
     pub(super) key: Stream,
     pub(super) span: Span,
+    pub(super) wanted: &'j Arc<[Wanted]>,
 }
 
 impl<'a> Job<'_, 'a> {
@@ -229,6 +234,7 @@ pub(super) struct Lane {
     scope: Scope,
     pub(super) effects: Vec<Effect>,
     pub(super) sums: Vec<Accumulation>,
+    pub(super) times: Vec<SoFar>,
 }
 
 impl Lane {
@@ -237,7 +243,13 @@ impl Lane {
         if let Some(slot) = frame.get_mut(job.l.var.index()) {
             *slot = Some(Value::Sample(pass.sample));
         }
-        Self { frame, scope: Scope::new(pass_key(job.key, pass)), effects: Vec::new(), sums: Vec::new() }
+        Self {
+            frame,
+            scope: Scope::new(pass_key(job.key, pass)),
+            effects: Vec::new(),
+            sums: Vec::new(),
+            times: Vec::new(),
+        }
     }
 
     /// Runs a part of the body.
@@ -253,8 +265,11 @@ impl Lane {
             outer: Some(&job.l.changes),
             sums: std::mem::take(&mut self.sums),
             depth: job.depth,
+            wanted: job.wanted.clone(),
+            times: std::mem::take(&mut self.times),
         };
         let result = interp.block(stmts);
+        self.times = interp.times;
         self.scope = interp.scope;
         self.frame = interp.frame;
         self.sums = interp.sums;
@@ -283,9 +298,18 @@ fn independent<'a>(
     key: Stream,
     span: Span,
 ) -> Res<Flow> {
-    let frame = interp.frame.clone();
-    let job =
-        Job { cx: interp.cx, l, body: interp.body, owner: interp.owner, depth: interp.depth, frame: &frame, key, span };
+    let (frame, wanted) = (interp.frame.clone(), interp.wanted.clone());
+    let job = Job {
+        cx: interp.cx,
+        l,
+        body: interp.body,
+        owner: interp.owner,
+        depth: interp.depth,
+        frame: &frame,
+        key,
+        span,
+        wanted: &wanted,
+    };
     let threads = interp.cx.env.threads.clamp(1, passes.len());
     let chunk = (passes.len() / (threads * 16)).clamp(1, 64);
     // The last sample starts from the loop's start state, so that what it leaves does not depend on who ran which sample.

@@ -27,6 +27,7 @@ mod normalise;
 mod operators;
 pub mod ops;
 pub mod outcome;
+mod over_time;
 mod play;
 pub mod print;
 mod procs;

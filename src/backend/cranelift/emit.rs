@@ -14,7 +14,7 @@ use cranelift::codegen::ir::{self, AliasRegion, AliasRegionData, BlockArg, FuncR
 use cranelift::prelude::{FloatCC, FunctionBuilder, FunctionBuilderContext, InstBuilder, IntCC, MemFlagsData, Value};
 use cranelift_module::Module;
 
-use super::math;
+use super::{math, outline};
 use crate::backend::{BackendError, wide};
 use crate::lir::{
     AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, PAD, Program, Scalar, Stmt, Ty, UnOp,
@@ -32,7 +32,10 @@ pub(super) fn signature(module: &dyn Module) -> ir::Signature {
     signature
 }
 
-/// Fills `func` (with [`signature`]) with the code of `function`; says which of its loops became wide kernels, and why others did not.
+/// The distance in bytes between the arguments of `run` and its like, which are `i32`.
+pub(super) const SPACING: i32 = 4;
+
+/// Fills `func` (with [`signature`]) with the code of `function`, whose arguments are `spacing` bytes apart; says which of its loops became wide kernels, and why others did not.
 pub(super) fn emit(
     module: &mut dyn Module,
     program: &Program,
@@ -40,6 +43,7 @@ pub(super) fn emit(
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     wide_kernels: bool,
+    spacing: i32,
 ) -> Result<Vec<String>, BackendError> {
     let config = module.target_config();
     let pointer = config.pointer_type();
@@ -86,8 +90,10 @@ pub(super) fn emit(
         notes: Vec::new(),
     };
     for (i, param) in function.params.iter().enumerate() {
-        let offset = i32::try_from(4 * i).map_err(|_| bug("too many arguments"))?;
-        let value = emitter.b.ins().load(types::I32, TABLE_FLAGS, args, offset);
+        let offset =
+            i32::try_from(i).ok().and_then(|i| i.checked_mul(spacing)).ok_or_else(|| bug("too many arguments"))?;
+        let ty = clif_type(emitter.ty(*param)?);
+        let value = emitter.b.ins().load(ty, TABLE_FLAGS, args, offset);
         emitter.define(*param, value)?;
     }
     emitter.block(&function.body)?;
@@ -198,6 +204,9 @@ impl<'a> Emitter<'a, '_> {
                 Err(_) => {}
             }
         }
+        if self.depth > 0 && outline::worth(stmt) {
+            return self.outlined(stmt);
+        }
         if self.depth == 0 {
             // Loaded once before the outermost loop; they dominate what follows it, too.
             let mut used = Vec::new();
@@ -281,6 +290,49 @@ impl<'a> Emitter<'a, '_> {
         Ok(())
     }
 
+    /// Makes a loop a function of its own and calls it with the values that it takes from outside; see [`outline`].
+    fn outlined(&mut self, stmt: &'a For) -> Result<(), BackendError> {
+        let codegen = |error: cranelift_module::ModuleError| BackendError::Codegen(error.to_string());
+        let mut params = Vec::new();
+        let mut stmts = Vec::new();
+        for val in outline::taken(stmt) {
+            match *slot(&mut self.ops, val)? {
+                Some(op @ Op::Const(_)) => stmts.push(Stmt::Def { val, op: op.clone() }),
+                _ => params.push(val),
+            }
+        }
+        stmts.push(Stmt::For(Box::new(stmt.clone())));
+        let function = Function {
+            name: self.function.name.clone(),
+            params,
+            types: self.function.types.clone(),
+            body: Block { stmts },
+        };
+        let mut context = self.module.make_context();
+        context.func.signature = signature(self.module);
+        let mut builder = FunctionBuilderContext::new();
+        emit(self.module, self.program, &function, &mut context.func, &mut builder, self.wide_kernels, 8)?;
+        let id = self.module.declare_anonymous_function(&context.func.signature).map_err(codegen)?;
+        self.module.define_function(id, &mut context).map_err(codegen)?;
+        self.notes.push(format!("the loop over {} is a function of its own", stmt.var));
+        self.call(id, &function.params)
+    }
+
+    /// Calls a function of the module with the table and with values, 8 bytes each.
+    fn call(&mut self, id: cranelift_module::FuncId, vals: &[Val]) -> Result<(), BackendError> {
+        let function = self.module.declare_func_in_func(id, self.b.func);
+        let size = u32::try_from(8 * vals.len().max(1)).map_err(|_| bug("too many arguments"))?;
+        let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, 3));
+        let args = self.b.ins().stack_addr(types::I64, slot, 0);
+        for (n, val) in vals.iter().enumerate() {
+            let value = self.value(*val)?;
+            self.b.ins().store(MemFlagsData::trusted(), value, args, 8 * n as i32);
+        }
+        let table = self.table;
+        self.b.ins().call(function, &[table, args]);
+        Ok(())
+    }
+
     /// Defines a kernel and calls it with the values that it takes from outside.
     fn wide_kernel(&mut self, kernel: &wide::Kernel) -> Result<(), BackendError> {
         let codegen = |error: cranelift_module::ModuleError| BackendError::Codegen(error.to_string());
@@ -288,17 +340,7 @@ impl<'a> Emitter<'a, '_> {
         let id = self.module.declare_anonymous_function(&signature).map_err(codegen)?;
         self.module.define_function_bytes(id, 32, &kernel.code, &[]).map_err(codegen)?;
         self.notes.push(format!("a loop of {} bytes of 256-bit code", kernel.code.len()));
-        let function = self.module.declare_func_in_func(id, self.b.func);
-        let size = u32::try_from(8 * kernel.args.len().max(1)).map_err(|_| bug("too many arguments"))?;
-        let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, 3));
-        let args = self.b.ins().stack_addr(types::I64, slot, 0);
-        for (n, val) in kernel.args.iter().enumerate() {
-            let value = self.value(*val)?;
-            self.b.ins().store(MemFlagsData::trusted(), value, args, 8 * n as i32);
-        }
-        let table = self.table;
-        self.b.ins().call(function, &[table, args]);
-        Ok(())
+        self.call(id, &kernel.args)
     }
 
     /// Lanes of the mask that are true append, one after the other; nearly always there are none.

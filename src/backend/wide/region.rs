@@ -30,6 +30,8 @@ pub(super) struct Region<'a> {
     /// What is fixed, and the definitions of what is computed, in an order in which they can be computed.
     pub(super) fixed: BTreeMap<Val, Fixed>,
     pub(super) computed: Vec<(Val, &'a Op)>,
+    /// What has been found not to be fixed: values are used many times, and looked at once.
+    varying: BTreeSet<Val>,
     /// Arguments by number.
     pub(super) args: Vec<Val>,
     /// How often a buffer is touched in the code; in loops it counts more.
@@ -61,6 +63,7 @@ impl<'a> Region<'a> {
             inside: BTreeMap::new(),
             fixed: BTreeMap::new(),
             computed: Vec::new(),
+            varying: BTreeSet::new(),
             args: Vec::new(),
             buffers: BTreeMap::new(),
             weights: BTreeMap::new(),
@@ -297,6 +300,9 @@ impl<'a> Region<'a> {
         if let Some(known) = self.fixed.get(&val) {
             return Ok(Some(*known));
         }
+        if self.varying.contains(&val) {
+            return Ok(None);
+        }
         let ty = self.ty(val);
         let is_inside = self.inside.contains_key(&val);
         let Some(op) = self.inside.get(&val).copied().or_else(|| outside(val)) else {
@@ -350,6 +356,8 @@ impl<'a> Region<'a> {
             self.fixed.insert(val, fixed);
         } else if !is_inside && ty.lanes > 1 {
             return Err(format!("{val} is a vector from outside"));
+        } else {
+            self.varying.insert(val);
         }
         Ok(fixed)
     }

@@ -4,10 +4,10 @@
 use super::Refused;
 use super::asm::{Cond, Gpr, Mem, RSP, Rm, vop};
 use super::emit::{Emitter, SCRATCH, table_entry};
-use crate::lir::{AddRows, BufId, For, Scalar};
+use crate::lir::{AddRows, BinOp, BufId, For, Op, Scalar, Stmt, Val};
 
 /// The greatest number of rows that has a version of its own.
-const VERSIONS: u8 = 6;
+const VERSIONS: u8 = 5;
 
 /// How the version being written finds rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,29 @@ pub(super) enum Rows {
     Listed,
 }
 
+/// A block of a buffer that is in registers, one vector after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Resident {
+    buf: BufId,
+    /// Its first element.
+    at: Val,
+    pub(super) vectors: Vec<u8>,
+}
+
 impl Emitter<'_, '_> {
+    /// The register that holds what a load of `index` would fetch.
+    pub(super) fn resident(&self, buf: BufId, index: Val) -> Option<u8> {
+        let block = self.resident.as_ref().filter(|r| r.buf == buf)?;
+        let offset = match self.region.inside.get(&index).copied() {
+            _ if index == block.at => 0,
+            Some(Op::Bin(BinOp::Add, a, b)) if *a == block.at => self.known(*b)?,
+            Some(Op::Bin(BinOp::Add, a, b)) if *b == block.at => self.known(*a)?,
+            _ => return None,
+        };
+        let lanes = if self.region.bytes(buf) == 8 { 4 } else { 8 };
+        block.vectors.get(usize::try_from(offset).ok().filter(|n| n % lanes == 0)? / lanes).copied()
+    }
+
     /// The nest, in versions if it adds rows.
     pub(super) fn versions(&mut self, nest: &For) -> Result<(), Refused> {
         let Some(rows) = self.region.rows else { return self.for_loop(nest) };
@@ -73,7 +95,9 @@ impl Emitter<'_, '_> {
     }
 
     /// Adds the part of each row that belongs to the block.
-    pub(super) fn add_rows(&mut self, a: &AddRows) -> Result<(), Refused> {
+    ///
+    /// The sums stay in registers for what comes `after` in the block; they go to memory only if not all of it is written anew there.
+    pub(super) fn add_rows(&mut self, a: &AddRows, after: &[Stmt]) -> Result<(), Refused> {
         let bytes = self.region.bytes(a.to);
         let sums = free_vectors(&self.pinned, (u64::from(a.len) * bytes / 32) as usize)?;
         let at = self.int(a.at)?;
@@ -116,7 +140,14 @@ impl Emitter<'_, '_> {
                 self.close();
             }
         }
-        self.move_block(a.to, at, scale, &sums, true)
+        let keeps = self.keeps && !rereads(after, a.to);
+        if !keeps || !overwrites(after, a.to) {
+            self.move_block(a.to, at, scale, &sums, true)?;
+        }
+        if keeps {
+            self.resident = Some(Resident { buf: a.to, at: a.at, vectors: sums });
+        }
+        Ok(())
     }
 
     /// Loads or stores the vectors of a block.
@@ -128,6 +159,30 @@ impl Emitter<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Whether statements store to a buffer in each element of the block, whatever happens.
+fn overwrites(stmts: &[Stmt], buf: BufId) -> bool {
+    stmts.iter().any(|stmt| match stmt {
+        // Marked loops of nests run over the whole block.
+        Stmt::For(f) if f.vector => f.body.stmts.iter().any(|s| matches!(s, Stmt::Store { buf: b, .. } if *b == buf)),
+        Stmt::If(i) => overwrites(&i.then.stmts, buf) && overwrites(&i.els.stmts, buf),
+        _ => false,
+    })
+}
+
+/// Whether some body loads from a buffer after it has stored there.
+fn rereads(stmts: &[Stmt], buf: BufId) -> bool {
+    stmts.iter().any(|stmt| match stmt {
+        Stmt::For(f) => {
+            let stores = |s: &Stmt| matches!(s, Stmt::Store { buf: b, .. } if *b == buf);
+            let loads = |s: &Stmt| matches!(s, Stmt::Def { op: Op::Load { buf: b, .. }, .. } if *b == buf);
+            let first = f.body.stmts.iter().position(stores);
+            first.is_some_and(|k| f.body.stmts.iter().skip(k).any(loads)) || rereads(&f.body.stmts, buf)
+        }
+        Stmt::If(i) => rereads(&i.then.stmts, buf) || rereads(&i.els.stmts, buf),
+        _ => false,
+    })
 }
 
 /// Vector registers that no fixed value has.

@@ -54,6 +54,8 @@ struct Body {
     /// Registers that the current statement reads.
     locked: Vec<u8>,
     at: usize,
+    /// Values that are in the registers of a block.
+    resident: BTreeMap<Val, u8>,
     /// It computes one value, which may be fixed.
     alone: bool,
 }
@@ -98,6 +100,7 @@ impl Emitter<'_, '_> {
             let slot = self.slot();
             self.asm.vex(STORE, true, 0, 0, Rm::Mem(Mem::at(RSP, slot)));
             self.homes.insert(Key::Arg(*n), slot);
+            self.keep_for_now(Key::Arg(*n), 0);
         }
         for (val, op) in self.region.computed.clone() {
             if matches!(op, Op::Splat(..)) {
@@ -107,8 +110,12 @@ impl Emitter<'_, '_> {
             let slot = self.slot();
             self.asm.vex(STORE, true, r, 0, Rm::Mem(Mem::at(RSP, slot)));
             self.homes.insert(Key::Val(val), slot);
+            self.keep_for_now(Key::Val(val), r);
         }
-        let room = REGISTERS.saturating_sub(self.pressure(nest) + 2);
+        self.pinned.clear();
+        // A block that rows are added to, and masks that wait.
+        let held = self.region.rows.map_or(0, |a| u64::from(a.len) * self.region.bytes(a.to) / 32) as usize + 2;
+        let room = REGISTERS.saturating_sub(self.pressure(nest) + 2 + held);
         let mut weights: BTreeMap<Key, u32> = BTreeMap::new();
         for (val, _) in &fixed {
             if self.region.is_vector(*val)
@@ -126,6 +133,16 @@ impl Emitter<'_, '_> {
             self.pinned.insert(*key, reg);
         }
         Ok(())
+    }
+
+    /// Keeps one of the first fixed values in a register, so that those computed from it need not wait for memory.
+    fn keep_for_now(&mut self, key: Key, from: Gpr) {
+        const ROOM: usize = 8;
+        if self.pinned.len() < ROOM {
+            let reg = (REGISTERS - 1 - self.pinned.len()) as u8;
+            self.asm.vex(LOAD, true, reg, 0, Rm::Reg(from));
+            self.pinned.insert(key, reg);
+        }
     }
 
     /// The most registers that the values of a body of the nest take at once.
@@ -265,12 +282,24 @@ impl Emitter<'_, '_> {
             list.sort_unstable();
         }
         let mut owners = [Owner::Nobody; REGISTERS];
-        for r in self.pinned.values() {
-            if let Some(owner) = owners.get_mut(usize::from(*r)) {
+        let resident = self.resident.iter().flat_map(|r| &r.vectors).copied();
+        for r in self.pinned.values().copied().chain(resident).chain(self.reserved()) {
+            if let Some(owner) = owners.get_mut(usize::from(r)) {
                 *owner = Owner::Pinned;
             }
         }
-        Body { wide, uses, negated, folded, owners, places: BTreeMap::new(), locked: Vec::new(), at: 0, alone: false }
+        Body {
+            wide,
+            uses,
+            negated,
+            folded,
+            owners,
+            places: BTreeMap::new(),
+            locked: Vec::new(),
+            at: 0,
+            resident: BTreeMap::new(),
+            alone: false,
+        }
     }
 
     // -- operands ------------------------------------------------------------------------------------------------------
@@ -283,7 +312,13 @@ impl Emitter<'_, '_> {
             };
         }
         if let Some((buf, index)) = body.folded.get(&val).copied() {
-            return Ok(Rm::Mem(self.address(buf, index)?));
+            return match self.resident(buf, index) {
+                Some(r) => Ok(Rm::Reg(r)),
+                None => Ok(Rm::Mem(self.address(buf, index)?)),
+            };
+        }
+        if let Some(r) = body.resident.get(&val) {
+            return Ok(Rm::Reg(*r));
         }
         match body.places.get(&val) {
             Some(Place::Reg(r)) => {
@@ -356,6 +391,12 @@ impl Emitter<'_, '_> {
                 if body.negated.contains_key(val) || body.folded.contains_key(val) || !body.uses.contains_key(val) {
                     return Ok(());
                 }
+                if let Op::Load { buf, index, lanes: 2.. } = op
+                    && let Some(r) = self.resident(*buf, *index)
+                {
+                    body.resident.insert(*val, r);
+                    return Ok(());
+                }
                 self.define(body, *val, op)
             }
             Stmt::Store { buf, index, value } if self.region.is_int(*value) => self.store_int(*buf, *index, *value),
@@ -367,6 +408,13 @@ impl Emitter<'_, '_> {
             }
             Stmt::Append { cond, list, count, value } => {
                 let mask = self.reg(body, *cond)?;
+                let waits = body.wide && self.wait(mask, *list, *count, *value);
+                if waits {
+                    if let Some(owner) = body.owners.get_mut(usize::from(mask)) {
+                        *owner = Owner::Pinned;
+                    }
+                    return Ok(());
+                }
                 self.append(mask, body.wide, *list, *count, *value)
             }
             _ => Err("a statement that marked loops do not hold".to_owned()),
@@ -475,8 +523,8 @@ impl Emitter<'_, '_> {
         if let Some(key) = self.key(val) {
             return self.pinned.get(&key).map(|r| Rm::Reg(*r));
         }
-        match body.places.get(&val) {
-            Some(Place::Reg(r)) => Some(Rm::Reg(*r)),
+        match (body.resident.get(&val), body.places.get(&val)) {
+            (Some(r), _) | (None, Some(Place::Reg(r))) => Some(Rm::Reg(*r)),
             _ => None,
         }
     }

@@ -29,7 +29,7 @@ impl Machine for Network {
             logs: vec![SpikeLog::default(); self.logs.len()],
             logging: self.logging.clone(),
             scratch: Vec::new(),
-            stale_slots: self.stale_slots,
+            stale_slots: self.stale_slots.clone(),
             run: self.run,
             drawn: self.drawn.clone(),
             lane: true,
@@ -55,7 +55,7 @@ impl Machine for Network {
             self.settled.clone_from(&other.settled);
             self.silent = other.silent;
             self.passed = other.passed;
-            self.stale_slots = other.stale_slots;
+            self.stale_slots.clone_from(&other.stale_slots);
         }
     }
 
@@ -236,7 +236,7 @@ impl Machine for Network {
         self.set_live(key, false);
         match key.entity {
             Entity::Pop(p) => {
-                self.stale_slots = true;
+                self.stale_slots[p.index()] = true;
                 self.wake(p.index());
                 let bufs = &self.shared.layout.pops[p.index()];
                 if let (Some((master, _)), Some(work)) = (bufs.slow[key.var.index()], bufs.vars[key.var.index()]) {
