@@ -4,8 +4,10 @@
 use std::path::Path;
 
 use snnc::backend::Buf;
+use snnc::codegen::{self, Action};
 use snnc::driver::{BackendKind, Session, Settings};
 use snnc::hir::PopId;
+use snnc::lir::access::Access;
 use snnc::runtime::Network;
 use snnc::sched::Wiring;
 use snnc::script::machine::{Machine, ResetTarget, RunKey, Slice, VarKey};
@@ -101,6 +103,8 @@ fn each_restructuring_happens_at_its_level() {
         assert_eq!(plan.populations[2].rests, rests);
         assert_eq!(!plan.populations[1].shared.is_empty(), shares);
         assert_eq!(matches!(plan.projections[2].wiring, Wiring::Uniform(u) if u.but_own), shares);
+        let late: Vec<bool> = plan.projections.iter().map(|p| p.late).collect();
+        assert_eq!(late, [plan.opt > 0, false, false]);
     }
 }
 
@@ -361,4 +365,99 @@ fn normalisation_goes_on_where_bounds_stopped_it() {
     for (x, y) in plain.iter().zip(&all) {
         assert!((x - y).abs() < 1e-6 * x.abs().max(1.0), "{plain:?} and {all:?}");
     }
+}
+
+/// Rows that are added in the next step's pass over the neurons are those that would be added at once: for few and many rows a step, weights that
+/// learn and weights that are frozen, runs in pieces of any length, numbers of neurons that fill blocks and others.
+#[test]
+fn rows_added_late_are_those_added_at_once() {
+    for (neurons, precision, rate) in [(70, "f64", 60), (96, "f32", 60), (131, "f32", 900), (64, "f64", 900)] {
+        let text = LATERAL
+            .replace("[70]", &format!("[{neurons}]"))
+            .replace("f64", precision)
+            .replace("X.rate = 60 Hz", &format!("X.rate = {rate} Hz"))
+            .replace("poisson(rate = 60 Hz)", &format!("poisson(rate = {rate} Hz)"));
+        let network = |opt: u8, kind: BackendKind| {
+            let settings = Settings { opt: Some(opt), ..Settings::default() };
+            let mut session = Session::from_text(Path::new("test.snn"), &text, &settings);
+            session.plan_only();
+            let model = session.model.clone().expect("a sound model");
+            session.build(&model, kind).expect("a network").0
+        };
+        let mut plain = network(0, BackendKind::Jit);
+        let mut others = [network(1, BackendKind::Jit), network(1, BackendKind::Interp)];
+        for frozen in [false, true] {
+            for (k, n) in std::iter::once(&mut plain).chain(&mut others).enumerate() {
+                if frozen {
+                    n.freeze(&[net::proj(0, 0)]).expect("frozen");
+                }
+                n.begin_run(150, RunKey(5)).expect("a run");
+                // The first network runs at once.
+                let pieces: &[u64] = if k == 0 { &[150] } else { &[1, 1, 2, 7, 39, 100] };
+                for steps in pieces {
+                    n.advance(*steps).expect("a piece");
+                }
+            }
+            assert!(bits(&plain, "A@count").iter().sum::<u64>() > 10, "the network is awake");
+            for n in &others {
+                assert_eq!(n.plan().projections.iter().map(|p| p.late).collect::<Vec<_>>(), [true, false, false]);
+                for name in ["A.v", "A.g_e", "A.g_i", "A@refractory", "B.v", "XA.w", "XA.y", "A@count"] {
+                    let (mut x, mut y) = (bits(&plain, name), bits(n, name));
+                    if name != "XA.w" {
+                        x.truncate(neurons);
+                        y.truncate(neurons);
+                    }
+                    assert_eq!(x, y, "{name} of {neurons} neurons, {precision}, frozen: {frozen}");
+                }
+            }
+        }
+    }
+}
+
+/// What waits until the next step touches nothing that any other part of a step touches, except where that part comes when it should.
+#[test]
+fn nobody_sees_what_waits() {
+    let mut seen = 0;
+    for model in ["diehl_cook", "diehl_cook_2015"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(format!("{model}.snn"));
+        let settings = Settings { set: vec![("n_exc".to_owned(), "100".to_owned())], ..Settings::default() };
+        let mut session = Session::open(&path, &settings);
+        session.plan_only();
+        let checked = session.model.clone().expect("a sound model");
+        let n = session.build(&checked, BackendKind::Interp).expect("a network").0;
+        let (plan, layout) = (n.plan(), n.layout());
+        let (program, parts) = codegen::parts(plan, layout).expect("parts");
+        let of = |want: &dyn Fn(&codegen::Part) -> bool| {
+            let mut all = Access::default();
+            for (part, function) in parts.iter().zip(&program.functions).filter(|(part, _)| want(part)) {
+                let _ = part;
+                all.merge(&Access::of(function));
+            }
+            all
+        };
+        for (p, proj) in plan.projections.iter().enumerate().filter(|(_, p)| p.late) {
+            seen += 1;
+            let post = &layout.pops[layout.projs[p].post_pop];
+            let (target, _) = proj.on_pre.whole_row(proj).expect("rows");
+            let target = post.vars[target.index()].expect("storage");
+            let handler = |part: &codegen::Part| part.action.of_projection() && part.index == p;
+            let own_pass = |part: &codegen::Part| {
+                matches!(part.action, Action::Integrate | Action::React) && part.index == layout.projs[p].post_pop
+            };
+            let late = of(&handler);
+            let others = of(&|part| !handler(part));
+            let remembered = [post.spikes, post.spike_count];
+            for buf in &late.writes {
+                let touched = others.reads.contains(buf) || others.writes.contains(buf);
+                assert!(!touched || *buf == target, "{model}: {buf} is written late, and touched by others");
+            }
+            for buf in &late.reads {
+                let written = others.writes.contains(buf);
+                assert!(!written || *buf == target || remembered.contains(buf), "{model}: {buf} is read late");
+            }
+            let strangers = of(&|part| !handler(part) && !own_pass(part));
+            assert!(!strangers.reads.contains(&target) && !strangers.writes.contains(&target), "{model}: the target");
+        }
+    }
+    assert!(seen > 0, "some matrix is added late");
 }

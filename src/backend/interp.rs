@@ -208,9 +208,10 @@ impl Run<'_> {
             }
             Stmt::AddRows(a) => {
                 let scalar = self.program.buffers[a.to.0 as usize].scalar;
+                let at = i64::from(self.i32(a.at));
                 for k in self.i32(a.first)..self.i32(a.end) {
                     let row = i64::from(self.load(a.rows, i64::from(k))? as u32 as i32);
-                    for j in 0..i64::from(a.len) {
+                    for j in at..at + i64::from(a.len) {
                         let x = self.load(a.to, j)?;
                         let y = self.load(a.from, row * i64::from(a.stride) + j)?;
                         let sum = defined(eval::bin(BinOp::Add, scalar, x, y))?;

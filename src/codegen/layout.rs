@@ -3,7 +3,7 @@
 use crate::hir::{Model, Precision, Role, VarId};
 use crate::lir::{BufId, Buffer, PAD, Scalar};
 use crate::sched::response::Recursion;
-use crate::sched::{Place, Plan, Spiking, Storage, Wiring};
+use crate::sched::{Place, Plan, Spiking, Storage, Wiring, late};
 
 /// The buffers of a population with `n` neurons.
 #[derive(Debug, Clone)]
@@ -59,6 +59,8 @@ pub struct PopBufs {
     pub draws: Option<[BufId; 2]>,
     /// The tables of `timed`.
     pub tables: Vec<BufId>,
+    /// The spikes of the last step and how many, for projections that learn late.
+    pub before: Option<[BufId; 2]>,
 }
 
 /// The buffers of an event other than spikes.
@@ -444,6 +446,9 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 .enumerate()
                 .map(|(k, t)| new(format!("{name}@table{k}"), float, t.len() as u64))
                 .collect(),
+            before: late::remembers(model, plan, p.pop.index()).then(|| {
+                [new(format!("{name}@before"), Scalar::I32, n), new(format!("{name}@before.n"), Scalar::I32, 1)]
+            }),
         });
     }
     let mut projs = Vec::new();

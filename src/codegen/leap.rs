@@ -6,7 +6,7 @@
 
 use super::expr::Emit;
 use super::population::{leaf, own};
-use super::{Layout, Step};
+use super::{Layout, Step, late};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{BinOp, CmpOp, Function, Scalar, UnOp, Val};
 use crate::sched::leap::Leap;
@@ -41,7 +41,17 @@ fn each(
     let int = if float == Scalar::F32 { Scalar::I32 } else { Scalar::I64 };
     // No step is under way: nothing that leaps knows the time.
     let never = b.float(float, f64::NAN);
-    let s = Step { plan, layout, float, int, step: zero, done: zero, run_step: zero, times: (never, never) };
+    let s = Step {
+        plan,
+        layout,
+        float,
+        int,
+        step: zero,
+        done: zero,
+        run_step: zero,
+        times: (never, never),
+        late: late::Late::default(),
+    };
     for (p, pop) in plan.populations.iter().enumerate() {
         if let (Some(leap), true) = (&pop.leap, pop.update.is_some()) {
             body(b, &s, p, leap);

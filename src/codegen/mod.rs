@@ -4,6 +4,7 @@
 mod arrivals;
 mod clocked;
 mod expr;
+mod late;
 pub mod layout;
 mod leap;
 mod population;
@@ -37,6 +38,8 @@ struct Step<'a> {
     run_step: Val,
     /// The time of the step's start and end in ms, as floats of the model.
     times: (Val, Val),
+    /// What the step before left to be done.
+    late: late::Late,
 }
 
 /// A part of a step: what is done, and to which population or projection of the plan.
@@ -178,7 +181,7 @@ fn step<'a>(b: &mut FuncBuilder, plan: &'a Plan, layout: &'a Layout, step: Val, 
     let one = b.int(1);
     let done = b.add(step, one);
     let times = (time(b, plan, layout, step), time(b, plan, layout, done));
-    Step { plan, layout, float, int, step, done, run_step, times }
+    Step { plan, layout, float, int, step, done, run_step, times, late: late::Late::default() }
 }
 
 /// Emits the element-level program of a plan.
@@ -188,14 +191,18 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
     let mut b = FuncBuilder::new("run", 3, scalars);
     let (first, count, run_first) = (b.param(0), b.param(1), b.param(2));
     let zero = b.int(0);
-    b.for_loop(zero, count, |b, k| {
-        let now = b.add(first, k);
-        let run_step = b.add(run_first, k);
-        let s = step(b, plan, layout, now, run_step);
-        for part in order(plan) {
-            emit(b, &s, part);
-        }
-    });
+    if plan.projections.iter().any(|p| p.late) {
+        late::steps(&mut b, plan, layout, (first, count, run_first));
+    } else {
+        b.for_loop(zero, count, |b, k| {
+            let now = b.add(first, k);
+            let run_step = b.add(run_first, k);
+            let s = step(b, plan, layout, now, run_step);
+            for part in order(plan) {
+                emit(b, &s, part);
+            }
+        });
+    }
     let mut functions = vec![b.finish()];
     functions.extend(leap::functions(plan, layout));
     Program { buffers: layout.buffers.clone(), functions }
@@ -318,6 +325,7 @@ fn arriving(
         let hi = b.load(start, next);
         return (neurons, lo, hi);
     }
-    let n = b.load(bufs.spike_count, zero);
-    (bufs.spikes, zero, n)
+    let [spikes, count] = bufs.before.filter(|_| s.late.past).unwrap_or([bufs.spikes, bufs.spike_count]);
+    let n = b.load(count, zero);
+    (spikes, zero, n)
 }

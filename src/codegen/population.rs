@@ -96,8 +96,12 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     } else if let (Some(busy), true) = (bufs.busy, plan.calms) {
         calming(b, s, p, busy, &around);
     } else {
-        let n = b.int(plan.size as i32);
-        b.vector_loop(zero, n, |b, i| one(b, s, p, i, &around, Mode::General { mark: None }));
+        s.late.in_blocks(b, p, plan.size, |b, from, len| {
+            b.vector_loop(zero, len, |b, k| {
+                let i = from.map_or(k, |from| b.add(from, k));
+                one(b, s, p, i, &around, Mode::General { mark: None });
+            });
+        });
     }
 }
 
@@ -206,6 +210,7 @@ fn calming(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [busy, marks]: [BufId; 2
     let width = b.int(PAD as i32);
     b.for_loop(zero, blocks, |b, block| {
         let from = b.mul(block, width);
+        s.late.add(b, p, from, PAD);
         let flag = b.load(busy, block);
         let calm = b.cmp(CmpOp::Eq, flag, zero);
         let each = |b: &mut FuncBuilder, mode: Mode| {
@@ -221,6 +226,7 @@ fn calming(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [busy, marks]: [BufId; 2
     if !plan.size.is_multiple_of(PAD) {
         // The last block is not full.
         let from = b.int((whole * PAD) as i32);
+        s.late.add(b, p, from, plan.size % PAD);
         b.vector_loop(from, n, |b, i| one(b, s, p, i, around, Mode::General { mark: None }));
     }
     let mask = b.int(31);

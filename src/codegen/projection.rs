@@ -57,9 +57,10 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             refresh(b, s, p, z);
         }
         // Rows that are delivered as they are go first, all of them: nothing in the handler changes what another row delivers.
-        let rows = whole_rows(s, p, list, lo, hi);
+        let zero = b.int(0);
+        let rows = whole_rows(s, p, list, lo, hi, zero);
         let rest = rows.map(|_| Handler { delivers: Vec::new(), ..h.clone() });
-        if let Some(rows) = rows {
+        if let (Some(rows), false) = (rows, s.late.past) {
             arrivals::announce(b, s, p);
             b.add_rows(rows);
         }
@@ -102,7 +103,7 @@ fn uniform(b: &mut FuncBuilder, s: &Step<'_>, p: usize, u: Uniform, list: BufId,
 }
 
 /// The delivery of whole rows of a matrix, if that is what the events of a step deliver, and to neurons that are neither held nor at rest.
-fn whole_rows(s: &Step<'_>, p: usize, rows: BufId, first: Val, end: Val) -> Option<AddRows> {
+pub(super) fn whole_rows(s: &Step<'_>, p: usize, rows: BufId, first: Val, end: Val, at: Val) -> Option<AddRows> {
     if s.plan.opt == 0 {
         return None;
     }
@@ -123,7 +124,7 @@ fn whole_rows(s: &Step<'_>, p: usize, rows: BufId, first: Val, end: Val) -> Opti
         None => pops.vars[target.index()]?,
     };
     let (stride, len) = (u32::try_from(bufs.stride).ok()?, u32::try_from(bufs.post).ok()?);
-    Some(AddRows { to, from, rows, first, end, stride, len })
+    Some(AddRows { to, from, rows, first, end, at, stride, len })
 }
 
 /// `on post` for the spikes of the post population.

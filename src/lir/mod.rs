@@ -232,8 +232,9 @@ pub enum Stmt {
         /// What is appended; one `i32`.
         value: Val,
     },
-    /// `for k in first..end { for j in 0..len { to[j] += from[rows[k]*stride + j] } }`, in this order: whole rows of a matrix are added to a
-    /// vector. Back ends call one precompiled function that uses the widest vectors of the machine.
+    /// `for k in first..end { for j in at..at+len { to[j] += from[rows[k]*stride + j] } }`, in this order: rows of a matrix, or the same part of
+    /// each, are added to a vector. Back ends call one precompiled function that uses the widest vectors of the machine, and write out short
+    /// parts (at most [`PAD`] elements).
     AddRows(AddRows),
     /// A counted loop: `for var = from; var < to; var += step`. `var`, `from` and `to` are `i32`.
     For(Box<For>),
@@ -254,6 +255,8 @@ pub struct AddRows {
     pub first: Val,
     /// One past the last entry; one `i32`.
     pub end: Val,
+    /// Where the part of the rows begins; one `i32`.
+    pub at: Val,
     /// Distance between rows.
     pub stride: u32,
     /// Elements of a row.

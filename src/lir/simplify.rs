@@ -116,6 +116,7 @@ impl Fold<'_> {
             Stmt::AddRows(mut a) => {
                 self.fix(&mut a.first);
                 self.fix(&mut a.end);
+                self.fix(&mut a.at);
                 out.push(Stmt::AddRows(a));
             }
             Stmt::For(f) => self.loop_(*f, out),
@@ -268,7 +269,7 @@ fn sweep(block: &mut Block, used: &mut BTreeSet<Val>) {
                 kept.push(stmt);
             }
             Stmt::AddRows(a) => {
-                used.extend([a.first, a.end]);
+                used.extend([a.first, a.end, a.at]);
                 kept.push(stmt);
             }
             Stmt::For(mut f) => {
@@ -363,6 +364,7 @@ impl Renumber<'_> {
                 Stmt::AddRows(a) => {
                     self.fix(&mut a.first);
                     self.fix(&mut a.end);
+                    self.fix(&mut a.at);
                 }
                 Stmt::For(f) => {
                     self.fix(&mut f.from);

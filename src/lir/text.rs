@@ -11,7 +11,7 @@
 //! block    = { stmt }
 //! stmt     = val ":" type "=" op
 //!          | "store" place "," val  |  "scatter" place "," val
-//!          | "addrows" buf "," buf "," buf "," val "to" val "stride" N "len" N     vector, matrix, list of rows, its entries
+//!          | "addrows" buf "," buf "," buf "," val "to" val "at" val "stride" N "len" N     vector, matrix, list of rows, its entries, first column
 //!          | "append" buf "," buf "," val "if" val                     list, count, value, condition
 //!          | ["vector"] "for" def "=" val "to" val "step" N [ "with" defs "=" vals ] "{" block "}" [ "->" defs "=" vals ]
 //!          | "if" val "{" block "}" [ "else" "{" block "}" ] [ "->" defs "=" vals "else" vals ]
@@ -206,8 +206,8 @@ impl Printer<'_, '_> {
             Stmt::Append { cond, list, count, value } => {
                 writeln!(self.out, "append {list}, {count}, {value} if {cond}")
             }
-            Stmt::AddRows(AddRows { to, from, rows, first, end, stride, len }) => {
-                writeln!(self.out, "addrows {to}, {from}, {rows}, {first} to {end} stride {stride} len {len}")
+            Stmt::AddRows(AddRows { to, from, rows, first, end, at, stride, len }) => {
+                writeln!(self.out, "addrows {to}, {from}, {rows}, {first} to {end} at {at} stride {stride} len {len}")
             }
             Stmt::For(l) => {
                 if l.vector {
@@ -573,11 +573,13 @@ impl<'a> Parser<'a> {
                 let first = self.val()?;
                 self.expect("to")?;
                 let end = self.val()?;
+                self.expect("at")?;
+                let at = self.val()?;
                 self.expect("stride")?;
                 let stride = self.take("a distance", |t| digits(t)?.parse().ok())?;
                 self.expect("len")?;
                 let len = self.take("a length", |t| digits(t)?.parse().ok())?;
-                Ok(Stmt::AddRows(AddRows { to, from, rows, first, end, stride, len }))
+                Ok(Stmt::AddRows(AddRows { to, from, rows, first, end, at, stride, len }))
             }
             Some("vector") => {
                 self.at += 1;

@@ -251,6 +251,7 @@ impl Check<'_> {
     fn add_rows(&mut self, a: &AddRows) {
         self.expect(a.first, Ty::I32, "the first row");
         self.expect(a.end, Ty::I32, "the end of the rows");
+        self.expect(a.at, Ty::I32, "the first column");
         self.holds(a.rows, Ty::I32);
         let (to, from) = (self.buffer(a.to), self.buffer(a.from));
         if to.is_some_and(|s| !s.is_float()) || to != from {

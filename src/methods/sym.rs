@@ -735,6 +735,11 @@ pub fn apply(op: Bin, x: f64, y: f64) -> f64 {
 }
 
 impl Graph {
+    /// All nodes, also those that nothing uses any more.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter()
+    }
+
     /// The symbol of a node, if the graph has it.
     #[must_use]
     pub fn find(&self, node: &Node) -> Option<Sym> {

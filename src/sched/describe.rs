@@ -87,7 +87,7 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         for v in &p.shared {
             let _ = writeln!(
                 out,
-                "  {}: one shared value, and a deviation for neurons that did not get all of it: everything reaches all alike{}",
+                "  {}: one shared value, and a deviation for neurons that did not get all of it: everything reaches all alike{}; sums with it are grouped so that what is the same for all is computed once a step",
                 name(v),
                 faint(p.faint[v.index()])
             );

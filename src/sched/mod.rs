@@ -30,12 +30,14 @@ pub mod clocked;
 pub mod describe;
 mod faint;
 mod fed;
+pub mod late;
 pub mod leap;
 pub mod lower;
 pub mod population;
 pub mod projection;
 mod rate;
 mod reasons;
+mod regroup;
 pub mod response;
 mod sharing;
 mod silent;
@@ -116,6 +118,7 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
             sharing::Sharing::find(model, uses, &populations, &projections)
         };
         sharing::apply(&sharing, &mut populations, &mut projections);
+        populations.iter_mut().for_each(regroup::apply);
         faint::apply(model, &mut populations, &mut projections);
         leap::apply(&mut populations, &projections);
     }
@@ -125,7 +128,11 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
             plan.calms = may_calm(model, plan);
         }
     }
-    Ok(Plan { populations, projections, dt: settings.dt, precision: settings.precision, opt: settings.opt })
+    let mut plan = Plan { populations, projections, dt: settings.dt, precision: settings.precision, opt: settings.opt };
+    if settings.opt > 0 {
+        late::apply(model, &mut plan);
+    }
+    Ok(plan)
 }
 
 /// The plans of all populations and projections, before anything is restructured.

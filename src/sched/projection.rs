@@ -158,6 +158,8 @@ pub struct ProjPlan {
     pub dead: Vec<VarId>,
     /// Frozen variables.
     pub frozen: Vec<VarId>,
+    /// Rows are added when the post neurons are advanced in the next step, and what else its handlers do is done after that; see `late`.
+    pub late: bool,
 }
 
 /// Plans projection `p`.
@@ -310,6 +312,7 @@ pub(super) fn plan(
         own,
         dead,
         frozen: (0..synapse.vars.len() as u32).map(VarId).filter(|v| is_frozen(*v)).collect(),
+        late: false,
     })
 }
 

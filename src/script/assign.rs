@@ -69,6 +69,9 @@ pub fn assign_at(
     if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
 }
 
+/// Elements of a column that are scaled together.
+const GROUP: usize = 16;
+
 /// Multiplies each of some columns by its factor; gives those in which a bound stopped an element.
 ///
 /// # Errors
@@ -85,21 +88,46 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
             return Err(WriteFault::Size);
         }
         let bounds = bounds.map(|(lo, hi)| (T::of(lo), T::of(hi)));
-        let mut stopped = vec![false; columns.len()];
+        let mut stopped = Vec::new();
         let mut nans = 0;
-        for r in 0..rows {
-            for ((c, factor), stopped) in columns.iter().zip(factors).zip(&mut stopped) {
-                let old = data.get_mut(r * stride + *c as usize).ok_or(WriteFault::OutOfRange)?;
-                let free = *old * *factor;
-                *old = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
-                *stopped |= *old != free;
-                nans += usize::from(old.is_undefined());
+        for (c, factor) in columns.iter().zip(factors) {
+            let first = *c as usize;
+            let end = if rows == 0 { first } else { first + (rows - 1) * stride + 1 };
+            let column = data.get_mut(first..end).ok_or(WriteFault::OutOfRange)?;
+            // A few elements are fetched, scaled in vectors, and put back.
+            let (mut stops, mut undefined) = ([false; GROUP], 0);
+            let mut group = [T::of(0.0); GROUP];
+            for rows in column.chunks_mut(stride * GROUP) {
+                let mut n = 0;
+                for (x, row) in group.iter_mut().zip(rows.chunks(stride)) {
+                    *x = row.first().copied().unwrap_or(*x);
+                    n += 1;
+                }
+                let before = group;
+                for x in &mut group {
+                    let free = *x * *factor;
+                    *x = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
+                }
+                for ((x, old), stop) in group.iter().zip(before).zip(&mut stops).take(n) {
+                    // What is no number differs from itself.
+                    *stop |= *x != old * *factor;
+                    undefined += usize::from(x.is_undefined());
+                }
+                for (x, row) in group.iter().zip(rows.chunks_mut(stride)) {
+                    if let Some(first) = row.first_mut() {
+                        *first = *x;
+                    }
+                }
             }
+            if stops.contains(&true) {
+                stopped.push(*c);
+            }
+            nans += undefined;
         }
         if nans > 0 {
             return Err(WriteFault::Nan(nans));
         }
-        Ok(columns.iter().zip(stopped).filter(|(_, stopped)| *stopped).map(|(c, _)| *c).collect())
+        Ok(stopped)
     }
     let (shape, bounds) = ((target.rows, target.stride), target.bounds);
     match &mut target.data {
@@ -309,5 +337,36 @@ mod tests {
         assert_eq!(w, [-1.0, 2.0, 9.0, 3.0, 3.0, 9.0]);
         let r = assign_at(&mut target(&mut w, 2, 2, 3, None), &[4], AssignOp::Set, &|_| Some(0.0));
         assert_eq!(r, Err(WriteFault::OutOfRange));
+    }
+
+    /// Columns scaled together are those scaled element by element, whatever the number of rows.
+    #[test]
+    fn some_columns_are_scaled_and_the_others_stay() {
+        for rows in [1, 5, 16, 17, 40] {
+            let (cols, stride) = (5, 8);
+            let mut data: Vec<f32> = (0..rows * stride).map(|k| (k as f32 * 0.37).sin().abs()).collect();
+            let mut expected = data.clone();
+            let (columns, factors) = ([1_u32, 4], [0.5_f32, 3.0]);
+            let mut stopped = Vec::new();
+            for (c, factor) in columns.iter().zip(factors) {
+                let mut stops = false;
+                for r in 0..rows {
+                    let x = &mut expected[r * stride + *c as usize];
+                    let free = *x * factor;
+                    *x = free.clamp(0.0, 1.0);
+                    stops |= *x != free;
+                }
+                if stops {
+                    stopped.push(*c);
+                }
+            }
+            let mut to = target(&mut data, rows, cols, stride, Some((0.0, 1.0)));
+            let factors = Data::F32(factors.to_vec());
+            assert_eq!(scale_columns(&mut to, &columns, &factors), Ok(stopped), "{rows} rows");
+            assert_eq!(data, expected, "{rows} rows");
+            let mut to = target(&mut data, rows, cols, stride, None);
+            let nan = Data::F32(vec![f32::NAN, 1.0]);
+            assert_eq!(scale_columns(&mut to, &columns, &nan), Err(WriteFault::Nan(rows)));
+        }
     }
 }

@@ -368,13 +368,22 @@ fn reduce_matrix<T: Real>(op: Reduction, m: &Matrix<'_, T>, over: MatrixOver) ->
 /// stored.
 pub fn column_sums(values: &Values<'_>, columns: &[u32]) -> Option<Data> {
     fn sums<T: Real, const LANES: usize>(data: &[T], rows: usize, stride: usize, columns: &[u32]) -> Option<Vec<T>> {
-        let mut acc = vec![[T::ZERO; LANES]; columns.len()];
-        for r in 0..rows {
-            for (c, acc) in columns.iter().zip(&mut acc) {
-                acc[r % LANES] = acc[r % LANES] + *data.get(r * stride + *c as usize)?;
+        let column = |c: &u32| {
+            // Rows in groups of as many as there are accumulators, which then stay in registers.
+            let mut acc = [T::ZERO; LANES];
+            let (whole, rest) = (rows / LANES * LANES, rows % LANES);
+            let column = data.get(*c as usize..)?;
+            for group in column.chunks(stride * LANES).take(rows / LANES) {
+                for (k, acc) in acc.iter_mut().enumerate() {
+                    *acc = *acc + *group.get(k * stride)?;
+                }
             }
-        }
-        Some(acc.into_iter().map(|a| tree(a, |x, y| x + y)).collect())
+            for (k, acc) in acc.iter_mut().enumerate().take(rest) {
+                *acc = *acc + *column.get((whole + k) * stride)?;
+            }
+            Some(tree(acc, |x, y| x + y))
+        };
+        columns.iter().map(column).collect()
     }
     match values.data {
         Slice::F32(d) => sums::<f32, 16>(d, values.rows, values.stride, columns).map(Data::F32),

@@ -434,12 +434,15 @@ impl Generator<'_> {
         let (from, to) = (self.below(3) as i32, 1 + self.below(3) as i32);
         let (from, to) = (self.w.i32(from), self.w.i32(to));
         let len = 1 + self.below(20);
+        let at = self.below(4) as i32;
+        let at = self.w.i32(at);
         let add = AddRows {
             to: BufId(first as u32),
             from: BufId(first as u32 + 4),
             rows,
             first: from,
             end: to,
+            at,
             stride: (len + self.below(3)) as u32,
             len: len as u32,
         };

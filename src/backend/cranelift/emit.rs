@@ -14,10 +14,11 @@ use cranelift::codegen::ir::{self, AliasRegion, AliasRegionData, BlockArg, FuncR
 use cranelift::prelude::{FloatCC, FunctionBuilder, FunctionBuilderContext, InstBuilder, IntCC, MemFlagsData, Value};
 use cranelift_module::Module;
 
-use super::math;
+use super::{math, outline};
 use crate::backend::{BackendError, wide};
 use crate::lir::{
-    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val,
+    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, PAD, Program, Scalar, Stmt, Ty, UnOp,
+    Val,
 };
 
 /// Buffer base pointers of loops are loaded before the outermost loop. Loads from the table never change during a call.
@@ -31,7 +32,10 @@ pub(super) fn signature(module: &dyn Module) -> ir::Signature {
     signature
 }
 
-/// Fills `func` (with [`signature`]) with the code of `function`; says which of its loops became wide kernels, and why others did not.
+/// The distance in bytes between the arguments of `run` and its like, which are `i32`.
+pub(super) const SPACING: i32 = 4;
+
+/// Fills `func` (with [`signature`]) with the code of `function`, whose arguments are `spacing` bytes apart; says which of its loops became wide kernels, and why others did not.
 pub(super) fn emit(
     module: &mut dyn Module,
     program: &Program,
@@ -39,6 +43,7 @@ pub(super) fn emit(
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     wide_kernels: bool,
+    spacing: i32,
 ) -> Result<Vec<String>, BackendError> {
     let config = module.target_config();
     let pointer = config.pointer_type();
@@ -85,8 +90,10 @@ pub(super) fn emit(
         notes: Vec::new(),
     };
     for (i, param) in function.params.iter().enumerate() {
-        let offset = i32::try_from(4 * i).map_err(|_| bug("too many arguments"))?;
-        let value = emitter.b.ins().load(types::I32, TABLE_FLAGS, args, offset);
+        let offset =
+            i32::try_from(i).ok().and_then(|i| i.checked_mul(spacing)).ok_or_else(|| bug("too many arguments"))?;
+        let ty = clif_type(emitter.ty(*param)?);
+        let value = emitter.b.ins().load(ty, TABLE_FLAGS, args, offset);
         emitter.define(*param, value)?;
     }
     emitter.block(&function.body)?;
@@ -197,6 +204,9 @@ impl<'a> Emitter<'a, '_> {
                 Err(_) => {}
             }
         }
+        if self.depth > 0 && outline::worth(stmt) {
+            return self.outlined(stmt);
+        }
         if self.depth == 0 {
             // Loaded once before the outermost loop; they dominate what follows it, too.
             let mut used = Vec::new();
@@ -280,6 +290,49 @@ impl<'a> Emitter<'a, '_> {
         Ok(())
     }
 
+    /// Makes a loop a function of its own and calls it with the values that it takes from outside; see [`outline`].
+    fn outlined(&mut self, stmt: &'a For) -> Result<(), BackendError> {
+        let codegen = |error: cranelift_module::ModuleError| BackendError::Codegen(error.to_string());
+        let mut params = Vec::new();
+        let mut stmts = Vec::new();
+        for val in outline::taken(stmt) {
+            match *slot(&mut self.ops, val)? {
+                Some(op @ Op::Const(_)) => stmts.push(Stmt::Def { val, op: op.clone() }),
+                _ => params.push(val),
+            }
+        }
+        stmts.push(Stmt::For(Box::new(stmt.clone())));
+        let function = Function {
+            name: self.function.name.clone(),
+            params,
+            types: self.function.types.clone(),
+            body: Block { stmts },
+        };
+        let mut context = self.module.make_context();
+        context.func.signature = signature(self.module);
+        let mut builder = FunctionBuilderContext::new();
+        emit(self.module, self.program, &function, &mut context.func, &mut builder, self.wide_kernels, 8)?;
+        let id = self.module.declare_anonymous_function(&context.func.signature).map_err(codegen)?;
+        self.module.define_function(id, &mut context).map_err(codegen)?;
+        self.notes.push(format!("the loop over {} is a function of its own", stmt.var));
+        self.call(id, &function.params)
+    }
+
+    /// Calls a function of the module with the table and with values, 8 bytes each.
+    fn call(&mut self, id: cranelift_module::FuncId, vals: &[Val]) -> Result<(), BackendError> {
+        let function = self.module.declare_func_in_func(id, self.b.func);
+        let size = u32::try_from(8 * vals.len().max(1)).map_err(|_| bug("too many arguments"))?;
+        let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, 3));
+        let args = self.b.ins().stack_addr(types::I64, slot, 0);
+        for (n, val) in vals.iter().enumerate() {
+            let value = self.value(*val)?;
+            self.b.ins().store(MemFlagsData::trusted(), value, args, 8 * n as i32);
+        }
+        let table = self.table;
+        self.b.ins().call(function, &[table, args]);
+        Ok(())
+    }
+
     /// Defines a kernel and calls it with the values that it takes from outside.
     fn wide_kernel(&mut self, kernel: &wide::Kernel) -> Result<(), BackendError> {
         let codegen = |error: cranelift_module::ModuleError| BackendError::Codegen(error.to_string());
@@ -287,17 +340,7 @@ impl<'a> Emitter<'a, '_> {
         let id = self.module.declare_anonymous_function(&signature).map_err(codegen)?;
         self.module.define_function_bytes(id, 32, &kernel.code, &[]).map_err(codegen)?;
         self.notes.push(format!("a loop of {} bytes of 256-bit code", kernel.code.len()));
-        let function = self.module.declare_func_in_func(id, self.b.func);
-        let size = u32::try_from(8 * kernel.args.len().max(1)).map_err(|_| bug("too many arguments"))?;
-        let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, 3));
-        let args = self.b.ins().stack_addr(types::I64, slot, 0);
-        for (n, val) in kernel.args.iter().enumerate() {
-            let value = self.value(*val)?;
-            self.b.ins().store(MemFlagsData::trusted(), value, args, 8 * n as i32);
-        }
-        let table = self.table;
-        self.b.ins().call(function, &[table, args]);
-        Ok(())
+        self.call(id, &kernel.args)
     }
 
     /// Lanes of the mask that are true append, one after the other; nearly always there are none.
@@ -817,6 +860,9 @@ impl<'a> Emitter<'a, '_> {
     /// One call for all rows: see [`math::rows_symbol`].
     fn add_rows(&mut self, a: &AddRows) -> Result<(), BackendError> {
         let double = self.element_bytes(a.to)? == 8;
+        if u64::from(a.len) == PAD {
+            return self.add_parts_of_rows(a, if double { types::F64X2 } else { types::F32X4 });
+        }
         let pointer = ir::AbiParam::new(types::I64);
         let mut signature = self.module.make_signature();
         signature.params.extend([pointer; 6]);
@@ -828,11 +874,61 @@ impl<'a> Emitter<'a, '_> {
         let (first, end) = (self.extended(a.first)?, self.extended(a.end)?);
         let count = self.b.ins().isub(end, first);
         let (to, from, list) = (self.pointer(a.to)?, self.pointer(a.from)?, self.pointer(a.rows)?);
+        let at = self.extended(a.at)?;
+        let at = self.scaled(at, if double { 8 } else { 4 });
+        let (to, from) = (self.b.ins().iadd(to, at), self.b.ins().iadd(from, at));
         let skipped = self.scaled(first, 4);
         let rows = self.b.ins().iadd(list, skipped);
         let stride = self.b.ins().iconst(types::I64, i64::from(a.stride));
         let len = self.b.ins().iconst(types::I64, i64::from(a.len));
         self.b.ins().call(function, &[to, from, rows, count, stride, len]);
+        Ok(())
+    }
+
+    /// A short part of each row: a loop over the rows, with the vector in registers.
+    fn add_parts_of_rows(&mut self, a: &AddRows, vector: ir::Type) -> Result<(), BackendError> {
+        let bytes = i64::from(vector.lane_bits()) / 8;
+        let count = i32::try_from(i64::from(a.len) * bytes / 16).map_err(|_| bug("long parts of rows"))?;
+        let (first, end) = (self.extended(a.first)?, self.extended(a.end)?);
+        let (to, from, list) = (self.pointer(a.to)?, self.pointer(a.from)?, self.pointer(a.rows)?);
+        let (to_flags, from_flags, list_flags) = (self.flags(a.to)?, self.flags(a.from)?, self.flags(a.rows)?);
+        let at = self.extended(a.at)?;
+        let at = self.scaled(at, bytes);
+        let (to, from) = (self.b.ins().iadd(to, at), self.b.ins().iadd(from, at));
+        let body = self.b.create_block();
+        let exit = self.b.create_block();
+        let k = self.b.append_block_param(body, types::I64);
+        let mut enter = vec![BlockArg::from(first)];
+        let mut sums = Vec::new();
+        let mut results = Vec::new();
+        for n in 0..count {
+            enter.push(self.b.ins().load(vector, to_flags, to, 16 * n).into());
+            sums.push(self.b.append_block_param(body, vector));
+            results.push(self.b.append_block_param(exit, vector));
+        }
+        let any = self.b.ins().icmp(IntCC::SignedLessThan, first, end);
+        self.b.ins().brif(any, body, &enter, exit, enter.get(1..).unwrap_or_default());
+        self.b.switch_to_block(body);
+        let entry = self.scaled(k, 4);
+        let entry = self.b.ins().iadd(list, entry);
+        let row = self.b.ins().load(types::I32, list_flags, entry, 0);
+        let row = self.b.ins().sextend(types::I64, row);
+        let distance = self.b.ins().iconst(types::I64, i64::from(a.stride) * bytes);
+        let skipped = self.b.ins().imul(row, distance);
+        let row = self.b.ins().iadd(from, skipped);
+        let one = self.b.ins().iconst(types::I64, 1);
+        let next = self.b.ins().iadd(k, one);
+        let mut again = vec![BlockArg::from(next)];
+        for (n, sum) in (0..count).zip(&sums) {
+            let x = self.b.ins().load(vector, from_flags, row, 16 * n);
+            again.push(self.b.ins().fadd(*sum, x).into());
+        }
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, next, end);
+        self.b.ins().brif(more, body, &again, exit, again.get(1..).unwrap_or_default());
+        self.b.switch_to_block(exit);
+        for (n, sum) in (0..count).zip(results) {
+            self.b.ins().store(to_flags, sum, to, 16 * n);
+        }
         Ok(())
     }
 

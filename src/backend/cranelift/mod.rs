@@ -7,6 +7,7 @@
 mod emit;
 mod exec;
 mod math;
+mod outline;
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -70,7 +71,7 @@ impl Backend for CraneliftJit {
         for function in &program.functions {
             let id = module.declare_anonymous_function(&signature).map_err(codegen)?;
             context.func.signature = signature.clone();
-            emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide())?;
+            emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide(), emit::SPACING)?;
             module.define_function(id, &mut context).map_err(|error| explain(&function.name, &error))?;
             module.clear_context(&mut context);
             ids.push(id);
@@ -116,7 +117,8 @@ impl CraneliftJit {
         for function in &program.functions {
             let mut context = module.make_context();
             context.func.signature = signature.clone();
-            let notes = emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide())?;
+            let notes =
+                emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide(), emit::SPACING)?;
             let printed = print(&mut context, module)?;
             let _ = writeln!(text, "; {}", function.name);
             for note in notes {

@@ -203,6 +203,11 @@ impl Asm {
         self.integer(false, &[0x89], from, Rm::Mem(to), 0);
     }
 
+    /// `to = from`, 64 bits.
+    pub(super) fn store64(&mut self, to: Mem, from: Gpr) {
+        self.integer(true, &[0x89], from, Rm::Mem(to), 0);
+    }
+
     /// `to = n`, 32 bits.
     pub(super) fn store32_constant(&mut self, to: Mem, n: i32) {
         self.integer(false, &[0xC7], 0, Rm::Mem(to), 4);
@@ -255,6 +260,12 @@ impl Asm {
     /// `to = from * n`, 32 bits.
     pub(super) fn mul32_constant(&mut self, to: Gpr, from: Rm, n: i32) {
         self.integer(false, &[0x69], to, from, 4);
+        self.bytes(&n.to_le_bytes());
+    }
+
+    /// `to = from * n`, 64 bits.
+    pub(super) fn mul64_constant(&mut self, to: Gpr, from: Rm, n: i32) {
+        self.integer(true, &[0x69], to, from, 4);
         self.bytes(&n.to_le_bytes());
     }
 
@@ -389,7 +400,7 @@ mod tests {
         let add = vop(1, 0, 0, 0x58);
         let fma = vop(2, 1, 0, 0xB8);
         let mem = Mem { base: 13, index: Some((12, 2)), disp: 0 };
-        let cases: [(&str, String); 22] = [
+        let cases: [(&str, String); 24] = [
             ("vaddps %ymm2,%ymm1,%ymm0", code(|a| a.vex(add, true, 0, 1, Rm::Reg(2)))),
             ("vaddps %xmm10,%xmm9,%xmm8", code(|a| a.vex(add, false, 8, 9, Rm::Reg(10)))),
             (
@@ -418,6 +429,8 @@ mod tests {
             ("push %r12", code(|a| a.push(12))),
             ("movl $-1,(%rax,%rcx,4)", code(|a| a.store32_constant(Mem { base: 0, index: Some((1, 2)), disp: 0 }, -1))),
             ("add $1000,%r8", code(|a| a.add64(8, 1000))),
+            ("imul $1600,%r9,%r9", code(|a| a.mul64_constant(9, Rm::Reg(9), 1600))),
+            ("mov %r9,0x28(%rsp)", code(|a| a.store64(Mem::at(RSP, 40), 9))),
         ];
         let text: String = cases.iter().map(|(what, bytes)| format!("{what:<36} {bytes}\n")).collect();
         assert_eq!(text, include_str!("encodings.txt"));

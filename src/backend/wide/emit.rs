@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::asm::{Asm, Cond, Gpr, Mem, RBP, RSP, Rm, vop};
 use super::region::{Fixed, Region};
+use super::rows::{Resident, Rows};
 use super::vector::Key;
 use super::{Kernel, Refused};
 use crate::lir::{BinOp, Block, BufId, CmpOp, For, If, Op, Stmt, Val};
@@ -46,10 +47,35 @@ pub(super) struct Emitter<'r, 'a> {
     pub(super) homes: BTreeMap<Key, i32>,
     /// Fixed values that have a register in the whole kernel.
     pub(super) pinned: BTreeMap<Key, u8>,
+    /// How this version of the nest finds the rows that it adds.
+    pub(super) rows: Rows,
+    /// The block that rows have been added to, while it is in registers.
+    pub(super) resident: Option<Resident>,
+    /// Masks of lanes that append, once all vectors of a block are done; `None`: at once.
+    pub(super) waiting: Option<Vec<Waiting>>,
+    /// The number of the loop over vectors that is being written out.
+    at: i32,
+    /// Values may stay in registers beyond a loop over vectors.
+    pub(super) keeps: bool,
+}
+
+/// A mask that waits in a register.
+pub(super) struct Waiting {
+    mask: u8,
+    list: BufId,
+    count: BufId,
+    value: Val,
+    /// The number of the loop over vectors at that time.
+    at: i32,
 }
 
 /// Compiles a nest.
 pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refused> {
+    attempt(region, nest, true).or_else(|_| attempt(region, nest, false))
+}
+
+/// Compiles a nest; fewer values fit if some are to stay in registers.
+fn attempt(region: &mut Region<'_>, nest: &For, keeps: bool) -> Result<Kernel, Refused> {
     let mut e = Emitter {
         region,
         asm: Asm::default(),
@@ -60,6 +86,11 @@ pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refuse
         frame: 0,
         homes: BTreeMap::new(),
         pinned: BTreeMap::new(),
+        rows: Rows::Listed,
+        resident: None,
+        waiting: None,
+        at: 0,
+        keeps,
     };
     e.asm.push(RBP);
     e.asm.lea64(RBP, Mem::at(RSP, 0));
@@ -77,7 +108,7 @@ pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refuse
         e.pointers.insert(buf, r);
     }
     e.prepare_fixed(nest)?;
-    e.for_loop(nest)?;
+    e.versions(nest)?;
     e.asm.lea64(RSP, Mem::at(RBP, -8 * saved.len() as i32));
     for r in saved.iter().rev() {
         e.asm.pop(*r);
@@ -90,7 +121,7 @@ pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refuse
     Ok(Kernel { code: e.asm.finish()?, args })
 }
 
-fn table_entry(buf: BufId) -> Result<Mem, Refused> {
+pub(super) fn table_entry(buf: BufId) -> Result<Mem, Refused> {
     let disp = i32::try_from(8 * u64::from(buf.0)).map_err(|_| "too many buffers".to_owned())?;
     Ok(Mem::at(TABLE, disp))
 }
@@ -98,7 +129,7 @@ fn table_entry(buf: BufId) -> Result<Mem, Refused> {
 impl Emitter<'_, '_> {
     // -- places --------------------------------------------------------------------------------------------------------
 
-    fn general(&mut self) -> Result<Gpr, Refused> {
+    pub(super) fn general(&mut self) -> Result<Gpr, Refused> {
         self.free.pop().ok_or_else(|| "too many integers at once".to_owned())
     }
 
@@ -113,11 +144,11 @@ impl Emitter<'_, '_> {
         Mem::at(ARGS, 8 * n as i32)
     }
 
-    fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         self.scopes.push(Vec::new());
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         for (val, reg) in self.scopes.pop().unwrap_or_default() {
             self.ints.remove(&val);
             self.free.extend(reg);
@@ -135,7 +166,7 @@ impl Emitter<'_, '_> {
     // -- integers ------------------------------------------------------------------------------------------------------
 
     /// The value of an integer that is known now.
-    fn known(&self, val: Val) -> Option<i32> {
+    pub(super) fn known(&self, val: Val) -> Option<i32> {
         match (self.ints.get(&val), self.region.fixed.get(&val)) {
             (Some(Int::Known(n)), _) => Some(*n),
             (None, Some(Fixed::Bytes([a, b, c, d, ..]))) => Some(i32::from_le_bytes([*a, *b, *c, *d])),
@@ -171,7 +202,7 @@ impl Emitter<'_, '_> {
     }
 
     /// A register stays taken to the end of the block.
-    fn hold(&mut self, r: Gpr) {
+    pub(super) fn hold(&mut self, r: Gpr) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.push((Val(u32::MAX), Some(r)));
         }
@@ -224,19 +255,21 @@ impl Emitter<'_, '_> {
         }
     }
 
+    /// The register with a buffer's base pointer; it may be the scratch register.
+    pub(super) fn base(&mut self, buf: BufId) -> Result<Gpr, Refused> {
+        if let Some(r) = self.pointers.get(&buf) {
+            return Ok(*r);
+        }
+        self.asm.load64(SCRATCH, Rm::Mem(table_entry(buf)?));
+        Ok(SCRATCH)
+    }
+
     /// The address of an element.
     pub(super) fn address(&mut self, buf: BufId, index: Val) -> Result<Mem, Refused> {
         let bytes = self.region.bytes(buf);
         let scale = if bytes == 8 { 3 } else { 2 };
         let bytes = bytes as i32;
-        let base = match self.pointers.get(&buf) {
-            Some(r) => *r,
-            None => {
-                let entry = table_entry(buf)?;
-                self.asm.load64(SCRATCH, Rm::Mem(entry));
-                SCRATCH
-            }
-        };
+        let base = self.base(buf)?;
         let disp = |n: i32| n.checked_mul(bytes).ok_or_else(|| "a distant element".to_owned());
         if let Some(n) = self.known(index) {
             return Ok(Mem::at(base, disp(n)?));
@@ -259,7 +292,7 @@ impl Emitter<'_, '_> {
 
     // -- control -------------------------------------------------------------------------------------------------------
 
-    fn for_loop(&mut self, f: &For) -> Result<(), Refused> {
+    pub(super) fn for_loop(&mut self, f: &For) -> Result<(), Refused> {
         let ends = (self.known(f.from), self.known(f.to));
         let step = i32::try_from(f.step).map_err(|_| "a long step".to_owned())?;
         if f.vector
@@ -267,13 +300,15 @@ impl Emitter<'_, '_> {
         {
             let (n, wide) = (i64::from(to) - i64::from(from), 2 * i64::from(step));
             if n > 0 && n % wide == 0 && n / wide <= WRITTEN_OUT {
+                self.waiting = (self.keeps && n / wide > 1).then(Vec::new);
                 for k in 0..n / wide {
                     self.open();
-                    self.note(f.var, Int::Known(from + (k * wide) as i32));
+                    self.at = from + (k * wide) as i32;
+                    self.note(f.var, Int::Known(self.at));
                     self.vectors(&f.body.stmts, true)?;
                     self.close();
                 }
-                return Ok(());
+                return self.append_waiting(f.var);
             }
         }
         self.open();
@@ -355,7 +390,8 @@ impl Emitter<'_, '_> {
     }
 
     fn block(&mut self, block: &Block) -> Result<(), Refused> {
-        for stmt in &block.stmts {
+        let around = self.resident.clone();
+        for (k, stmt) in block.stmts.iter().enumerate() {
             match stmt {
                 Stmt::Def { val, .. } if self.region.fixed.contains_key(val) => {}
                 Stmt::Def { val, op: Op::Load { buf, index, .. } } if self.region.is_int(*val) => {
@@ -374,9 +410,14 @@ impl Emitter<'_, '_> {
                 }
                 Stmt::For(f) => self.for_loop(f)?,
                 Stmt::If(i) => self.choice(i)?,
+                Stmt::AddRows(a) => {
+                    let after = block.stmts.get(k + 1..).unwrap_or_default();
+                    self.add_rows(a, after)?;
+                }
                 _ => return Err("a vector outside of a marked loop".to_owned()),
             }
         }
+        self.resident = around;
         Ok(())
     }
 
@@ -435,6 +476,54 @@ impl Emitter<'_, '_> {
         self.block(&i.els)?;
         self.close();
         self.asm.bind(end);
+        Ok(())
+    }
+
+    /// Registers with masks that wait.
+    pub(super) fn reserved(&self) -> impl Iterator<Item = u8> + '_ {
+        self.waiting.iter().flatten().map(|w| w.mask)
+    }
+
+    /// Lets a mask wait until the other vectors of the block are done, if it can; they share one test.
+    pub(super) fn wait(&mut self, mask: u8, list: BufId, count: BufId, value: Val) -> bool {
+        let seen = [list, count].iter().any(|b| self.region.buffers.contains_key(b));
+        let at = self.at;
+        match &mut self.waiting {
+            Some(waiting) if !seen => {
+                waiting.push(Waiting { mask, list, count, value, at });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What waits, after a loop over `var` that was written out.
+    fn append_waiting(&mut self, var: Val) -> Result<(), Refused> {
+        let waiting = self.waiting.take().unwrap_or_default();
+        let [first, others @ ..] = waiting.as_slice() else { return Ok(()) };
+        let done = self.asm.label();
+        if !others.is_empty() {
+            let resident = self.resident.iter().flat_map(|r| r.vectors.iter().copied());
+            let taken: Vec<u8> =
+                waiting.iter().map(|w| w.mask).chain(self.pinned.values().copied()).chain(resident).collect();
+            let any = (0..16).find(|r| !taken.contains(r)).ok_or_else(|| "too many vectors at once".to_owned())?;
+            let mut from = first.mask;
+            for other in others {
+                self.asm.vex(vop(1, 1, 0, 0xEB), true, any, from, Rm::Reg(other.mask));
+                from = any;
+            }
+            let prefix = u8::from(!self.region.narrow);
+            self.asm.vex(vop(1, prefix, 0, 0x50), true, SCRATCH, 0, Rm::Reg(any));
+            self.asm.test32(SCRATCH);
+            self.asm.jump_if(Cond::Equal, done);
+        }
+        for w in &waiting {
+            self.open();
+            self.note(var, Int::Known(w.at));
+            self.append(w.mask, true, w.list, w.count, w.value)?;
+            self.close();
+        }
+        self.asm.bind(done);
         Ok(())
     }
 

@@ -8,11 +8,13 @@
 //! * `asm.rs`: encodes instructions.
 //! * `region.rs`: what a loop nest holds: its values, what is invariant, which arguments it needs.
 //! * `emit.rs`: control flow, integers, addresses.
+//! * `rows.rs`: rows that are added on the way.
 //! * `vector.rs`: straight-line vector code and its registers.
 
 mod asm;
 mod emit;
 mod region;
+mod rows;
 mod vector;
 
 use crate::lir::{For, Function, Op, Program, Val};

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Refused;
-use crate::lir::{BinOp, Block, BufId, CmpOp, Const, For, Function, Op, Program, Scalar, Stmt, Ty, UnOp, Val};
+use crate::lir::{
+    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, Op, PAD, Program, Scalar, Stmt, Ty, UnOp, Val,
+};
 
 /// A loop nest with at most this many elements is not worth a call.
 const FEW: i64 = 16;
@@ -40,6 +42,8 @@ pub(super) struct Region<'a> {
     pub(super) naturals: BTreeSet<Val>,
     /// The lanes are 32 bits wide, not 64.
     pub(super) narrow: bool,
+    /// The rows that the nest adds, a part at a time.
+    pub(super) rows: Option<AddRows>,
 }
 
 impl<'a> Region<'a> {
@@ -65,6 +69,7 @@ impl<'a> Region<'a> {
             weights: BTreeMap::new(),
             naturals: BTreeSet::new(),
             narrow: true,
+            rows: None,
         };
         let mut marked = Vec::new();
         region.walk_for(nest, &mut marked, 1)?;
@@ -195,8 +200,24 @@ impl<'a> Region<'a> {
                     self.walk(&i.then, marked, weight)?;
                     self.walk(&i.els, marked, weight)?;
                 }
-                Stmt::Scatter { .. } | Stmt::AddRows(_) => return Err("a scatter or rows".to_owned()),
+                Stmt::AddRows(a) => self.add_rows(a, weight)?,
+                Stmt::Scatter { .. } => return Err("a scatter".to_owned()),
             }
+        }
+        Ok(())
+    }
+
+    /// Parts of rows, as long as blocks are, of one list of rows.
+    fn add_rows(&mut self, a: &AddRows, weight: u32) -> Result<(), Refused> {
+        let same =
+            |b: &AddRows| (b.from, b.rows, b.first, b.end, b.stride) == (a.from, a.rows, a.first, a.end, a.stride);
+        if u64::from(a.len) != PAD || !self.rows.as_ref().is_none_or(same) {
+            return Err("rows that wide kernels do not add".to_owned());
+        }
+        self.rows = Some(*a);
+        self.touch(a.to, 4 * weight);
+        for val in [a.first, a.end, a.at] {
+            self.read(val, weight);
         }
         Ok(())
     }

@@ -54,6 +54,8 @@ struct Body {
     /// Registers that the current statement reads.
     locked: Vec<u8>,
     at: usize,
+    /// Values that are in the registers of a block.
+    resident: BTreeMap<Val, u8>,
     /// It computes one value, which may be fixed.
     alone: bool,
 }
@@ -108,7 +110,9 @@ impl Emitter<'_, '_> {
             self.asm.vex(STORE, true, r, 0, Rm::Mem(Mem::at(RSP, slot)));
             self.homes.insert(Key::Val(val), slot);
         }
-        let room = REGISTERS.saturating_sub(self.pressure(nest) + 2);
+        // A block that rows are added to, and masks that wait.
+        let held = self.region.rows.map_or(0, |a| u64::from(a.len) * self.region.bytes(a.to) / 32) as usize + 2;
+        let room = REGISTERS.saturating_sub(self.pressure(nest) + 2 + held);
         let mut weights: BTreeMap<Key, u32> = BTreeMap::new();
         for (val, _) in &fixed {
             if self.region.is_vector(*val)
@@ -265,12 +269,24 @@ impl Emitter<'_, '_> {
             list.sort_unstable();
         }
         let mut owners = [Owner::Nobody; REGISTERS];
-        for r in self.pinned.values() {
-            if let Some(owner) = owners.get_mut(usize::from(*r)) {
+        let resident = self.resident.iter().flat_map(|r| &r.vectors).copied();
+        for r in self.pinned.values().copied().chain(resident).chain(self.reserved()) {
+            if let Some(owner) = owners.get_mut(usize::from(r)) {
                 *owner = Owner::Pinned;
             }
         }
-        Body { wide, uses, negated, folded, owners, places: BTreeMap::new(), locked: Vec::new(), at: 0, alone: false }
+        Body {
+            wide,
+            uses,
+            negated,
+            folded,
+            owners,
+            places: BTreeMap::new(),
+            locked: Vec::new(),
+            at: 0,
+            resident: BTreeMap::new(),
+            alone: false,
+        }
     }
 
     // -- operands ------------------------------------------------------------------------------------------------------
@@ -283,7 +299,13 @@ impl Emitter<'_, '_> {
             };
         }
         if let Some((buf, index)) = body.folded.get(&val).copied() {
-            return Ok(Rm::Mem(self.address(buf, index)?));
+            return match self.resident(buf, index) {
+                Some(r) => Ok(Rm::Reg(r)),
+                None => Ok(Rm::Mem(self.address(buf, index)?)),
+            };
+        }
+        if let Some(r) = body.resident.get(&val) {
+            return Ok(Rm::Reg(*r));
         }
         match body.places.get(&val) {
             Some(Place::Reg(r)) => {
@@ -356,6 +378,12 @@ impl Emitter<'_, '_> {
                 if body.negated.contains_key(val) || body.folded.contains_key(val) || !body.uses.contains_key(val) {
                     return Ok(());
                 }
+                if let Op::Load { buf, index, lanes: 2.. } = op
+                    && let Some(r) = self.resident(*buf, *index)
+                {
+                    body.resident.insert(*val, r);
+                    return Ok(());
+                }
                 self.define(body, *val, op)
             }
             Stmt::Store { buf, index, value } if self.region.is_int(*value) => self.store_int(*buf, *index, *value),
@@ -367,6 +395,13 @@ impl Emitter<'_, '_> {
             }
             Stmt::Append { cond, list, count, value } => {
                 let mask = self.reg(body, *cond)?;
+                let waits = body.wide && self.wait(mask, *list, *count, *value);
+                if waits {
+                    if let Some(owner) = body.owners.get_mut(usize::from(mask)) {
+                        *owner = Owner::Pinned;
+                    }
+                    return Ok(());
+                }
                 self.append(mask, body.wide, *list, *count, *value)
             }
             _ => Err("a statement that marked loops do not hold".to_owned()),
@@ -475,8 +510,8 @@ impl Emitter<'_, '_> {
         if let Some(key) = self.key(val) {
             return self.pinned.get(&key).map(|r| Rm::Reg(*r));
         }
-        match body.places.get(&val) {
-            Some(Place::Reg(r)) => Some(Rm::Reg(*r)),
+        match (body.resident.get(&val), body.places.get(&val)) {
+            (Some(r), _) | (None, Some(Place::Reg(r))) => Some(Rm::Reg(*r)),
             _ => None,
         }
     }

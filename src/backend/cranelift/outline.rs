@@ -1,0 +1,72 @@
+//! Loops over lists within loops over lists (what the events of a step do to listed synapses) become functions of their own. In the one big
+//! function of a step most values live in memory, and an inner loop of ten instructions would fetch its pointers anew in every round.
+
+use crate::lir::{Block, For, Op, Stmt, Val};
+
+/// Whether a loop is one of those: a loop with a plain loop inside, and nothing that is a call already.
+pub(super) fn worth(stmt: &For) -> bool {
+    let mut inner = false;
+    plain(stmt) && holds(&stmt.body, &mut inner) && inner
+}
+
+fn plain(stmt: &For) -> bool {
+    !stmt.vector && stmt.params.is_empty()
+}
+
+fn holds(block: &Block, inner: &mut bool) -> bool {
+    block.stmts.iter().all(|stmt| match stmt {
+        Stmt::Def { .. } | Stmt::Store { .. } => true,
+        Stmt::For(f) => {
+            *inner = true;
+            plain(f) && holds(&f.body, inner)
+        }
+        Stmt::If(i) => i.results.is_empty() && holds(&i.then, inner) && holds(&i.els, inner),
+        Stmt::Scatter { .. } | Stmt::Append { .. } | Stmt::AddRows(_) => false,
+    })
+}
+
+/// The values that a loop takes from outside, in the order of their numbers.
+pub(super) fn taken(stmt: &For) -> Vec<Val> {
+    let mut found = Found::default();
+    found.loop_(stmt);
+    found.read.retain(|v| !found.made.contains(v));
+    found.read.sort_unstable();
+    found.read.dedup();
+    found.read
+}
+
+#[derive(Default)]
+struct Found {
+    read: Vec<Val>,
+    made: Vec<Val>,
+}
+
+impl Found {
+    fn loop_(&mut self, f: &For) {
+        self.read.extend([f.from, f.to]);
+        self.made.push(f.var);
+        self.block(&f.body);
+    }
+
+    fn block(&mut self, block: &Block) {
+        for stmt in &block.stmts {
+            match stmt {
+                Stmt::Def { val, op } => {
+                    self.made.push(*val);
+                    op.operands(|v| self.read.push(v));
+                    if let Op::Load { index, .. } = op {
+                        self.read.push(*index);
+                    }
+                }
+                Stmt::Store { index, value, .. } => self.read.extend([*index, *value]),
+                Stmt::For(f) => self.loop_(f),
+                Stmt::If(i) => {
+                    self.read.push(i.cond);
+                    self.block(&i.then);
+                    self.block(&i.els);
+                }
+                Stmt::Scatter { .. } | Stmt::Append { .. } | Stmt::AddRows(_) => {}
+            }
+        }
+    }
+}
