@@ -71,7 +71,7 @@ fn faults_of_imports_are_shown_where_they_are() {
         ("import \"a.snn\"", "import \"b.snn\"\nimport \"a.snn\"", "a.snn:2:8"),
         ("import \"m.snn\"", "", "m.snn:1:8"),
         ("import \".\"", "", "m.snn:1:8"),
-        ("import \"a.snn\" as cells", "const x = 1", "m.snn:1:19"),
+        ("import \"a.snn\" as cells\nconst y = cells.y", "const x = 1", "m.snn:2:17"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &[("m.snn", main), ("a.snn", other), ("b.snn", "const z = 1")]);
@@ -209,5 +209,117 @@ experiment e {
         write(dir.path(), &[("m.snn", &text.replace("X.play([1 ms, 3 ms])", to))]);
         let (words, fine) = snnc(dir.path(), &["run", "m.snn"]);
         assert!(!fine && words.contains(expected) && words.contains("m.snn:"), "{to}: {words}");
+    }
+}
+
+const NAMED: &str = "
+const start = 1 mV, one = 1 mV
+param n = 3, N = 4
+fn twice(x) = 2*x*n
+neuron Cell { param tau = 10 ms, shift = 0 mV
+ state v = start
+ tau * dv/dt = shift - v
+ spike when v > 100 mV }
+neuron Sized { state size = N
+  dsize/dt = -size/1 s }
+synapse Kick { weight w = one
+ on pre { deliver w } }
+kernel K(s) = s/n/1 ms over 2 ms
+population X[n]: spike_source(times = [2 ms])
+procedure pause(d) { let n = 2
+ run n*d }
+test \"not taken over\" { expect 1 > 2 }
+";
+
+/// Models, constants, functions, populations, kernels and procedures of a file under a name; the importing file has names of its own that
+/// are the same, and the imported file means its own.
+#[test]
+fn a_file_under_a_name_keeps_its_names_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        &[
+            ("cells.snn", NAMED),
+            (
+                "net.snn",
+                "import \"cells.snn\" as mine\npopulation C[2]: mine.Cell(tau = 20 ms)\npopulation S: mine.Sized()\n",
+            ),
+            (
+                "m.snn",
+                "import \"cells.snn\" as cells\nimport \"net.snn\" as net\nsimulation { dt = 0.1 ms }\nconst n = 100, start = 7 mV\n\
+                 neuron Cell { input I: mV\n state v = start\n 10 ms * dv/dt = I - v }\n\
+                 population Own: Cell()\npopulation E[cells.n]: cells.Cell(v = cells.start*(i + 1))\n\
+                 connect XE: cells.X -> E.v via one_to_one with cells.Kick(w = 2*cells.one)\n\
+                 connect cells.X -> Own.I via all_to_all where i < cells.n - 1 with cells.Kick() through cells.K\n\
+                 let First = cells.X[..2]\n\
+                 experiment e {\n  print(\"at first\", E.v, Own.v, net.C[1].v, net.S.size, cells.twice(5), net.mine.n, n)\n\
+                   cells.pause(1.5 ms)\n  print(\"counted\", cells.X.count, sum(First.count), sum(cells.X.count over neurons))\n\
+                   cells.X.play([1 ms], [0])\n  net.C[0].v = 3 mV\n  run 2 ms\n  print(\"played\", cells.X.count, net.C.v)\n\
+                   record cells.X.spikes to \"x.npz\"\n  save(\"w.npz\", XE.w)\n}\n",
+            ),
+        ],
+    );
+    let (words, fine) = snnc(dir.path(), &["check", "-D", "warnings", "m.snn"]);
+    assert!(fine, "{words}");
+    let (words, fine) = snnc(dir.path(), &["run", "m.snn", "--out", "."]);
+    assert!(fine, "{words}");
+    let lines: Vec<&str> = words.lines().take(3).collect();
+    let shrink = f64::exp(-0.25);
+    assert_eq!(lines[0], "at first [1, 2, 3] mV 7 mV 1 mV 4 30 3 100", "{words}");
+    assert_eq!(lines[1], "counted [1, 1, 1] 2 3", "{words}");
+    assert!(lines[2].starts_with("played [1, 0, 0]") && lines[2].contains(&format!("{:.6}", shrink)[..6]), "{words}");
+    // The file is taken once, under the name that it got first.
+    let (words, _) = snnc(dir.path(), &["run", "m.snn", "--set", "cells.n=2"]);
+    assert!(words.contains("at first [1, 2] mV 7 mV 1 mV 4 20 2 100"), "{words}");
+    let (words, fine) = snnc(dir.path(), &["run", "m.snn", "--set", "cells.m=2"]);
+    assert!(
+        !fine && words.contains("has no parameter `cells.m`") && words.contains("did you mean `cells.n`?"),
+        "{words}"
+    );
+    let (words, fine) = snnc(dir.path(), &["run", "m.snn", "--set", "cells.=2"]);
+    assert!(!fine && words.contains("NAME=VALUE"), "{words}");
+    let (words, fine) = snnc(dir.path(), &["test", "m.snn", "--allow-none"]);
+    assert!(fine, "{words}");
+    // The formatter leaves names with points together.
+    std::fs::write(
+        dir.path().join("f.snn"),
+        "import \"cells.snn\" as cells\npopulation E:cells.Cell()\nexperiment e {cells.pause(1 ms)}\n",
+    )
+    .unwrap();
+    let (words, fine) = snnc(dir.path(), &["fmt", "f.snn"]);
+    let laid = std::fs::read_to_string(dir.path().join("f.snn")).unwrap();
+    assert!(fine && laid.contains("population E: cells.Cell()") && laid.contains("cells.pause(1 ms)"), "{words}{laid}");
+}
+
+#[test]
+fn faults_of_names_with_points_are_one_report_each() {
+    for (main, expected) in [
+        ("import \"a.snn\" as a\npopulation P: a.Cel()", "m.snn:2:17: error[E0104]: `a` has no `Cel`"),
+        ("import \"a.snn\" as a\nconst x = a.y + 1", "m.snn:2:13: error[E0104]: `a` has no `y`"),
+        ("import \"a.snn\" as a\nconst x = a", "m.snn:2:11: error[E0101]: `a` is a file"),
+        ("import \"a.snn\" as a\npopulation P: a()", "m.snn:2:15: error[E0101]: `a` is a file"),
+        ("import \"a.snn\" as a\npopulation P: a.Cell.x()", "m.snn:2:15: error[E0101]"),
+        ("population P: a.Cell()", "m.snn:1:15: error[E0101]: `a` is not an imported file"),
+        (
+            "import \"a.snn\" as abc\npopulation P: abd.Cell()",
+            "m.snn:2:15: error[E0101]: `abd` is not an imported file",
+        ),
+        ("import \"a.snn\" as a\nconst a = 1", "m.snn:1:19: error[E0103]: `a` is declared already"),
+        ("import \"a.snn\" as a\nimport \"b.snn\" as a", "m.snn:2:19: error[E0103]: two files are called `a`"),
+        ("import \"a.snn\" as mV", "m.snn:1:19: error[E0103]: `mV` is the name of a unit"),
+        ("import \"a.snn\" as pre", "m.snn:1:19: error[E0103]: `pre` has a meaning of its own"),
+        ("import \"none.snn\" as a\npopulation P: a.Cell()\nconst x = a.x", "m.snn:1:8: error[E0801]"),
+        ("import \"a.snn\" as a\nexperiment e { a.nothing(3) }", "m.snn:2:18: error[E0104]"),
+        ("experiment e { a.nothing(3) }", "m.snn:1:16: error[E0101]"),
+        ("import \"a.snn\" as a\nexperiment e { run 1 ms\n a.Q.v = 3 mV }", "m.snn:3:4: error[E0104]"),
+        ("import \"a.snn\" as a\nimport \"b.snn\"\nconst x = 1", "error[E0103]"),
+        ("import \"a.snn\" as a\nexperiment e { let a = 1\n print(\"x\", a.x) }", "m.snn:3:"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let a = "const x = 1\nneuron Cell { state v = 1 mV\n dv/dt = -v/1 s }\n";
+        write(dir.path(), &[("m.snn", main), ("a.snn", a), ("b.snn", "import \"a.snn\"\nconst z = 1")]);
+        let (words, fine) = snnc(dir.path(), &["check", "--message-format", "short", "m.snn"]);
+        assert!(!fine && words.contains(expected), "{main}: {words}");
+        assert_eq!(words.matches("error[").count(), 1, "{main}: {words}");
     }
 }

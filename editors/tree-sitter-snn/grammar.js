@@ -52,7 +52,9 @@ module.exports = grammar({
       seq("fn", field("name", $.identifier), "(", list($.parameter, ","), ")", "=", field("body", $._expression)),
     parameter: ($) => seq(field("name", $.identifier), optional(seq(":", $.type))),
     data: ($) => seq("data", field("name", $.identifier), "=", field("value", $._expression)),
-    model: ($) => seq(field("name", $.identifier), optional($.arguments)),
+    // `cells.Cell` of a file that is imported under a name.
+    qualified: ($) => seq($.identifier, repeat1(seq(token.immediate("."), $.identifier))),
+    model: ($) => seq(field("name", choice($.identifier, $.qualified)), optional($.arguments)),
     population: ($) => seq("population", field("name", $.identifier), optional($.index), ":", field("model", $.model)),
     connect: ($) =>
       seq(
@@ -67,7 +69,7 @@ module.exports = grammar({
     via: ($) => seq("via", $.model),
     where: ($) => seq("where", $._expression),
     with: ($) => seq("with", $.model),
-    through: ($) => seq("through", $.identifier),
+    through: ($) => seq("through", choice($.identifier, $.qualified)),
     kernel: ($) =>
       seq("kernel", field("name", $.identifier), "(", $.identifier, ")", "=", $._expression, "over", $._expression),
     readout: ($) => seq("readout", field("name", $.identifier), ":", $.model),
@@ -137,7 +139,12 @@ module.exports = grammar({
     deliver: ($) => seq("deliver", $._expression, optional(seq("to", $.identifier))),
     inject: ($) => seq("inject", $._expression),
     assignment: ($) => seq(field("left", $.path), choice("=", "+=", "-=", "*=", "/="), field("right", $._expression)),
-    call_statement: ($) => seq(field("function", $.identifier), $.arguments),
+    // `print(x)`, and `X.play(times)` or a procedure of an imported file.
+    call_statement: ($) =>
+      choice(
+        prec(1, seq(field("function", $.identifier), $.arguments)),
+        seq(field("function", $.path), $.arguments),
+      ),
 
     _expression: ($) =>
       choice(

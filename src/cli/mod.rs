@@ -95,7 +95,8 @@ fn assignments(texts: &[String]) -> Result<Vec<(String, String)>, String> {
         let (name, value) =
             text.split_once('=').ok_or_else(|| format!("`--set {text}` is not of the form NAME=VALUE"))?;
         let (name, value) = (name.trim(), value.trim());
-        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.is_empty();
+        let word = |w: &str| !w.is_empty() && w.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let plain = name.split('.').all(word);
         if !plain || value.is_empty() || value.contains(['\n', '\r', ';']) {
             return Err(format!("`--set {text}` is not of the form NAME=VALUE"));
         }

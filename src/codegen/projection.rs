@@ -485,10 +485,10 @@ fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
     let zero = b.int(0);
     let one = b.int(1);
     let n = b.load(count, zero);
-    // Most were last brought up to date in the same step: they share the exponential.
-    let never = b.int(-1);
+    // Most were last brought up to date in the same step: they share the exponential. That of one step is a constant.
     let nothing = b.float(s.float, 0.0);
-    let kept = b.fold_loop(zero, n, &[zero, never, nothing], |b, k, carried| {
+    let single = shrink(b, s, p, z, one);
+    let kept = b.fold_loop(zero, n, &[zero, one, single], |b, k, carried| {
         let e = b.load(list, k);
         let x = b.load(buf, e);
         let since = b.load(last, e);

@@ -6,8 +6,9 @@ use crate::data::{self, Places};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{DataSchema, SampleField};
 use crate::runtime::wiring::{Files, reals};
-use crate::sema::{ArrayReader, Schemas};
-use crate::source::{SourceMap, Span};
+use crate::sema::qualify::{self, Part};
+use crate::sema::{self, ArrayReader, Schemas};
+use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::{self, ast};
 
 /// The most files that a model may import, directly or not.
@@ -17,20 +18,40 @@ const MOST: usize = 256;
 struct Imports<'a> {
     sources: &'a mut SourceMap,
     sink: &'a mut Sink,
-    /// By canonical path: every file is taken once.
+    /// By canonical path: every file is taken once. In the order of `parts`.
     done: Vec<PathBuf>,
+    parts: Vec<Part>,
     /// The files around the present one, outermost first, with their names as written.
     open: Vec<(PathBuf, String)>,
+    /// All declarations, each with the number of its file.
+    items: Vec<(usize, ast::Item)>,
 }
 
-/// The model with the declarations of the files that it imports, each file's where it is first imported. Experiments, tests and settings of
-/// an imported file are its own: they are left out.
-pub(super) fn expand(file: &ast::File, path: &Path, sources: &mut SourceMap, sink: &mut Sink) -> ast::File {
+/// The model with the declarations of the files that it imports, each file's where it is first imported, under full names. Experiments, tests
+/// and settings of an imported file are its own: they are left out. `None`: it imports nothing, and the tree is the model's.
+pub(super) fn expand(
+    file: &ast::File,
+    path: &Path,
+    prelude: FileId,
+    sources: &mut SourceMap,
+    sink: &mut Sink,
+) -> Option<ast::File> {
+    if !file.items.iter().any(|i| matches!(i.kind, ast::ItemKind::Import { .. })) {
+        return None;
+    }
     let own = canonical(path);
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let mut imports = Imports { sources, sink, done: Vec::new(), open: vec![(own, name)] };
-    let items = imports.items(&file.items, path.parent().unwrap_or(Path::new("")), false);
-    ast::File { id: file.id, items }
+    let mut imports = Imports {
+        sources,
+        sink,
+        done: vec![own.clone()],
+        parts: vec![Part { written: name.clone(), ..Part::default() }],
+        open: vec![(own, name)],
+        items: Vec::new(),
+    };
+    imports.items(&file.items, path.parent().unwrap_or(Path::new("")), 0);
+    let Imports { parts, items, .. } = imports;
+    Some(ast::File { id: file.id, items: qualify::apply(items, &parts, &sema::prelude_tree(prelude), sink) })
 }
 
 fn canonical(path: &Path) -> PathBuf {
@@ -38,38 +59,44 @@ fn canonical(path: &Path) -> PathBuf {
 }
 
 impl Imports<'_> {
-    fn items(&mut self, items: &[ast::Item], dir: &Path, imported: bool) -> Vec<ast::Item> {
+    /// Takes over what a file declares, and what it imports.
+    fn items(&mut self, items: &[ast::Item], dir: &Path, part: usize) {
         use ast::ItemKind as K;
-        let mut out = Vec::new();
         for item in items {
             match &item.kind {
                 K::Import { path, alias } => {
-                    if let Some(alias) = alias {
-                        self.sink.push(
-                            Diagnostic::new(
-                                Code::E0901,
-                                alias.span,
-                                "a name for an imported file is not supported yet",
-                            )
-                            .label("the declarations of the file would be `name.x`")
-                            .help(format!("write `import \"{}\"`: its names are used as they are", path.node)),
-                        );
-                        self.sink.hole(item.span);
-                        continue;
-                    }
-                    match self.import(&path.node, path.span, dir) {
-                        Some(found) => out.extend(found),
-                        None => self.sink.hole(item.span),
+                    let prefix = self.parts.get(part).map_or_else(String::new, |p| match alias {
+                        Some(alias) => format!("{}{}.", p.prefix, alias.node),
+                        None => p.prefix.clone(),
+                    });
+                    let found = self.import(&path.node, path.span, dir, prefix);
+                    match (found, self.parts.get_mut(part)) {
+                        (Some(k), Some(p)) => match alias {
+                            Some(alias) => p.named.push((alias.clone(), k)),
+                            None => p.plain.push(k),
+                        },
+                        _ => {
+                            self.sink.hole(item.span);
+                            // Whatever it would have given is missing: uses of it are silent.
+                            if let Some(alias) = alias {
+                                let k = self.parts.len();
+                                self.done.push(PathBuf::new());
+                                self.parts.push(Part { broken: true, ..Part::default() });
+                                if let Some(p) = self.parts.get_mut(part) {
+                                    p.named.push((alias.clone(), k));
+                                }
+                            }
+                        }
                     }
                 }
-                K::Experiment { .. } | K::Test { .. } | K::Simulation(_) if imported => {}
-                _ => out.push(item.clone()),
+                K::Experiment { .. } | K::Test { .. } | K::Simulation(_) if part > 0 => {}
+                _ => self.items.push((part, item.clone())),
             }
         }
-        out
     }
 
-    fn import(&mut self, written: &str, span: Span, dir: &Path) -> Option<Vec<ast::Item>> {
+    /// The number of an imported file, which is read if it is new.
+    fn import(&mut self, written: &str, span: Span, dir: &Path, prefix: String) -> Option<usize> {
         let path = dir.join(written);
         let own = canonical(&path);
         if let Some(k) = self.open.iter().position(|(p, _)| *p == own) {
@@ -85,10 +112,10 @@ impl Imports<'_> {
             );
             return None;
         }
-        if self.done.contains(&own) {
-            return Some(Vec::new());
+        if let Some(k) = self.done.iter().position(|p| *p == own) {
+            return Some(k);
         }
-        if self.done.len() >= MOST {
+        if self.done.len() > MOST {
             self.sink.push(Diagnostic::new(Code::E0902, span, format!("a model may import at most {MOST} files")));
             return None;
         }
@@ -102,14 +129,16 @@ impl Imports<'_> {
                 return None;
             }
         };
+        let part = self.parts.len();
         self.done.push(own.clone());
+        self.parts.push(Part { written: written.to_owned(), prefix, ..Part::default() });
         let id = self.sources.add(path.display().to_string(), text.as_str());
         let (tree, faults) = syntax::parse(id, &text);
         self.sink.items.extend(faults);
         self.open.push((own, written.to_owned()));
-        let items = self.items(&tree.items, path.parent().unwrap_or(Path::new("")), true);
+        self.items(&tree.items, path.parent().unwrap_or(Path::new("")), part);
         self.open.pop();
-        Some(items)
+        Some(part)
     }
 }
 

@@ -28,6 +28,7 @@ use crate::sched::{self, Place, Plan, Storage, Uses, Wiring};
 use crate::script::machine::{
     Entity, Machine, ResetTarget, RunKey, Slice, SliceMut, SpikeLog, Values, ValuesMut, VarKey,
 };
+use crate::script::tensor::Data;
 
 /// One compiled step: for one set of frozen variables.
 pub struct Compiled {
@@ -654,18 +655,30 @@ impl Network {
         self.relaxation(key).is_some()
     }
 
-    /// Element `k` of a variable (stored in `id`) at the present step.
-    pub(super) fn present(&self, key: VarKey, id: BufId, k: usize) -> f64 {
-        let Some((a, b, value, last)) = self.relaxation(key) else {
-            return self.buffers[id.0 as usize].get_f64(k).unwrap_or(f64::NAN);
-        };
-        let x = self.buffers[value.0 as usize].get_f64(k).unwrap_or(f64::NAN);
-        let gap = f64::from(self.step) - f64::from(self.ints(last).get(k).copied().unwrap_or(self.step));
-        if gap == 0.0 || self.frozen.contains(&key) {
-            return x;
-        }
+    /// Elements of a variable (stored in `id`) at the present step, by number.
+    pub(super) fn present(&self, key: VarKey, id: BufId) -> impl Fn(usize) -> f64 + '_ {
+        let closed = self.relaxation(key);
+        let stored = closed.map_or(id, |(_, _, value, _)| value);
+        let closed = closed.filter(|_| !self.frozen.contains(&key));
         let dt = self.compiled.plan.dt;
-        if a == 0.0 { x + b * dt * gap } else { (x + b / a) * libm::exp(a * dt * gap) - b / a }
+        // Most elements were brought up to date at the same step.
+        let of = move |gap: f64, a: f64| if a == 0.0 || gap == 0.0 { 1.0 } else { libm::exp(a * dt * gap) };
+        let latest = std::cell::Cell::new((0.0, 1.0));
+        move |k: usize| {
+            let Some((a, b, value, last)) = closed else {
+                return self.buffers[stored.0 as usize].get_f64(k).unwrap_or(f64::NAN);
+            };
+            let x = self.buffers[value.0 as usize].get_f64(k).unwrap_or(f64::NAN);
+            let gap = f64::from(self.step) - f64::from(self.ints(last).get(k).copied().unwrap_or(self.step));
+            if gap == 0.0 {
+                return x;
+            }
+            if latest.get().0 != gap {
+                latest.set((gap, of(gap, a)));
+            }
+            let factor = latest.get().1;
+            if a == 0.0 { x + b * dt * gap } else { (x + b / a) * factor - b / a }
+        }
     }
 
     /// Brings one slow state, or all, up to date.
@@ -695,8 +708,8 @@ impl Network {
             return;
         }
         let work = self.var_buffer(key);
-        for k in 0..self.buffers[value.0 as usize].len() {
-            let x = self.present(key, value, k);
+        let present: Vec<f64> = (0..self.buffers[value.0 as usize].len()).map(self.present(key, value)).collect();
+        for (k, x) in present.into_iter().enumerate() {
             self.buf(value).set_f64(k, x);
             if let Some(work) = work {
                 self.buf(work).set_f64(k, x);
@@ -1012,7 +1025,7 @@ impl Machine for Network {
         };
         // A trace that lives with a neuron is spread over its synapses.
         if let (Some(place @ (Place::Pre | Place::Post)), Entity::Proj(p)) = (placed, key.entity) {
-            let at = |k: usize| self.present(key, id, k);
+            let at = self.present(key, id);
             let spread: Vec<f64> = match self.ends(p.index()) {
                 Some((pre, post)) => {
                     let ends = if place == Place::Pre { pre } else { post };
@@ -1020,6 +1033,7 @@ impl Machine for Network {
                 }
                 None => (0..rows * cols).map(|k| at(if place == Place::Pre { k / cols } else { k % cols })).collect(),
             };
+            drop(at);
             self.scratch = spread;
             return Values { data: Slice::F64(&self.scratch), rows, cols, stride: cols };
         }
@@ -1030,7 +1044,7 @@ impl Machine for Network {
         }
         if self.relaxes(key) {
             // Brought up to date for the reader only: a reading changes nothing.
-            self.scratch = (0..self.buffers[id.0 as usize].len()).map(|k| self.present(key, id, k)).collect();
+            self.scratch = (0..self.buffers[id.0 as usize].len()).map(self.present(key, id)).collect();
             return Values { data: Slice::F64(&self.scratch), rows, cols, stride };
         }
         if let Entity::Proj(p) = key.entity
@@ -1052,12 +1066,7 @@ impl Machine for Network {
         self.settle_slow(Some(key));
         self.settle_lazy(key);
         let (rows, cols, stride) = self.shape(key);
-        let n = self.shared.model.populations.len();
-        let entity = match key.entity {
-            Entity::Pop(p) => p.index(),
-            Entity::Proj(p) => n + p.index(),
-        };
-        let bounds = self.shared.bounds[entity][key.var.index()];
+        let bounds = self.bounds(key);
         let bug =
             || Diagnostic::without_span(Code::E0900, "a bug in snnc: a protocol writes a variable without storage");
         let id = self.var_buffer(key).ok_or_else(bug)?;
@@ -1135,6 +1144,30 @@ impl Machine for Network {
             }
         }
         self.flag_listed(proj.index());
+    }
+
+    fn exchange(&mut self, key: VarKey, values: &mut Data) -> bool {
+        let Entity::Proj(p) = key.entity else { return false };
+        let place = self.compiled.plan.projections[p.index()].place[key.var.index()];
+        let Some(id) = self.var_buffer(key).filter(|_| place == Place::Synapse && !self.relaxes(key)) else {
+            return false;
+        };
+        let fits = |own: usize, other: usize| own == other || own == 0 || other == 0;
+        match (&mut self.buffers[id.0 as usize], values) {
+            (Buf::F32(own), Data::F32(other)) if fits(own.len(), other.len()) => std::mem::swap(own, other),
+            (Buf::F64(own), Data::F64(other)) if fits(own.len(), other.len()) => std::mem::swap(own, other),
+            _ => return false,
+        }
+        self.settled.remove(&key);
+        true
+    }
+
+    fn bounds(&self, key: VarKey) -> Option<(f64, f64)> {
+        let entity = match key.entity {
+            Entity::Pop(p) => p.index(),
+            Entity::Proj(p) => self.shared.model.populations.len() + p.index(),
+        };
+        self.shared.bounds[entity][key.var.index()]
     }
 
     fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])> {

@@ -8,7 +8,7 @@ use crate::script::ir::{Axis, AxisName, Expr, ExprKind, Kind, Metric, NumTy, Ove
 use crate::script::lower::{Bound, Lower, poisoned};
 use crate::script::names::Thing;
 use crate::script::operators::{Operand, convert, fits_any, kind_of, to_real};
-use crate::script::{quantity, shape, table};
+use crate::script::{over_time, quantity, shape, table};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -480,6 +480,14 @@ impl Lower<'_, '_> {
             _ => value,
         };
         let Some((over, axes)) = self.over(op, arg, &num.axes) else { return poisoned(span) };
+        if let (Over::Time(_), Some(part)) = (&over, over_time::without_value(&value)) {
+            return self.fault(
+                Diagnostic::new(Code::E0502, part, "this has no value at each step of a `run`")
+                    .also(arg.over.as_ref().map_or(arg.span, |o| o.span), "what is reduced over time is computed at the end of every step")
+                    .help("reduce variables of the network, and combine the result with the rest: `mean(E.v over time) - x`"),
+                span,
+            );
+        }
         Expr { kind: ExprKind::Reduce { op, value: Box::new(value), over }, ty: Ty::Num(NumTy { kind, axes }), span }
     }
 
@@ -493,12 +501,9 @@ impl Lower<'_, '_> {
             return Some((Over::All, Vec::new()));
         };
         if over.node == "time" {
-            self.err(
-                Diagnostic::new(Code::E0901, over.span, "reductions over time are not supported yet")
-                    .label("not built yet")
-                    .help("keep a running mean in a state of the neuron, and read it after the `run`"),
-            );
-            return None;
+            let id = self.cx.program.over_time;
+            self.cx.program.over_time += 1;
+            return Some((Over::Time(id), axes.to_vec()));
         }
         if let [Axis { name: AxisName::Synapses(p), .. }] = axes {
             let proj = self.cx.model.projections.get(p.index())?;

@@ -17,6 +17,7 @@ use crate::hir::{self, DataId, PopId};
 use crate::rng::{Stream, fnv1a64};
 use crate::script::assign::{Source, WriteFault, assign_all, assign_at};
 use crate::script::expr::{bug, fault, var_name};
+use crate::script::faults::Budget;
 use crate::script::host::{Effect, Host, Ran, drain};
 use crate::script::ir::{
     AssignOp, AxisSource, BinaryOp, Body, Expr, ExprKind, LocalId, Place, PrintItem, ProcId, Program, ReadoutUse,
@@ -24,6 +25,7 @@ use crate::script::ir::{
 };
 use crate::script::machine::{Machine, RunKey};
 use crate::script::outcome::{Outcome, Output, Phase, Progress, show};
+use crate::script::over_time::{self, SoFar, Wanted};
 use crate::script::tensor::{Data, SampleRef, Tensor, Value};
 use crate::script::{faults, lanes, ops, recording};
 use crate::source::Span;
@@ -198,6 +200,9 @@ pub(crate) struct Interp<'h, 'a> {
     pub sums: Vec<Accumulation>,
     /// How deep procedures are nested.
     pub depth: u32,
+    /// The reductions over time that the experiment or test reads, and what the last `run` gave for each.
+    pub wanted: Arc<[Wanted]>,
+    pub times: Vec<SoFar>,
 }
 
 /// Steps between two looks at whether to stop. Long enough that what the network does ahead for a stretch of steps pays.
@@ -296,6 +301,8 @@ fn phase<'a>(cx: &'a Cx<'a>, host: &mut Host<'a>, machine: &mut dyn Machine, nam
             outer: None,
             sums: Vec::new(),
             depth: 0,
+            wanted: over_time::wanted(cx.program, &body.stmts).into(),
+            times: Vec::new(),
         };
         interp.block(&body.stmts)
     };
@@ -781,7 +788,11 @@ impl<'h, 'a> Interp<'h, 'a> {
         let key = self.scope.next_run();
         let start = self.machine.steps();
         self.machine.begin_run(steps, key).map_err(|d| at(d, span))?;
-        let watch = faults::watch(self.machine, steps);
+        self.times_begin();
+        let watch = match &mut self.out {
+            Out::Host(host) => faults::watch(self.machine, steps, &mut host.copies),
+            Out::Lane(_) => faults::watch(self.machine, steps, &mut Budget::of_sample()),
+        };
         let result = self.advance(start, steps, span);
         let fault = if result.is_ok() { watch.fault(self.machine, self.cx.model, span) } else { None };
         let done = self.machine.steps().saturating_sub(start);
@@ -810,7 +821,11 @@ impl<'h, 'a> Interp<'h, 'a> {
             if matches!(&self.out, Out::Host(h) if !h.active.is_empty()) {
                 stretch = stretch.min(recording::sample(self, now)?);
             }
+            if !self.wanted.is_empty() {
+                stretch = 1;
+            }
             self.machine.advance(stretch).map_err(|d| at(d, span))?;
+            self.times_step()?;
             if steps > STRETCH
                 && let Some(host) = self.host()
                 && host.due()

@@ -94,11 +94,11 @@ impl Interp<'_, '_> {
                     _ => ops::binary(*op, &left, &self.eval(b)?).map_err(wrong)?,
                 }
             }
-            ExprKind::Between { value, lo, hi, closed } => {
+            ExprKind::Between { value, lo, hi } => {
                 let value = self.eval(value)?;
                 let lo = lo.as_ref().map(|x| self.eval(x)).transpose()?;
                 let hi = hi.as_ref().map(|x| self.eval(x)).transpose()?;
-                between(&value, lo.as_ref(), hi.as_ref(), *closed).map_err(wrong)?
+                between(&value, lo.as_ref(), hi.as_ref()).map_err(wrong)?
             }
             ExprKind::OneOf { value, list } => {
                 let (x, list) = (self.eval(value)?, self.eval(list)?);
@@ -139,6 +139,7 @@ impl Interp<'_, '_> {
                 let args = args.iter().map(|a| self.eval(a)).collect::<Res<Vec<_>>>()?;
                 ops::builtin(*f, &args, kind(&e.ty) == Some(Kind::Int)).map_err(wrong)?
             }
+            ExprKind::Reduce { over: Over::Time(id), .. } => self.over_time(*id, &e.ty, span)?,
             ExprKind::Reduce { op, value, over } => self.reduce(*op, value, over, span)?,
             ExprKind::Metric { metric, of, from, to } => {
                 let from = from.as_ref().map(|x| self.number(x)).transpose()?;
@@ -246,12 +247,11 @@ impl Interp<'_, '_> {
                 let held = ops::binary(*op, &x, &y).map_err(|m| fault(Code::E0904, e.span, m))?;
                 Ok((held == Value::Bool(true), format!("{} {sign} {}", shown(&x, &a.ty), shown(&y, &b.ty))))
             }
-            ExprKind::Between { value, lo, hi, closed } => {
+            ExprKind::Between { value, lo, hi } => {
                 let x = self.eval(value)?;
                 let low = lo.as_ref().map(|x| self.eval(x)).transpose()?;
                 let high = hi.as_ref().map(|x| self.eval(x)).transpose()?;
-                let held =
-                    between(&x, low.as_ref(), high.as_ref(), *closed).map_err(|m| fault(Code::E0904, e.span, m))?;
+                let held = between(&x, low.as_ref(), high.as_ref()).map_err(|m| fault(Code::E0904, e.span, m))?;
                 let end = |v: &Option<Value>| v.as_ref().map_or(String::new(), |v| shown(v, &value.ty));
                 Ok((held == Value::Bool(true), format!("{} in {} .. {}", shown(&x, &value.ty), end(&low), end(&high))))
             }
@@ -395,6 +395,7 @@ impl Interp<'_, '_> {
         match over {
             Over::All => reduce_tensor(op, &t, None).map_err(wrong),
             Over::Axes(axes) => reduce_tensor(op, &t, Some(axes)).map_err(wrong),
+            Over::Time(_) => Err(bug(span, "a reduction over time is not one over axes")),
             Over::SynapsesOverPre(p) => {
                 let (group, n) = self.ends(*p, false, span)?;
                 reduce_groups(op, &t.data, &group, n).map_err(wrong)
@@ -557,14 +558,13 @@ fn in_place(place: &Place, axes: usize, over: &Over) -> Option<MatrixOver> {
         Over::Axes(of) if axes == 2 && matches!(place.select, Select::AllSynapses) => {
             Some(if of == &[0] { MatrixOver::Rows } else { MatrixOver::Columns })
         }
-        Over::Axes(_) | Over::SynapsesOverPre(_) | Over::SynapsesOverPost(_) => None,
+        Over::Axes(_) | Over::SynapsesOverPre(_) | Over::SynapsesOverPost(_) | Over::Time(_) => None,
     }
 }
 
-fn between(x: &Value, lo: Option<&Value>, hi: Option<&Value>, closed: bool) -> Result<Value, String> {
+fn between(x: &Value, lo: Option<&Value>, hi: Option<&Value>) -> Result<Value, String> {
     let above = lo.map(|lo| ops::binary(BinaryOp::Ge, x, lo)).transpose()?;
-    let op = if closed { BinaryOp::Le } else { BinaryOp::Lt };
-    let below = hi.map(|hi| ops::binary(op, x, hi)).transpose()?;
+    let below = hi.map(|hi| ops::binary(BinaryOp::Le, x, hi)).transpose()?;
     match (above, below) {
         (Some(a), Some(b)) => ops::binary(BinaryOp::And, &a, &b),
         (Some(one), None) | (None, Some(one)) => Ok(one),

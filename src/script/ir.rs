@@ -71,6 +71,8 @@ pub struct Program {
     pub counted: BTreeSet<PopId>,
     /// Populations whose spikes must be recorded: for `record X.spikes`, `rate`, `cv_isi`, `spikes`.
     pub spikes_recorded: BTreeSet<PopId>,
+    /// How many reductions over time there are.
+    pub over_time: u32,
 }
 
 /// `experiment e { … }`
@@ -634,7 +636,7 @@ pub enum ExprKind {
     /// Arithmetic, comparison, logic. `And` and `Or` of scalars evaluate the right side only if it decides. `/` of ints has been converted to
     /// reals; `%` of ints takes the sign of the divisor, as of reals.
     Binary(BinaryOp, Box<Expr>, Box<Expr>),
-    /// `x in a .. b`: of reals with both ends, of ints without the upper one.
+    /// `x in a .. b`: with both ends.
     Between {
         /// The value.
         value: Box<Expr>,
@@ -642,8 +644,6 @@ pub enum ExprKind {
         lo: Option<Box<Expr>>,
         /// The upper end.
         hi: Option<Box<Expr>>,
-        /// Whether the upper end belongs to it.
-        closed: bool,
     },
     /// `x in list`: whether a scalar equals some element of an array.
     OneOf {
@@ -799,6 +799,8 @@ pub enum Over {
     SynapsesOverPre(ProjId),
     /// The value has one axis [`AxisName::Synapses`]; over the post neurons, leaving the axis `Pre`.
     SynapsesOverPost(ProjId),
+    /// The ends of the steps of the last `run`; the axes of the value remain. Each reduction over time of a program has its number.
+    Time(u32),
 }
 
 /// Measures of recorded spikes.

@@ -203,7 +203,7 @@ impl<'a> Cx<'a> {
             self.sink.holes.truncate(holes);
             let procedures = std::mem::take(&mut self.program.procedures);
             // What only dead code does must cost nothing; instances that it made stay known, so their code is kept.
-            self.program = Program { procedures, ..assigned };
+            self.program = Program { procedures, over_time: self.program.over_time, ..assigned };
         }
     }
 }

@@ -2,7 +2,9 @@
 
 mod actions;
 pub mod assign;
+mod batch;
 mod calls;
+mod changes;
 pub mod effects;
 pub mod eval;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod normalise;
 mod operators;
 pub mod ops;
 pub mod outcome;
+mod over_time;
 mod play;
 pub mod print;
 mod procs;

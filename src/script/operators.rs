@@ -163,9 +163,8 @@ impl Lower<'_, '_> {
             let hi = end.is_some().then(|| aligned.pop()).flatten().map(Box::new);
             let lo = start.is_some().then(|| aligned.pop()).flatten().map(Box::new);
             let Some(value) = aligned.pop().map(Box::new) else { return poisoned(span) };
-            let closed = kind != Kind::Int;
             let ty = Ty::Num(NumTy { kind: Kind::Bool, axes });
-            return Expr { kind: ExprKind::Between { value, lo, hi, closed }, ty, span };
+            return Expr { kind: ExprKind::Between { value, lo, hi }, ty, span };
         }
         let list = self.expr(right);
         if value.ty == Ty::Poisoned || list.ty == Ty::Poisoned {

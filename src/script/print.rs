@@ -294,10 +294,9 @@ impl<'a> Printer<'a> {
             ExprKind::Unary(UnaryOp::Neg, a) => format!("-{}", self.expr(a)),
             ExprKind::Unary(UnaryOp::Not, a) => format!("not {}", self.expr(a)),
             ExprKind::Binary(op, a, b) => format!("({} {} {})", self.expr(a), sign(*op), self.expr(b)),
-            ExprKind::Between { value, lo, hi, closed } => {
+            ExprKind::Between { value, lo, hi } => {
                 let end = |e: &Option<Box<Expr>>| e.as_ref().map_or_else(String::new, |e| self.expr(e));
-                let dots = if *closed { "..=" } else { ".." };
-                format!("({} in {}{dots}{})", self.expr(value), end(lo), end(hi))
+                format!("({} in {}..={})", self.expr(value), end(lo), end(hi))
             }
             ExprKind::OneOf { value, list } => format!("({} in {})", self.expr(value), self.expr(list)),
             ExprKind::ToReal(a) => format!("real({})", self.expr(a)),
@@ -327,6 +326,7 @@ impl<'a> Printer<'a> {
                     Over::Axes(k) => format!(" over {}", k.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
                     Over::SynapsesOverPre(_) => " over pre".to_owned(),
                     Over::SynapsesOverPost(_) => " over post".to_owned(),
+                    Over::Time(_) => " over time".to_owned(),
                 };
                 format!("{}({}{over})", op.name(), self.expr(value))
             }

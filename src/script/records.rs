@@ -82,6 +82,7 @@ impl Lower<'_, '_> {
                 }
                 ExprKind::Draw { .. } => "a draw",
                 ExprKind::Call { .. } => "a procedure",
+                ExprKind::Reduce { over: super::ir::Over::Time(_), .. } => "a value of a whole `run`",
                 _ => return false,
             };
             fault = Some((e.span, words));

@@ -453,7 +453,9 @@ fn later() {
         faults("minimize mean(E.v) over XE.w by adam(lr = 1e-3)"),
         ["E0901 minimize mean(E.v) over XE.w by adam(lr = 1e-3)"]
     );
-    assert_eq!(faults("let x = mean(E.v over time)\nprint(x)"), ["E0901 time"]);
+    assert_eq!(faults("run 1 ms\nlet x = mean(E.v over time)\nprint(x)"), [""; 0]);
+    assert_eq!(faults("let a = 2\nrun 1 ms\nprint(mean(a*E.v over time))"), ["E0502 a"]);
+    assert_eq!(faults("record mean(E.v over time) every 1 ms\nrun 1 ms"), ["E0502 mean(E.v over time)"]);
 }
 
 #[test]

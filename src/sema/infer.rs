@@ -479,7 +479,7 @@ impl<'a> Typer<'a> {
         }
     }
 
-    /// `x in a .. b`: on reals with both ends, on ints half-open.
+    /// `x in a .. b`: with both ends.
     fn inside(&mut self, x: &ast::Expr, range: &ast::Expr, span: Span, names: &mut dyn Names) -> Option<Typed> {
         let x = self.expr(x, names);
         let ast::ExprKind::Range { start, end } = &strip(range).kind else {
@@ -494,8 +494,7 @@ impl<'a> Typer<'a> {
         for (bound, op) in [(start, BinaryOp::Ge), (end, BinaryOp::Le)] {
             let Some(bound) = bound else { continue };
             let b = self.expr(bound, names)?;
-            let (l, r, ty) = self.same(x.clone(), b, span, "the sides of `in`")?;
-            let op = if ty == Type::Int && op == BinaryOp::Le { BinaryOp::Lt } else { op };
+            let (l, r, _) = self.same(x.clone(), b, span, "the sides of `in`")?;
             tests.push(plain(ExprKind::Binary(op, Box::new(l.expr), Box::new(r.expr)), Type::Bool, span).expr);
         }
         let mut all = tests.pop().unwrap_or(hir::Expr { kind: ExprKind::Bool(true), ty: Type::Bool, span });

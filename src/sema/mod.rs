@@ -13,6 +13,7 @@ pub(crate) mod model;
 mod network;
 mod neuron;
 mod play;
+pub mod qualify;
 mod rules;
 pub mod scope;
 
@@ -42,8 +43,8 @@ pub const PRELUDE: &str = include_str!("prelude.snn");
 /// What the command line changes.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// `--set`: each a source file of the text `param NAME = VALUE`.
-    pub set: Vec<FileId>,
+    /// `--set`: the name, such as `n` or `cells.n`, and a source file of the text `param n = VALUE`.
+    pub set: Vec<(String, FileId)>,
     /// `--precision`
     pub precision: Option<Precision>,
     /// `--seed`
@@ -210,7 +211,7 @@ fn overrides<'a>(
     options: &Options,
     sink: &mut Sink,
 ) -> Vec<Binding<'a>> {
-    for id in &options.set {
+    for (name, id) in &options.set {
         let (tree, faults) = syntax::parse(*id, &sources.file(*id).text);
         if !faults.is_empty() {
             sink.items.extend(faults);
@@ -219,26 +220,18 @@ fn overrides<'a>(
         let Some(ast::ItemKind::Param(list)) = tree.items.first().map(|i| &i.kind) else { continue };
         let [given] = list.as_slice() else { continue };
         let Some(value) = given.value.clone() else { continue };
-        match bindings.iter_mut().find(|b| b.binding.name.node == given.name.node) {
+        match bindings.iter_mut().find(|b| b.binding.name.node == *name) {
             Some(b) if b.is_param => b.over = Some(value),
             Some(b) => sink.push(
-                Diagnostic::new(
-                    Code::E0905,
-                    given.span,
-                    format!("`{}` is a `const`, which `--set` cannot change", given.name.node),
-                )
-                .also(b.binding.name.span, "declared here")
-                .help("declare it as a `param`"),
+                Diagnostic::new(Code::E0905, given.span, format!("`{name}` is a `const`, which `--set` cannot change"))
+                    .also(b.binding.name.span, "declared here")
+                    .help("declare it as a `param`"),
             ),
             None => {
                 let known: Vec<String> =
                     bindings.iter().filter(|b| b.is_param).map(|b| b.binding.name.node.clone()).collect();
-                let d = Diagnostic::new(
-                    Code::E0905,
-                    given.span,
-                    format!("the model has no parameter `{}`", given.name.node),
-                );
-                sink.push(match nearest(&given.name.node, known.iter().map(String::as_str)) {
+                let d = Diagnostic::new(Code::E0905, given.span, format!("the model has no parameter `{name}`"));
+                sink.push(match nearest(name, known.iter().map(String::as_str)) {
                     Some(n) => d.help(format!("did you mean `{n}`?")),
                     None => d.note(format!("its parameters are {}", infer::list(&known))),
                 });

@@ -662,7 +662,7 @@ fn word(rule: Rule) -> Option<(u8, &'static str)> {
         | cond_nobound | quantity | number | string_text | bool_true | bool_false | list | paren | name | neg | pos
         | not_op | arg | coef => (0, "a value"),
         ident | path | model_ref | binding | fparam | source_call | arg_name | arg_to | connect_name | assign
-        | call | play_call => (1, "a name"),
+        | call => (1, "a name"),
         string | import => (1, "a string"),
         type_expr | type_one | type_int | type_bool | unit | unit_name => (1, "a unit"),
         eq => (2, "`=`"),

@@ -502,19 +502,17 @@ impl Builder {
             Rule::deliver => StmtKind::Deliver { value: self.expr(&mut k)?, to: k.next().map(|p| self.ident(&p)) },
             Rule::inject => StmtKind::Inject(self.expr(&mut k)?),
             Rule::let_decl => StmtKind::Let(self.let_decl(&mut k)?),
-            Rule::play_call => {
-                let source = self.ident(&k.next()?);
-                let name = k.next()?;
-                let span = self.span(&name);
-                // The point is no part of the name.
-                let span = Span { start: span.start + 1, ..span };
-                let value = Expr { kind: ExprKind::Name(source.node), span: source.span };
-                let first = Arg { name: None, value, over: None, span: source.span };
-                let mut args = vec![first];
-                args.extend(self.args(k.next()?)?.0);
-                StmtKind::Call { name: Ident::new("play".to_owned(), span), args }
+            Rule::call => {
+                let name = self.ident(&k.next()?);
+                let args = self.args(k.next()?)?.0;
+                match played(&name) {
+                    Some((source, play)) => {
+                        let first = Arg { name: None, span: source.span, value: source, over: None };
+                        StmtKind::Call { name: play, args: std::iter::once(first).chain(args).collect() }
+                    }
+                    None => StmtKind::Call { name, args },
+                }
             }
-            Rule::call => StmtKind::Call { name: self.ident(&k.next()?), args: self.args(k.next()?)?.0 },
             _ => return None,
         })
     }
@@ -865,6 +863,23 @@ impl Builder {
     }
 }
 
+/// `X` and `play` of a call `X.play(…)`; `X` may have points itself.
+fn played(name: &Ident) -> Option<(Expr, Ident)> {
+    let (source, play) = name.node.rsplit_once('.').filter(|(_, last)| *last == "play")?;
+    let mut at = name.span.start;
+    let mut out: Option<Expr> = None;
+    for part in source.split('.') {
+        let span = Span { start: at, end: at + part.len() as u32, ..name.span };
+        let kind = match out {
+            None => ExprKind::Name(part.to_owned()),
+            Some(base) => ExprKind::Member { base: Box::new(base), member: Ident::new(part.to_owned(), span) },
+        };
+        out = Some(Expr { kind, span: Span { start: name.span.start, ..span } });
+        at = span.end + 1;
+    }
+    Some((out?, Ident::new(play.to_owned(), Span { start: at, ..name.span })))
+}
+
 fn boxed(end: Option<Deep>, depth: u32) -> (Option<Box<Expr>>, u32) {
     match end {
         Some((e, d)) => (Some(Box::new(e)), depth.max(d)),
@@ -926,9 +941,17 @@ mod tests {
     fn the_list_of_reserved_words_is_the_grammar_s() {
         let grammar = include_str!("../../grammar/snn.pest");
         let rule = grammar.split("\nreserved = @{").nth(1).and_then(|r| r.split("!word_char").next()).unwrap();
-        let words: Vec<&str> = rule.split('"').skip(1).step_by(2).collect();
+        // Lines of a first letter and what may follow it: `"b" ~ ("atch" | "y")`.
+        let quoted = |line: &str| -> Vec<String> { line.split('"').skip(1).step_by(2).map(str::to_owned).collect() };
+        let lines = rule.lines().filter(|l| !l.trim_start().starts_with("//")).map(quoted);
+        let words: Vec<String> = lines
+            .filter_map(|l| {
+                l.split_first().map(|(head, rest)| rest.iter().map(|r| format!("{head}{r}")).collect::<Vec<_>>())
+            })
+            .flatten()
+            .collect();
         assert!(words.len() > 40);
-        for word in &words {
+        for word in words.iter().map(String::as_str) {
             assert!(crate::syntax::errors::is_reserved(word), "{word}");
             assert!(matches(Rule::ident, word).is_err(), "{word}");
             assert!(matches(Rule::ident, &format!("{word}_1")).is_ok(), "{word}_1");

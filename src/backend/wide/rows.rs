@@ -7,7 +7,7 @@ use super::emit::{Emitter, SCRATCH, table_entry};
 use crate::lir::{AddRows, BinOp, BufId, For, Op, Scalar, Stmt, Val};
 
 /// The greatest number of rows that has a version of its own.
-const VERSIONS: u8 = 6;
+const VERSIONS: u8 = 5;
 
 /// How the version being written finds rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
