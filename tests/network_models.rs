@@ -92,6 +92,7 @@ fn both_executions_agree_on_reduced_models() {
             700,
         ),
         (model("synfire_chain", &[("size = 100", "size = 20"), ("volley = 100", "volley = 20")]), 800),
+        (model("wang_buzsaki", &[("N[100]", "N[30]"), ("inputs = 60", "inputs = 20")]), 500),
         (model("liquid", &[("rate = 0 Hz", "rate = 30 Hz")]), 150),
     ] {
         let (mut jit, mut interp) = both(&text);
