@@ -24,7 +24,7 @@ fn models() -> Vec<PathBuf> {
 /// A file of about ten thousand lines: many models, populations and connections.
 fn long_file() -> String {
     let mut s = "simulation { dt = 0.1 ms; seed = 1 }\n".to_owned();
-    for k in 0..770 {
+    for k in 0..835 {
         let _ = write!(
             s,
             "\nneuron M{k} {{\n  param tau = 20 ms, E_L = -49 mV\n  state v = -60 mV, g = 0 mV\n  tau * dv/dt = (E_L - v) + g\n  dg/dt = -g / 5 ms\n  \
@@ -59,7 +59,8 @@ fn front(c: &mut Criterion) {
     });
 }
 
-/// From an edit in the long file to the diagnostics, and to the answer of the hover that follows them.
+/// From an edit in the long file to its diagnostics, and to the answer of a hover that follows them: messages as an editor sends them,
+/// serialised and read again by both sides.
 #[cfg(feature = "lsp")]
 fn server(c: &mut Criterion) {
     use lsp_server::{Connection, Message, Notification, Request};
@@ -77,19 +78,57 @@ fn server(c: &mut Criterion) {
         client.sender.send(request.into()).expect("a server");
         while !matches!(client.receiver.recv().expect("an answer"), Message::Response(_)) {}
     };
+    // The diagnostics of a version: how many there are.
+    let published = |version: i64| loop {
+        if let Message::Notification(n) = client.receiver.recv().expect("diagnostics")
+            && n.method == "textDocument/publishDiagnostics"
+            && n.params["version"] == version
+        {
+            break n.params["diagnostics"].as_array().map_or(0, Vec::len);
+        }
+    };
     ask("initialize", json!({ "processId": null, "rootUri": null, "capabilities": {} }));
     tell("initialized", json!({}));
     let text = long_file();
     let document = json!({ "uri": "file:///long.snn", "languageId": "snn", "version": 0, "text": text });
     tell("textDocument/didOpen", json!({ "textDocument": document }));
+    assert_eq!(published(0), 0, "the file has no faults");
+    let lines = text.lines().count();
     let mut version = 0;
-    c.bench_function(&format!("edit of {} lines, then hover", text.lines().count()), |b| {
+    let mut edit = |from: &str, to: &str| {
+        version += 1;
+        let edited = text.replacen(from, to, 1);
+        let document = json!({ "uri": "file:///long.snn", "version": version });
+        tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": [{ "text": edited }] }));
+        version
+    };
+    // A value of a model in the middle, whose length changes, so that all that follows moves.
+    let mut k = 0_u64;
+    c.bench_function(&format!("edit of {lines} lines to diagnostics"), |b| {
         b.iter(|| {
-            version += 1;
-            // A letter typed in the middle.
-            let edited = text.replacen("param tau = 20 ms", &format!("param tau = {} ms", 20 + version % 7), 1);
-            let document = json!({ "uri": "file:///long.snn", "version": version });
-            tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": [{ "text": edited }] }));
+            k += 1;
+            let version = edit(
+                "neuron M385 {\n  param tau = 20 ms",
+                &format!("neuron M385 {{\n  param tau = {} ms", 10 + k % 131),
+            );
+            assert_eq!(published(version), 0);
+        });
+    });
+    // The same with a fault: one diagnostic more.
+    c.bench_function(&format!("faulty edit of {lines} lines to diagnostics"), |b| {
+        b.iter(|| {
+            k += 1;
+            let version = edit(
+                "neuron M385 {\n  param tau = 20 ms",
+                &format!("neuron M385 {{\n  param tau = {} mV", 10 + k % 131),
+            );
+            assert!(published(version) > 0);
+        });
+    });
+    c.bench_function(&format!("edit of {lines} lines, then hover"), |b| {
+        b.iter(|| {
+            k += 1;
+            edit("neuron M385 {\n  param tau = 20 ms", &format!("neuron M385 {{\n  param tau = {} ms", 10 + k % 131));
             ask(
                 "textDocument/hover",
                 json!({ "textDocument": { "uri": "file:///long.snn" }, "position": { "line": 5005, "character": 9 } }),

@@ -1,6 +1,7 @@
 //! A session: source files and options, and the passes in order.
 
 mod files;
+mod probe;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::script::walk;
 use crate::sema;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::{self, ast};
+use probe::Probe;
 
 /// What executes programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Session {
     pub sink: Sink,
     /// The tree, once read.
     pub tree: Option<ast::File>,
+    /// The declarations that the model takes from the files it imports.
+    pub imported: Vec<ast::Item>,
     /// The checked model; `None` after an error.
     pub model: Option<Arc<Model>>,
     /// From reading the source to the checked model.
@@ -88,45 +92,59 @@ impl Session {
     /// Reads and checks a model file.
     #[must_use]
     pub fn open(path: &Path, settings: &Settings) -> Self {
-        let start = Instant::now();
-        let mut session = Self {
-            sources: SourceMap::default(),
-            path: path.to_owned(),
-            sink: Sink::default(),
-            tree: None,
-            model: None,
-            front: Duration::ZERO,
-            advances: Vec::new(),
-            profile: false,
-        };
-        match read(path) {
-            Ok(text) => session.check(&text, settings),
+        Self::made(path, |session| match read(path) {
+            Ok(text) => session.check(&text, settings, None, None),
             Err(d) => session.sink.push(d),
-        }
-        session.front = start.elapsed();
-        session
+        })
     }
 
     /// Checks a text as if it stood in `path`.
     #[must_use]
     pub fn from_text(path: &Path, text: &str, settings: &Settings) -> Self {
+        Self::made(path, |session| session.check(text, settings, None, None))
+    }
+
+    /// Checks a text again of which most is `known`: the same as [`Session::from_text`], in less time.
+    #[must_use]
+    pub fn from_edited(path: &Path, text: &str, settings: &Settings, known: &mut syntax::Known) -> Self {
+        Self::made(path, |session| session.check(text, settings, Some(known), None))
+    }
+
+    /// Checks a text with one neuron of the model `neuron` more, in a population of its own, and gives that population's name. Settings that name a variable
+    /// of the neuron are its arguments. What is reported beyond errors is about a file that nobody wrote.
+    #[must_use]
+    pub fn with_neuron(path: &Path, text: &str, neuron: &str, settings: &Settings) -> (Self, String) {
+        let probe = Probe::new(neuron, text);
+        let mut session = Self::made(path, |session| session.check(text, settings, None, Some(&probe)));
+        session.sink.items.retain(|d| d.severity == Severity::Error);
+        (session, probe.population)
+    }
+
+    fn made(path: &Path, check: impl FnOnce(&mut Self)) -> Self {
         let start = Instant::now();
         let mut session = Self {
             sources: SourceMap::default(),
             path: path.to_owned(),
             sink: Sink::default(),
             tree: None,
+            imported: Vec::new(),
             model: None,
             front: Duration::ZERO,
             advances: Vec::new(),
             profile: false,
         };
-        session.check(text, settings);
+        check(&mut session);
         session.front = start.elapsed();
         session
     }
 
-    fn check(&mut self, text: &str, settings: &Settings) {
+    fn check(
+        &mut self,
+        text: &str,
+        settings: &Settings,
+        known: Option<&mut syntax::Known>,
+        probe: Option<&Probe<'_>>,
+    ) {
         let id = self.sources.add(self.path.display().to_string(), text);
         let prelude = sema::add_prelude(&mut self.sources);
         let mut options = sema::Options {
@@ -138,15 +156,28 @@ impl Session {
             schemas: sema::Schemas::default(),
             arrays: files::array_reader(&self.path),
         };
-        for (name, value) in &settings.set {
-            options.set.push((name.clone(), self.set_source(name, value)));
-        }
-        let (tree, faults) = syntax::parse(id, text);
+        let mut set = settings.set.clone();
+        let (tree, faults) = match known {
+            Some(known) => syntax::parse_again(id, text, known),
+            None => syntax::parse(id, text),
+        };
         self.sink.items.extend(faults);
         let path = self.path.clone();
-        let whole = files::expand(&tree, &path, prelude, &mut self.sources, &mut self.sink);
-        options.schemas = files::schemas(&whole, &path);
-        let model = sema::check(&whole, prelude, &self.sources, &options, &mut self.sink);
+        let mut whole = files::expand(&tree, &path, prelude, &mut self.sources, &mut self.sink);
+        if let Some(probe) = probe {
+            let file = whole.get_or_insert_with(|| tree.clone());
+            match probe.declare(file, prelude, &mut self.sources, &mut set) {
+                Ok(items) => file.items.extend(items),
+                Err(d) => self.sink.push(d),
+            }
+        }
+        for (name, value) in &set {
+            options.set.push((name.clone(), self.set_source(name, value)));
+        }
+        let read = whole.as_ref().unwrap_or(&tree);
+        options.schemas = files::schemas(read, &path);
+        let model = sema::check(read, prelude, &self.sources, &options, &mut self.sink);
+        self.imported = whole.map_or_else(Vec::new, |w| w.items.into_iter().filter(|i| i.span.file != id).collect());
         self.tree = Some(tree);
         // A fault of syntax leaves holes in the tree, in which uses are lost: no warnings then.
         if !self.sink.has_errors() {

@@ -156,13 +156,31 @@ fn loops_make_connections_from_tables() {
     }
 }
 
-/// Each delivered amount reaches the input as the kernel says, at dt, 2 dt, … up to the horizon, overlapping ones added.
+/// Each delivered amount reaches the input as the kernel says, at dt, 2 dt, … up to the horizon, overlapping ones added: by a pass over the
+/// kernel, and by recursions of one and two steps where it has one.
 #[test]
 fn a_kernel_spreads_each_delivery() {
-    for precision in ["f32", "f64"] {
+    type Response = fn(f64) -> f64;
+    let kernels: [(&str, Response, bool); 4] = [
+        (
+            "if s < 0.35 ms then 2 * s / 1 ms else exp(-s / 1 ms)",
+            |s| if s < 0.35 { 2.0 * s } else { (-s).exp() },
+            false,
+        ),
+        ("exp(-s / 1 ms)", |s| (-s).exp(), true),
+        ("s / 0.8 ms * exp(1 - s / 0.8 ms)", |s| s / 0.8 * (1.0 - s / 0.8).exp(), true),
+        (
+            "exp(-(s - dt) / 3 ms) - exp(-(s - dt) / 0.5 ms)",
+            |s| ((0.1 - s) / 3.0).exp() - ((0.1 - s) / 0.5).exp(),
+            true,
+        ),
+    ];
+    for ((kernel, response, recursive), precision) in
+        kernels.into_iter().flat_map(|k| ["f32", "f64"].map(|precision| (k, precision)))
+    {
         let text = format!(
             "simulation {{ dt = 0.1 ms; precision = {precision} }}
-             kernel K(s) = if s < 0.35 ms then 2 * s / 1 ms else exp(-s / 1 ms) over 2 ms
+             kernel K(s) = {kernel} over 2 ms
              neuron Clock {{ param at = 1 ms, period = 0.7 ms
                state x = 0
                dx/dt = 1/ms
@@ -179,6 +197,7 @@ fn a_kernel_spreads_each_delivery() {
         for (delay, late) in [("0 ms", 0_u64), ("0.4 ms", 4), ("0.2 ms * i", 20)] {
             let text = text.replace("DELAY", delay);
             let (mut jit, mut interp) = both(&text);
+            assert_eq!(jit.plan().projections[0].recursion.is_some(), recursive);
             let mut before = [0.0; 2];
             for step in 0..60_u64 {
                 for n in [&mut jit, &mut interp] {
@@ -194,8 +213,7 @@ fn a_kernel_spreads_each_delivery() {
                             let arrives = 10 + i + 7 * k + d;
                             if step >= arrives && step - arrives < 20 {
                                 let s = (step - arrives + 1) as f64 * 0.1;
-                                let value = if s < 0.35 { 2.0 * s } else { (-s).exp() };
-                                expected += (1 + i + 10 * j as u64) as f64 * value * 0.1;
+                                expected += (1 + i + 10 * j as u64) as f64 * response(s) * 0.1;
                             }
                         }
                     }

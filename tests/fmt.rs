@@ -131,6 +131,15 @@ neuron M {  # why
 }
 
 #[test]
+fn a_comment_behind_a_brace_has_no_column_with_those_inside() {
+    let text = "procedure show(s) {\n  repeat {              # again\n    run 1 ms\n    x = 1               # one\n    response = E.count  # two\n  } until true\n}\n";
+    assert_eq!(
+        format(text),
+        "procedure show(s) {\n  repeat {  # again\n    run 1 ms\n    x = 1               # one\n    response = E.count  # two\n  } until true\n}\n"
+    );
+}
+
+#[test]
 fn columns_made_by_hand_survive_and_others_do_not() {
     let text = "synapse S {\n  weight   w\n  dx/dt   = -x   / 20 ms\n  dy1/dt  = -y1  / 20 ms\n  on pre   { deliver w }\n  on post  { w += 1 }\n}\nconst K = [[0.1,   2.5,  3],\n           [10.1, 22.5, 13]]\n";
     assert_eq!(

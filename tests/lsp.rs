@@ -462,6 +462,68 @@ fn definitions_and_references_follow_scopes() {
 }
 
 #[test]
+fn names_of_imported_files_are_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let lib = "const rest = -65 mV\n\n## A leaky cell.\nneuron Cell {\n  param tau = 20 ms\n  state v = rest\n  tau * dv/dt = rest - v\n  spike when v > -50 mV\n}\n               experiment own { run 1 ms }\n";
+    std::fs::create_dir(dir.path().join("lib of cells")).unwrap();
+    std::fs::write(dir.path().join("lib of cells/cells.snn"), lib).unwrap();
+    let path = "lib of cells/cells.snn";
+    let text = format!(
+        "import \"{path}\"\nsimulation {{ seed = 1 }}\npopulation E[10]: Cell(tau = 10 ms)\nexperiment main {{ run 1 ms; print(\"v\", mean(E.v), rest) }}\n"
+    );
+    let mut editor = Editor::new();
+    let uri = format!("file://{}/m.snn", dir.path().display());
+    let document = json!({ "uri": uri, "languageId": "snn", "version": 1, "text": text });
+    editor.tell("textDocument/didOpen", json!({ "textDocument": document }));
+    match editor.receive() {
+        Message::Notification(n) => assert_eq!(n.params["diagnostics"], json!([]), "{n:?}"),
+        other => panic!("{other:?}"),
+    }
+    let mut ask = |method: &str, text: &str, place: &str| {
+        let mut params = json!({ "textDocument": { "uri": uri }, "position": position(text, place) });
+        params["newName"] = json!("Other");
+        editor.response(&format!("textDocument/{method}"), params).response_result
+    };
+    for (place, target) in
+        [("|Cell(tau", "|Cell {"), ("(|tau = 10", "|tau = 20"), ("E.|v)", "|v = rest"), (", |rest)", "|rest = -65")]
+    {
+        let found = ask("definition", &text, place).unwrap();
+        assert_eq!(found["range"]["start"], position(lib, target), "{place}");
+        assert_eq!(found["uri"], format!("file://{}/lib%20of%20cells/cells.snn", dir.path().display()));
+    }
+    // The path of the import leads to the file.
+    let found = ask("definition", &text, "of |cells/").unwrap();
+    assert!(found["uri"].as_str().unwrap().ends_with("/lib%20of%20cells/cells.snn"), "{found}");
+
+    let hover = |found: Value| found["contents"]["value"].as_str().unwrap().to_owned();
+    let page = hover(ask("hover", &text, "|Cell(tau").unwrap());
+    assert!(
+        page.contains("neuron Cell {") && page.contains("A leaky cell.") && page.contains("from `cells.snn`"),
+        "{page}"
+    );
+    let page = hover(ask("hover", &text, "E.|v)").unwrap());
+    assert!(page.contains("A state of `Cell`, in mV; by default -65 mV, from `cells.snn`"), "{page}");
+
+    let labels = |found: Value| -> Vec<String> {
+        found.as_array().unwrap().iter().map(|i| i["label"].as_str().unwrap().to_owned()).collect()
+    };
+    let found = labels(ask("completion", &text, ": |Cell(").unwrap());
+    assert!(found.contains(&"Cell".to_owned()), "{found:?}");
+    let found = labels(ask("completion", &text, "E.|v)").unwrap());
+    assert!(found.contains(&"v".to_owned()) && found.contains(&"tau".to_owned()), "{found:?}");
+    let found = labels(ask("completion", &text, "main { |run").unwrap());
+    assert!(found.contains(&"rest".to_owned()) && !found.contains(&"own".to_owned()), "{found:?}");
+
+    // What another file declares is renamed there.
+    let refused = ask("rename", &text, "|Cell(tau").unwrap_err();
+    assert!(
+        refused.message.contains("`Cell` is declared in") && refused.message.contains("rename it there"),
+        "{refused:?}"
+    );
+    editor.leave();
+}
+
+#[test]
 fn completions_fit_the_place() {
     let mut editor = Editor::new();
     editor.open(CELLS);

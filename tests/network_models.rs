@@ -75,6 +75,22 @@ fn both_executions_agree_on_reduced_models() {
             600,
         ),
         (model("vogels2011", &[("n_exc = 800, n_inh = 200", "n_exc = 170, n_inh = 45")]), 600),
+        (
+            model(
+                "basal_ganglia",
+                &[
+                    ("[2000]", "[50]"),
+                    (", 2000)", ", 50)"),
+                    ("[400]", "[12]"),
+                    (", 400)", ", 12)"),
+                    ("[300]", "[10]"),
+                    (", 300)", ", 10)"),
+                    ("[200]", "[8]"),
+                    (", 200)", ", 8)"),
+                ],
+            ),
+            700,
+        ),
         (model("synfire_chain", &[("size = 100", "size = 20"), ("volley = 100", "volley = 20")]), 800),
         (model("liquid", &[("rate = 0 Hz", "rate = 30 Hz")]), 150),
     ] {

@@ -188,3 +188,25 @@ fn delays_are_exact_to_the_step() {
         assert_eq!(felt, [50 + steps + 1], "delay {delay}");
     }
 }
+
+/// Each line reads the one before twice, so that there are 2^40 ways from the last to the first.
+#[test]
+fn values_that_are_read_many_times_are_compiled_once() {
+    let lets: String = (1..40).map(|k| format!("let a{k} = 0.5*sin(a{})*a{} + 0.1\n", k - 1, k - 1)).collect();
+    let mut n = network(&format!(
+        "simulation {{ dt = 0.1 ms }}
+         neuron Deep {{ state v = 0.3 + 0.1*i
+           let a0 = v
+           {lets}
+           dv/dt = (a39 - v) / 1 ms
+           method euler }}
+         population P[40]: Deep()
+         experiment e {{ run 1 ms }}"
+    ));
+    run(&mut n, 1);
+    let f = |v: f64| (1..40).fold(v, |a, _| 0.5 * a.sin() * a + 0.1);
+    for i in [0, 17, 39] {
+        let v = 0.3 + 0.1 * i as f64;
+        assert!((value(&mut n, 0, i) - (v + 0.1 * (f(v) - v))).abs() < 1e-12);
+    }
+}

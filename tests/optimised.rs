@@ -391,9 +391,9 @@ fn rows_added_late_are_those_added_at_once() {
                 if frozen {
                     n.freeze(&[net::proj(0, 0)]).expect("frozen");
                 }
-                n.begin_run(150, RunKey(5)).expect("a run");
+                n.begin_run(600, RunKey(5)).expect("a run");
                 // The first network runs at once.
-                let pieces: &[u64] = if k == 0 { &[150] } else { &[1, 1, 2, 7, 39, 100] };
+                let pieces: &[u64] = if k == 0 { &[600] } else { &[1, 1, 2, 7, 39, 550] };
                 for steps in pieces {
                     n.advance(*steps).expect("a piece");
                 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use snnc::diag::{Code, Diagnostic};
 use snnc::source::FileId;
 use snnc::syntax::ast::{self, *};
-use snnc::syntax::{parse, split_items};
+use snnc::syntax::{self, Known, split_items};
 
 fn programs() -> Vec<(String, String)> {
     let mut out = Vec::new();
@@ -24,6 +24,23 @@ fn programs() -> Vec<(String, String)> {
     out.sort();
     assert!(out.len() >= 10, "the models are there");
     out
+}
+
+/// Runs a parse as the program does: with the stack that `main` gives the passes. Code without optimisation needs several megabytes for what
+/// is nested as deeply as it may be.
+fn on_large_stack<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(256 << 20).spawn_scoped(scope, run).unwrap();
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn parse(id: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
+    on_large_stack(|| syntax::parse(id, text))
+}
+
+fn parse_again(id: FileId, text: &str, known: &mut Known) -> (ast::File, Vec<Diagnostic>) {
+    on_large_stack(|| syntax::parse_again(id, text, known))
 }
 
 fn clean(text: &str) -> ast::File {
@@ -557,6 +574,58 @@ proptest! {
         // An error node is never without a report.
         let faulty = file.items.iter().any(|i| matches!(i.kind, ItemKind::Error { .. }));
         prop_assert!(!faulty || !found.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_edited_text_parses_as_if_nothing_were_known(
+        which in any::<prop::sample::Index>(),
+        edits in prop::collection::vec(
+            (any::<prop::sample::Index>(), 0_usize..40, prop::sample::select(WORDS), 0_u8..4),
+            1..8,
+        ),
+    ) {
+        let programs = programs();
+        let mut texts = vec![which.get(&programs).1.clone()];
+        let mut known = Known::default();
+        for (at, length, put, kind) in edits {
+            let mut chars: Vec<char> = texts.last().unwrap().chars().collect();
+            let start = at.index(chars.len() + 1);
+            let end = (start + length).min(chars.len());
+            match kind {
+                0 => drop(chars.splice(start..end, put.chars())),
+                1 => drop(chars.splice(start..start, put.chars())),
+                // A stretch a second time: items that are alike.
+                2 => {
+                    let copy: Vec<char> = chars[start.saturating_sub(length * 20)..start].to_vec();
+                    drop(chars.splice(start..start, copy));
+                }
+                // Back to the text before.
+                _ => {
+                    texts.pop();
+                    chars = texts.last().map_or_else(Vec::new, |t| t.chars().collect());
+                }
+            }
+            let text: String = chars.into_iter().collect();
+            prop_assert_eq!(parse_again(FileId(0), &text, &mut known), parse(FileId(0), &text));
+            texts.push(text);
+        }
+    }
+}
+
+#[test]
+fn a_known_item_is_taken_over_wherever_it_stands() {
+    for (name, text) in programs() {
+        let mut known = Known::default();
+        assert_eq!(parse_again(FileId(0), &text, &mut known), parse(FileId(0), &text), "{name}");
+        // The same text, moved, twice over, and in another file.
+        for other in [text.clone(), format!("\n\n{text}"), format!("{text}\n{text}"), text.clone()] {
+            assert_eq!(parse_again(FileId(0), &other, &mut known), parse(FileId(0), &other), "{name}");
+        }
+        assert_eq!(parse_again(FileId(3), &text, &mut known), parse(FileId(3), &text), "{name}");
     }
 }
 

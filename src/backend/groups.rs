@@ -1,6 +1,7 @@
 //! Functions that run side by side: several lists of them, where no list touches what another writes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::lir::access::Access;
 use crate::lir::{FuncId, Program};
@@ -74,10 +75,71 @@ impl Groups {
     }
 }
 
+/// Looks at a barrier before a thread lets others run.
+const SPINS: u32 = 4000;
+
+/// Runs `work(round, stage, list)` for each of `rounds` rounds, of stages of so many lists: the lists of a stage at the same time, the first ones
+/// first, on all threads of the present rayon pool; a stage begins when all of the one before is done. Threads that wait do not sleep: what they
+/// wait for takes microseconds.
+pub(super) fn side_by_side(rounds: usize, stages: &[usize], work: &(impl Fn(usize, usize, usize) + Sync)) {
+    let next = AtomicUsize::new(0);
+    let arrived = AtomicUsize::new(0);
+    let passed = AtomicUsize::new(0);
+    rayon::broadcast(|context| {
+        let stages = (0..rounds).flat_map(|r| stages.iter().enumerate().map(move |(s, lists)| (r, s, *lists)));
+        for (k, (round, stage, lists)) in stages.enumerate() {
+            loop {
+                let list = next.fetch_add(1, Ordering::Relaxed);
+                if list >= lists {
+                    break;
+                }
+                work(round, stage, list);
+            }
+            if arrived.fetch_add(1, Ordering::AcqRel) + 1 == context.num_threads() {
+                // The last one: all others wait for `passed`, and see what was written before it changes.
+                arrived.store(0, Ordering::Relaxed);
+                next.store(0, Ordering::Relaxed);
+                passed.store(k + 1, Ordering::Release);
+                continue;
+            }
+            let mut looks = 0;
+            while passed.load(Ordering::Acquire) <= k {
+                if looks < SPINS {
+                    looks += 1;
+                    std::hint::spin_loop();
+                } else {
+                    std::thread::yield_now();
+                }
+            }
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lir::BufId;
+
+    /// Each list once a round, and no stage before the one in front of it is done.
+    #[test]
+    fn stages_follow_each_other_on_any_number_of_threads() {
+        for threads in [1, 2, 5] {
+            let done = AtomicUsize::new(0);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                side_by_side(50, &[3, 0, 7], &|round, stage, list| {
+                    let before = done.fetch_add(1, Ordering::SeqCst);
+                    let (first, lists) = if stage == 0 { (0, 3) } else { (3, 7) };
+                    assert!(list < lists);
+                    assert!(
+                        (round * 10 + first..round * 10 + first + lists).contains(&before),
+                        "{round} {stage} {before}"
+                    );
+                });
+            });
+            assert_eq!(done.load(Ordering::SeqCst), 500);
+        }
+    }
 
     #[test]
     fn functions_that_touch_what_another_writes_stay_in_order() {

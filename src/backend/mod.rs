@@ -167,12 +167,13 @@ pub trait Session {
     /// On a wrong call; in the interpreter also when an index leaves its buffer.
     fn call(&mut self, function: FuncId, args: &[i32]) -> Result<(), BackendError>;
 
-    /// Calls all functions of all groups with the same arguments, the groups at the same time if this back end can: on the threads of the
-    /// present rayon pool.
+    /// For each list of arguments in turn: calls the functions of all stages with them, one stage after the other, and the groups of a stage at the
+    /// same time if this back end can: on the threads of the present rayon pool.
     ///
     /// # Errors
     /// As for [`Session::call`]; also if the groups are those of another program.
-    fn call_groups(&mut self, groups: &groups::Groups, args: &[i32]) -> Result<(), BackendError> {
-        groups.lists().iter().flatten().try_for_each(|f| self.call(*f, args))
+    fn call_stages(&mut self, stages: &[groups::Groups], rounds: &[[i32; 3]]) -> Result<(), BackendError> {
+        let lists = || stages.iter().flat_map(|s| s.lists().iter().flatten());
+        rounds.iter().try_for_each(|args| lists().try_for_each(|f| self.call(*f, args)))
     }
 }

@@ -7,6 +7,7 @@ mod fmt;
 #[cfg(feature = "lsp")]
 mod lsp;
 mod new;
+mod phase;
 mod plan;
 mod profile;
 mod progress;
@@ -50,6 +51,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Write a new model file to start from
     New(NewArgs),
+    /// Write the phase plane of a neuron: nullclines, vector field and fixed points as tables and as a picture
+    Phase(PhaseArgs),
     /// Print what a shell needs to complete commands and options
     Completions(CompletionsArgs),
     /// Write manual pages
@@ -85,6 +88,23 @@ struct ModelArgs {
     data: Option<PathBuf>,
 }
 
+/// `NAME=VALUE` of each `--set`.
+fn assignments(texts: &[String]) -> Result<Vec<(String, String)>, String> {
+    let mut set = Vec::new();
+    for text in texts {
+        let (name, value) =
+            text.split_once('=').ok_or_else(|| format!("`--set {text}` is not of the form NAME=VALUE"))?;
+        let (name, value) = (name.trim(), value.trim());
+        let word = |w: &str| !w.is_empty() && w.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let plain = name.split('.').all(word);
+        if !plain || value.is_empty() || value.contains(['\n', '\r', ';']) {
+            return Err(format!("`--set {text}` is not of the form NAME=VALUE"));
+        }
+        set.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(set)
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum PrecisionArg {
     F32,
@@ -118,18 +138,7 @@ impl BackendArg {
 impl ModelArgs {
     /// The settings, or what is wrong with them.
     fn settings(&self) -> Result<Settings, String> {
-        let mut set = Vec::new();
-        for text in &self.set {
-            let (name, value) =
-                text.split_once('=').ok_or_else(|| format!("`--set {text}` is not of the form NAME=VALUE"))?;
-            let (name, value) = (name.trim(), value.trim());
-            let word = |w: &str| !w.is_empty() && w.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            let plain = name.split('.').all(word);
-            if !plain || value.is_empty() || value.contains(['\n', '\r', ';']) {
-                return Err(format!("`--set {text}` is not of the form NAME=VALUE"));
-            }
-            set.push((name.to_owned(), value.to_owned()));
-        }
+        let set = assignments(&self.set)?;
         let precision = self.precision.map(|p| match p {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::F64 => Precision::F64,
@@ -289,6 +298,38 @@ enum Template {
 
 #[derive(Debug, Args)]
 #[command(
+    after_help = "Examples:\n  snnc phase models/fitzhugh_nagumo.snn FitzHughNagumo --set I=0.5\n  snnc phase models/izhikevich.snn Izhikevich --x-range=-80..-40 --out plane\n  snnc phase models/hodgkin_huxley.snn hodgkin_huxley --x v --y n"
+)]
+struct PhaseArgs {
+    /// The model file
+    model: PathBuf,
+    /// The neuron: a model of the file or of the prelude
+    neuron: String,
+    /// The state across; the first with an equation by default
+    #[arg(long, value_name = "STATE")]
+    x: Option<String>,
+    /// The state up; the next with an equation by default
+    #[arg(long, value_name = "STATE")]
+    y: Option<String>,
+    /// The range across, such as -80..40 or "-80 mV..0.04 V"
+    #[arg(long, value_name = "FROM..TO", allow_hyphen_values = true)]
+    x_range: Option<String>,
+    /// The range up
+    #[arg(long, value_name = "FROM..TO", allow_hyphen_values = true)]
+    y_range: Option<String>,
+    /// Give a variable of the neuron a value, such as "I=10 pA" or "h=0.3", or change a top-level parameter
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Points of the vector field along each axis
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    grid: u16,
+    /// Where files are written; the current folder by default
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
     after_help = "Examples:\n  snnc completions bash > ~/.local/share/bash-completion/completions/snnc\n  snnc completions fish > ~/.config/fish/completions/snnc.fish"
 )]
 struct CompletionsArgs {
@@ -325,6 +366,7 @@ pub fn main() -> u8 {
         Command::Fmt(args) => fmt::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::New(args) => new::run(&args),
+        Command::Phase(args) => phase::run(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
         #[cfg(feature = "lsp")]

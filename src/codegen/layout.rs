@@ -2,7 +2,8 @@
 
 use crate::hir::{Model, Precision, Role, VarId};
 use crate::lir::{BufId, Buffer, PAD, Scalar};
-use crate::sched::{late, Place, Plan, Spiking, Storage, Wiring};
+use crate::sched::response::Recursion;
+use crate::sched::{Place, Plan, Spiking, Storage, Wiring, late};
 
 /// The buffers of a population with `n` neurons.
 #[derive(Debug, Clone)]
@@ -208,8 +209,24 @@ pub struct Response {
     pub pending: BufId,
     /// Those amounts.
     pub amounts: BufId,
-    /// What the steps to come add, one slot for each, one value per post neuron.
+    /// What the steps to come add, one slot for each, one value per post neuron; where the response carries itself on, what was delivered in
+    /// as many steps before.
     pub sums: BufId,
+    /// Of responses that carry themselves on.
+    pub going: Option<Going>,
+}
+
+/// A response that carries itself on: see [`Recursion`].
+#[derive(Debug, Clone, Copy)]
+pub struct Going {
+    /// How.
+    pub recursion: Recursion,
+    /// The number of steps until it is over.
+    pub left: BufId,
+    /// `rest`, by post neuron; none for an exponential.
+    pub rest: Option<BufId>,
+    /// y, by post neuron.
+    pub value: BufId,
 }
 
 /// The buffers of a projection.
@@ -502,6 +519,12 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 pending: new(format!("{name}@kernel.pending"), Scalar::I32, 1),
                 amounts: new(format!("{name}@kernel.amounts"), float, stride),
                 sums: new(format!("{name}@kernel.sums"), float, steps * stride),
+                going: p.recursion.map(|recursion| Going {
+                    recursion,
+                    left: new(format!("{name}@kernel.left"), Scalar::I32, 1),
+                    rest: (recursion.inner > 0.0).then(|| new(format!("{name}@kernel.rest"), float, stride)),
+                    value: new(format!("{name}@kernel.value"), float, stride),
+                }),
             }
         });
         projs.push(ProjBufs {

@@ -41,7 +41,17 @@ fn each(
     let int = if float == Scalar::F32 { Scalar::I32 } else { Scalar::I64 };
     // No step is under way: nothing that leaps knows the time.
     let never = b.float(float, f64::NAN);
-    let s = Step { plan, layout, float, int, step: zero, done: zero, run_step: zero, times: (never, never), late: late::Late::default() };
+    let s = Step {
+        plan,
+        layout,
+        float,
+        int,
+        step: zero,
+        done: zero,
+        run_step: zero,
+        times: (never, never),
+        late: late::Late::default(),
+    };
     for (p, pop) in plan.populations.iter().enumerate() {
         if let (Some(leap), true) = (&pop.leap, pop.update.is_some()) {
             body(b, &s, p, leap);

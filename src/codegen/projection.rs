@@ -61,6 +61,7 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         let rows = whole_rows(s, p, list, lo, hi, zero);
         let rest = rows.map(|_| Handler { delivers: Vec::new(), ..h.clone() });
         if let (Some(rows), false) = (rows, s.late.past) {
+            arrivals::announce(b, s, p);
             b.add_rows(rows);
         }
         let h = rest.as_ref().unwrap_or(h);
@@ -102,14 +103,7 @@ fn uniform(b: &mut FuncBuilder, s: &Step<'_>, p: usize, u: Uniform, list: BufId,
 }
 
 /// The delivery of whole rows of a matrix, if that is what the events of a step deliver, and to neurons that are neither held nor at rest.
-pub(super) fn whole_rows(
-    s: &Step<'_>,
-    p: usize,
-    rows: BufId,
-    first: Val,
-    end: Val,
-    at: Val,
-) -> Option<AddRows> {
+pub(super) fn whole_rows(s: &Step<'_>, p: usize, rows: BufId, first: Val, end: Val, at: Val) -> Option<AddRows> {
     if s.plan.opt == 0 {
         return None;
     }
@@ -119,11 +113,16 @@ pub(super) fn whole_rows(
     let post = post_pop(s, p);
     let pops = &s.layout.pops[post];
     let held = pops.refractory.is_some() && s.plan.populations[post].hold.contains(&target);
+    let through = bufs.response.filter(|r| r.target == target && bufs.dendrite.is_none());
     let elsewhere = bufs.dendrite.is_some() || bufs.response.is_some() || pops.fed[target.index()].is_some();
-    if held || elsewhere || pops.rest.is_some() {
+    if through.is_none() && (held || elsewhere || pops.rest.is_some()) {
         return None;
     }
-    let (to, from) = (pops.vars[target.index()]?, bufs.vars[matrix.index()]?);
+    let from = bufs.vars[matrix.index()]?;
+    let to = match through {
+        Some(r) => r.amounts,
+        None => pops.vars[target.index()]?,
+    };
     let (stride, len) = (u32::try_from(bufs.stride).ok()?, u32::try_from(bufs.post).ok()?);
     Some(AddRows { to, from, rows, first, end, at, stride, len })
 }
@@ -486,10 +485,10 @@ fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
     let zero = b.int(0);
     let one = b.int(1);
     let n = b.load(count, zero);
-    // Most were last brought up to date in the same step: they share the exponential.
-    let never = b.int(-1);
+    // Most were last brought up to date in the same step: they share the exponential. That of one step is a constant.
     let nothing = b.float(s.float, 0.0);
-    let kept = b.fold_loop(zero, n, &[zero, never, nothing], |b, k, carried| {
+    let single = shrink(b, s, p, z, one);
+    let kept = b.fold_loop(zero, n, &[zero, one, single], |b, k, carried| {
         let e = b.load(list, k);
         let x = b.load(buf, e);
         let since = b.load(last, e);

@@ -28,14 +28,17 @@ struct Imports<'a> {
 }
 
 /// The model with the declarations of the files that it imports, each file's where it is first imported, under full names. Experiments, tests
-/// and settings of an imported file are its own: they are left out.
+/// and settings of an imported file are its own: they are left out. `None`: it imports nothing, and the tree is the model's.
 pub(super) fn expand(
     file: &ast::File,
     path: &Path,
     prelude: FileId,
     sources: &mut SourceMap,
     sink: &mut Sink,
-) -> ast::File {
+) -> Option<ast::File> {
+    if !file.items.iter().any(|i| matches!(i.kind, ast::ItemKind::Import { .. })) {
+        return None;
+    }
     let own = canonical(path);
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let mut imports = Imports {
@@ -48,7 +51,7 @@ pub(super) fn expand(
     };
     imports.items(&file.items, path.parent().unwrap_or(Path::new("")), 0);
     let Imports { parts, items, .. } = imports;
-    ast::File { id: file.id, items: qualify::apply(items, &parts, &sema::prelude_tree(prelude), sink) }
+    Some(ast::File { id: file.id, items: qualify::apply(items, &parts, &sema::prelude_tree(prelude), sink) })
 }
 
 fn canonical(path: &Path) -> PathBuf {

@@ -24,7 +24,7 @@ fn shown(seen: Seen<'_>, uri: &lsp::Uri, d: &Diagnostic) -> lsp::Diagnostic {
     for help in &d.helps {
         message += &format!("\nhelp: {help}");
     }
-    if let Some(file) = d.primary.as_ref().and_then(|l| imported(seen, l.span)) {
+    if let Some(file) = d.primary.as_ref().and_then(|l| seen.imported(l.span)).map(|f| &f.name) {
         message = format!("in {file}: {message}");
     }
     let mut related = Vec::new();
@@ -32,7 +32,7 @@ fn shown(seen: Seen<'_>, uri: &lsp::Uri, d: &Diagnostic) -> lsp::Diagnostic {
         if label.span.file == FILE {
             let location = lsp::Location { uri: uri.clone(), range: seen.text.range(label.span.range()) };
             related.push(lsp::DiagnosticRelatedInformation { location, message: label.text.clone() });
-        } else if let Some(file) = imported(seen, label.span) {
+        } else if let Some(file) = seen.imported(label.span).map(|f| &f.name) {
             message += &format!("\nnote: `{}` in {file}: {}", seen.source(label.span).trim(), label.text);
         } else {
             // The prelude has no file that an editor could open.
@@ -54,14 +54,6 @@ fn shown(seen: Seen<'_>, uri: &lsp::Uri, d: &Diagnostic) -> lsp::Diagnostic {
         related_information: (!related.is_empty()).then_some(related),
         data: None,
     }
-}
-
-/// The name of the file in which a span lies, if the document imports it.
-fn imported(seen: Seen<'_>, span: crate::source::Span) -> Option<&str> {
-    (span.file.0 > super::names::PRELUDE_FILE.0)
-        .then(|| seen.session.sources.get(span.file))
-        .flatten()
-        .map(|f| f.name.as_str())
 }
 
 /// The place of a diagnostic; the beginning of the file for what stands nowhere in it.

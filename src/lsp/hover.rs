@@ -68,7 +68,7 @@ fn fact(seen: Seen<'_>, def: &Def) -> String {
         if matches!(def.kind, Kind::Const | Kind::Param) {
             text += &format!(", {}", value(g.value, g.ty));
         }
-    } else if def.span.file != FILE {
+    } else if def.span.file != FILE && seen.imported(def.span).is_none() {
         text += " of the prelude: every file can use it";
     }
     if let (Kind::Population, Some(model)) = (def.kind, seen.model)
@@ -76,6 +76,10 @@ fn fact(seen: Seen<'_>, def: &Def) -> String {
     {
         let neuron = model.neurons.get(p.model.index()).map_or("", |n| n.name.as_str());
         text += &format!(": {} × `{neuron}`", p.size());
+    }
+    if let Some(file) = seen.imported(def.span) {
+        let name = file.name.rsplit(['/', '\\']).next().unwrap_or(&file.name);
+        text += &format!(", from `{name}`");
     }
     text += ".";
     let mut told = Vec::new();

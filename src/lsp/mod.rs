@@ -127,8 +127,19 @@ fn capabilities() -> lsp::ServerCapabilities {
 
 struct Server<'a> {
     connection: &'a Connection,
-    /// By URI. `true`: changed since its diagnostics were sent.
-    documents: BTreeMap<String, (Document, bool)>,
+    /// By URI.
+    documents: BTreeMap<String, (Document, Owed)>,
+}
+
+/// Which diagnostics of a text the client is still to get.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owed {
+    /// All: it changed.
+    All,
+    /// Those of its plan, if there are any.
+    Rest,
+    /// None.
+    Nothing,
 }
 
 impl Server<'_> {
@@ -155,17 +166,17 @@ impl Server<'_> {
                 if let Ok(p) = serde_json::from_value::<lsp::DidOpenTextDocumentParams>(n.params) {
                     let d = p.text_document;
                     let document = Document::new(&d.uri.0, d.version, &d.text);
-                    self.documents.insert(d.uri.0, (document, true));
+                    self.documents.insert(d.uri.0, (document, Owed::All));
                 }
             }
             "textDocument/didChange" => {
                 if let Ok(p) = serde_json::from_value::<Changed>(n.params)
-                    && let Some((document, dirty)) =
+                    && let Some((document, owed)) =
                         self.documents.get_mut(&p.text_document.text_document_identifier.uri.0)
                     && let Some(last) = p.content_changes.last()
                 {
                     document.change(p.text_document.version, &last.text);
-                    *dirty = true;
+                    *owed = Owed::All;
                 }
             }
             "textDocument/didClose" => {
@@ -180,15 +191,35 @@ impl Server<'_> {
         }
     }
 
-    /// Sends the diagnostics of all texts that changed.
+    /// Sends the diagnostics of all texts that changed: at once those of what is written, and when nobody waits those of the plan.
     fn publish(&mut self) {
         let mut out = Vec::new();
-        for (uri, (document, dirty)) in self.documents.iter_mut().filter(|(_, (_, dirty))| *dirty) {
-            *dirty = false;
+        for (uri, (document, owed)) in self.documents.iter_mut().filter(|(_, (_, owed))| *owed == Owed::All) {
+            let uri = lsp::Uri(uri.clone());
+            let version = document.version;
+            let found = catch_unwind(AssertUnwindSafe(|| {
+                let (seen, complete) = document.first_seen();
+                (diagnostics::all(seen, &uri), complete)
+            }));
+            let (found, complete) = found.unwrap_or_default();
+            *owed = if complete { Owed::Nothing } else { Owed::Rest };
+            out.push((uri, version, found));
+        }
+        for (uri, version, found) in out {
+            self.diagnostics(uri, Some(version), found);
+        }
+        let mut out = Vec::new();
+        for (uri, (document, owed)) in self.documents.iter_mut().filter(|(_, (_, owed))| *owed == Owed::Rest) {
+            if !self.connection.receiver.is_empty() {
+                break;
+            }
+            *owed = Owed::Nothing;
             let uri = lsp::Uri(uri.clone());
             let version = document.version;
             let found = catch_unwind(AssertUnwindSafe(|| diagnostics::all(document.seen(), &uri)));
-            out.push((uri, version, found.unwrap_or_default()));
+            if document.plan_spoke {
+                out.push((uri, version, found.unwrap_or_default()));
+            }
         }
         for (uri, version, found) in out {
             self.diagnostics(uri, Some(version), found);

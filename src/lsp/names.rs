@@ -105,15 +105,25 @@ pub(super) struct Names {
     ends: BTreeMap<String, (Option<String>, String)>,
 }
 
+/// No names.
+pub(super) static NONE: Names = Names {
+    defs: Vec::new(),
+    uses: Vec::new(),
+    globals: BTreeMap::new(),
+    members: BTreeMap::new(),
+    models: BTreeMap::new(),
+    ends: BTreeMap::new(),
+};
+
 impl Names {
-    /// The names of a file.
-    pub(super) fn of(file: &ast::File) -> Self {
+    /// The names of a file, with those of the files that it imports.
+    pub(super) fn of(file: &ast::File, imported: &[ast::Item]) -> Self {
         let mut names = Self::default();
         let prelude = sema::prelude_tree(PRELUDE_FILE);
         for item in &prelude.items {
             names.declare(item);
         }
-        for item in &file.items {
+        for item in imported.iter().chain(&file.items) {
             names.declare(item);
         }
         walk::uses(file, &mut names);
@@ -179,7 +189,7 @@ impl Names {
     fn enter(&mut self, name: &ast::Ident, kind: Kind, item: &ast::Item, whole: Span, of: Option<String>) -> usize {
         let def = Def { whole, doc: item.doc.clone(), of, ..Def::new(name, kind) };
         let k = self.add(def);
-        // The first declaration counts, but the file's own hides the prelude's.
+        // The first declaration counts, but the file's own hides those of other files.
         let old = self.globals.get(&name.node).and_then(|o| self.defs.get(*o));
         if old.is_none_or(|o| o.span.file != name.span.file) {
             self.globals.insert(name.node.clone(), k);

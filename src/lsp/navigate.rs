@@ -1,16 +1,38 @@
 //! From a name to its declaration and its uses, and the tokens that colour names by what they stand for.
 
+use std::path::Path;
+
 use gen_lsp_types as lsp;
 
-use super::document::{FILE, Seen};
+use super::document::{FILE, Seen, uri_of};
 use super::names::Kind;
+use super::text::Text;
 use crate::source::Span;
+use crate::syntax::ast::ItemKind;
 
-/// Where the name at a byte is declared; the prelude has no file that could be opened.
+/// Where the name at a byte is declared, in this file or in one that it imports; the prelude has no file that could be opened. At the path of
+/// an `import`, the beginning of that file.
 pub(super) fn definition(seen: Seen<'_>, uri: &lsp::Uri, byte: usize) -> Option<lsp::Location> {
-    let (_, k) = seen.names.at(byte)?;
+    let Some((_, k)) = seen.names.at(byte) else { return import(seen, byte) };
     let span = seen.names.defs.get(k)?.span;
-    (span.file == FILE).then(|| lsp::Location { uri: uri.clone(), range: seen.text.range(span.range()) })
+    if span.file == FILE {
+        return Some(lsp::Location { uri: uri.clone(), range: seen.text.range(span.range()) });
+    }
+    let file = seen.imported(span)?;
+    let uri = uri_of(Path::new(&file.name))?;
+    Some(lsp::Location { uri: lsp::Uri(uri), range: Text::new(&file.text).range(span.range()) })
+}
+
+/// The file whose path stands at a byte, if it could be read.
+fn import(seen: Seen<'_>, byte: usize) -> Option<lsp::Location> {
+    let items = &seen.session.tree.as_ref()?.items;
+    let written = items.iter().find_map(|item| match &item.kind {
+        ItemKind::Import { path, .. } if path.span.range().start <= byte && byte <= path.span.range().end => Some(path),
+        _ => None,
+    })?;
+    let name = seen.session.model_dir().join(&written.node).display().to_string();
+    seen.session.sources.files().iter().find(|f| f.name == name)?;
+    Some(lsp::Location { uri: lsp::Uri(uri_of(Path::new(&name))?), range: Text::new("").range(0..0) })
 }
 
 /// Every use of the name at a byte, in order; with its declaration if that is asked for.

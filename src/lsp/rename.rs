@@ -22,10 +22,13 @@ const MEANT: &[&str] = &["t", "dt", "i", "j", "N", "pi", "inf", "pre", "post", "
 /// The name at a byte, if it can be renamed; `None` where no name stands.
 ///
 /// # Errors
-/// It is declared in the prelude.
+/// It is declared in the prelude or in a file that is imported.
 pub(super) fn prepare(seen: Seen<'_>, byte: usize) -> Result<Option<lsp::PrepareRenamePlaceholder>, Refusal> {
     let Some((span, k)) = seen.names.at(byte) else { return Ok(None) };
     let Some(def) = seen.names.defs.get(k) else { return Ok(None) };
+    if let Some(file) = seen.imported(def.span) {
+        return Err(refused(format!("`{}` is declared in `{}`: rename it there", def.name, file.name)));
+    }
     if def.span.file != FILE {
         return Err(refused(format!("`{}` belongs to the prelude and cannot be renamed", def.name)));
     }
@@ -105,7 +108,7 @@ fn agreed(seen: Seen<'_>, k: usize, new: &str) -> Result<(), Refusal> {
         let at = faults.first().and_then(|d| d.primary.as_ref()).map_or(0, |l| l.span.start);
         return Err(clash(renamed.get(..at as usize).map_or(1, |t| t.matches('\n').count() + 1)));
     }
-    let names = Names::of(&tree);
+    let names = Names::of(&tree, &seen.session.imported);
     // Two declarations of one name where there was one of each.
     let twin = seen.names.defs.get(k).and_then(|mine| {
         seen.names.defs.iter().enumerate().find(|(o, d)| {

@@ -30,25 +30,37 @@ pub fn expm(m: &Matrix) -> Matrix {
         scale *= 0.5;
         squarings += 1;
     }
-    let scaled: Matrix = m.iter().map(|row| row.iter().map(|x| x * scale).collect()).collect();
+    // Row after row in one vector: most matrices are tiny, and a vector for each row would cost more than the sums.
+    let scaled: Vec<f64> = m.iter().flatten().map(|x| x * scale).collect();
     // Horner from the innermost term: I + M(I + M/2(I + M/3(…)))
-    let identity =
-        |k: f64| -> Matrix { (0..n).map(|i| (0..n).map(|j| if i == j { k } else { 0.0 }).collect()).collect() };
-    let mut sum = identity(1.0);
+    let mut sum: Vec<f64> = (0..n * n).map(|at| if at % (n + 1) == 0 { 1.0 } else { 0.0 }).collect();
+    let mut next = vec![0.0; n * n];
     for k in (1..=18).rev() {
-        let mut next = multiply(&scaled, &sum);
-        for (i, row) in next.iter_mut().enumerate() {
-            for x in row.iter_mut() {
-                *x /= f64::from(k);
-            }
-            row[i] += 1.0;
-        }
-        sum = next;
+        product(n, &scaled, &sum, &mut next);
+        next.iter_mut().for_each(|x| *x /= f64::from(k));
+        next.iter_mut().step_by(n + 1).for_each(|x| *x += 1.0);
+        std::mem::swap(&mut sum, &mut next);
     }
     for _ in 0..squarings {
-        sum = multiply(&sum, &sum);
+        product(n, &sum, &sum, &mut next);
+        std::mem::swap(&mut sum, &mut next);
     }
-    sum
+    sum.chunks(n.max(1)).map(<[f64]>::to_vec).collect()
+}
+
+/// `c = a b` for matrices of `n` rows, row after row.
+fn product(n: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
+    if n == 0 {
+        return;
+    }
+    c.fill(0.0);
+    for (row, out) in a.chunks(n).zip(c.chunks_mut(n)) {
+        for (x, other) in row.iter().zip(b.chunks(n)) {
+            if *x != 0.0 {
+                out.iter_mut().zip(other).for_each(|(o, y)| *o += x * y);
+            }
+        }
+    }
 }
 
 /// Propagator and offset matrices of x' = A x + b over `dt`: x(t + dt) = P x(t) + Q b, with P = e^(A dt) and

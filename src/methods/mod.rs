@@ -192,6 +192,11 @@ pub fn plan(graph: &mut Graph, system: &OdeSystem, named: Option<&str>) -> Resul
     apply(graph, system, &rk4::METHOD, "an equation is not linear in its own variable".to_owned())
 }
 
+/// Whether [`plan`] would take the exact solution of a system without noise: its steps then do what the equations do.
+pub fn exactly(graph: &mut Graph, system: &OdeSystem, named: Option<&str>) -> bool {
+    named.is_none_or(|n| n == exact::METHOD.name) && linear_system(graph, system).is_ok()
+}
+
 fn apply(graph: &mut Graph, system: &OdeSystem, method: &Method, why: String) -> Result<Update, NotApplicable> {
     let strong = noise::multiplicative(graph, system);
     let refused = match method.noise {

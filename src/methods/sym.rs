@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxBuildHasher;
+
 use crate::builtins::Builtin;
 use crate::hir::{PopId, Side, VarId};
 
@@ -94,7 +96,7 @@ pub enum Node {
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
-    index: HashMap<Node, Sym>,
+    index: HashMap<Node, Sym, FxBuildHasher>,
     /// Constant tables.
     pub tables: Vec<Arc<[f64]>>,
 }
@@ -431,7 +433,8 @@ impl Graph {
         if n % 2 == 1 { self.mul(square, a) } else { square }
     }
 
-    fn children(&self, s: Sym) -> Vec<Sym> {
+    /// Calls `f` with what a node is made of. Nodes are made of older ones only.
+    fn children(&self, s: Sym, mut f: impl FnMut(Sym)) {
         match self.node(s) {
             Node::Const(..)
             | Node::Var(..)
@@ -441,35 +444,68 @@ impl Graph {
             | Node::Noise(_)
             | Node::Draw(_)
             | Node::Other(..)
-            | Node::Timed(..) => Vec::new(),
-            Node::Neg(a) | Node::Not(a) | Node::ToReal(a) | Node::ToInt(a) | Node::Table(_, a) => vec![*a],
-            Node::Bin(_, a, b) => vec![*a, *b],
-            Node::Select(c, a, b) => vec![*c, *a, *b],
-            Node::Call(_, args) => args.clone(),
+            | Node::Timed(..) => {}
+            Node::Neg(a) | Node::Not(a) | Node::ToReal(a) | Node::ToInt(a) | Node::Table(_, a) => f(*a),
+            Node::Bin(_, a, b) => {
+                f(*a);
+                f(*b);
+            }
+            Node::Select(c, a, b) => {
+                f(*c);
+                f(*a);
+                f(*b);
+            }
+            Node::Call(_, args) => args.iter().copied().for_each(f),
         }
     }
 
     /// Whether any node that `s` reaches satisfies the predicate.
     pub fn any(&self, s: Sym, pred: &dyn Fn(&Node) -> bool) -> bool {
-        let mut seen = vec![false; self.nodes.len()];
-        let mut stack = vec![s];
-        while let Some(s) = stack.pop() {
-            if std::mem::replace(&mut seen[s.0 as usize], true) {
-                continue;
-            }
-            if pred(self.node(s)) {
-                return true;
-            }
-            stack.extend(self.children(s));
-        }
-        false
+        self.reaches(s, Sym(0), |n| pred(self.node(n)))
     }
 
     /// Whether `s` reaches `x`.
     #[must_use]
     pub fn depends(&self, s: Sym, x: Sym) -> bool {
-        let x = self.node(x).clone();
-        self.any(s, &|n| *n == x)
+        // Equal nodes are one node.
+        self.reaches(s, x, |n| n == x)
+    }
+
+    /// Whether a node from `from` on that `s` reaches satisfies the predicate. Children are older than their parents, so that going from
+    /// `s` downwards meets every node after all that are made of it, and nodes older than `from` need no look.
+    fn reaches(&self, s: Sym, from: Sym, pred: impl Fn(Sym) -> bool) -> bool {
+        if s < from {
+            return false;
+        }
+        let count = (s.0 - from.0) as usize + 1;
+        // Most graphs are small: their marks need no allocation.
+        let (mut few, mut many) = ([0_u64; 4], Vec::new());
+        let marks: &mut [u64] = if count <= 64 * few.len() {
+            &mut few
+        } else {
+            many.resize(count.div_ceil(64), 0_u64);
+            &mut many
+        };
+        let place = |n: Sym| ((n.0 - from.0) as usize / 64, 1_u64 << ((n.0 - from.0) % 64));
+        let (word, bit) = place(s);
+        marks[word] |= bit;
+        for word in (0..=word).rev() {
+            while marks[word] != 0 {
+                let bit = 63 - marks[word].leading_zeros();
+                marks[word] &= !(1 << bit);
+                let n = Sym(from.0 + word as u32 * 64 + bit);
+                if pred(n) {
+                    return true;
+                }
+                self.children(n, |c| {
+                    if c >= from {
+                        let (word, bit) = place(c);
+                        marks[word] |= bit;
+                    }
+                });
+            }
+        }
+        false
     }
 
     /// `s` with nodes replaced.

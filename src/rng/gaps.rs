@@ -8,6 +8,8 @@
 //! Invariants: an [`EventList`] is ordered by (step, element); a source fires at most once a step; a rate that is zero,
 //! negative or NaN never fires, an infinite one fires in every step.
 
+use rayon::prelude::*;
+
 use super::{
     Stream,
     math::{ln, ln_of_normal},
@@ -52,6 +54,50 @@ impl EventList {
         self.finish();
     }
 
+    /// Events that are ordered by (element, step).
+    pub(super) fn of(steps: u32, events: &[(u32, u32)]) -> Self {
+        let mut list = Self { elements: vec![0; events.len()], ..Self::default() };
+        list.begin(steps);
+        for (step, _) in events {
+            list.offsets[*step as usize] += 1;
+        }
+        list.place(events);
+        list
+    }
+
+    /// Takes over the events of lists of `steps` steps, whose elements ascend from list to list; in parallel if `parallel`.
+    pub(super) fn join(&mut self, steps: u32, lists: &[Self], parallel: bool) {
+        /// Steps that are dealt with together.
+        const STEPS: usize = 16;
+        self.begin(steps);
+        let mut end = 0;
+        for (k, place) in self.offsets.iter_mut().enumerate() {
+            *place = end;
+            end += lists.iter().map(|l| l.at(k as u32).len() as u32).sum::<u32>();
+        }
+        self.elements.resize(end as usize, 0);
+        let mut rest = self.elements.as_mut_slice();
+        let mut pieces = Vec::new();
+        for first in (0..steps as usize).step_by(STEPS) {
+            let last = (first + STEPS).min(steps as usize);
+            let (piece, more) = rest.split_at_mut((self.offsets[last] - self.offsets[first]) as usize);
+            pieces.push((first..last, piece));
+            rest = more;
+        }
+        let fill = |(steps, piece): (std::ops::Range<usize>, &mut [u32])| {
+            let mut at = 0;
+            for events in steps.flat_map(|k| lists.iter().map(move |l| l.at(k as u32))) {
+                piece[at..at + events.len()].copy_from_slice(events);
+                at += events.len();
+            }
+        };
+        if parallel {
+            pieces.into_par_iter().for_each(fill);
+        } else {
+            pieces.into_iter().for_each(fill);
+        }
+    }
+
     /// Empties the list for a run of `steps`.
     pub(super) fn begin(&mut self, steps: u32) {
         self.drawn.clear();
@@ -65,17 +111,24 @@ impl EventList {
         self.drawn.push((step, element));
     }
 
-    /// Counting sort: the events came by (element, step) and leave by (step, element).
+    /// The events that were drawn are put in order.
     pub(super) fn finish(&mut self) {
+        self.elements.clear();
+        self.elements.resize(self.drawn.len(), 0);
+        let drawn = std::mem::take(&mut self.drawn);
+        self.place(&drawn);
+        self.drawn = drawn;
+    }
+
+    /// Counting sort: the events come by (element, step) and leave by (step, element); they have been counted.
+    fn place(&mut self, drawn: &[(u32, u32)]) {
         let mut end = 0;
         for count in &mut self.offsets {
             end += *count;
             *count = end;
         }
-        self.elements.clear();
-        self.elements.resize(self.drawn.len(), 0);
         // From the last event to the first: each step's end moves down to its start, and equal steps keep their order.
-        for &(step, element) in self.drawn.iter().rev() {
+        for &(step, element) in drawn.iter().rev() {
             let place = &mut self.offsets[step as usize];
             *place -= 1;
             self.elements[*place as usize] = element;

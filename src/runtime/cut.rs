@@ -84,7 +84,7 @@ impl Cut {
     /// Does `count` steps from local step `step` on, on the threads of the present rayon pool if the parts may run at the same time.
     ///
     /// # Errors
-    /// See [`crate::backend::Session::call_groups`].
+    /// See [`crate::backend::Session::call_stages`].
     pub fn run(
         &self,
         kernels: &dyn Kernels,
@@ -93,16 +93,14 @@ impl Cut {
         parallel: bool,
     ) -> Result<(), BackendError> {
         let mut session = kernels.session(buffers)?;
-        for k in 0..count {
-            let args = [step + k, 1, run_step.wrapping_add(k)];
-            if parallel && self.parallel {
-                for stage in &self.stages {
-                    session.call_groups(stage, &args)?;
-                }
-            } else {
-                for f in 0..self.parts.len() as u32 {
-                    session.call(FuncId(f), &args)?;
-                }
+        let rounds = (0..count).map(|k| [step + k, 1, run_step.wrapping_add(k)]);
+        if parallel && self.parallel {
+            let rounds: Vec<[i32; 3]> = rounds.collect();
+            return session.call_stages(&self.stages, &rounds);
+        }
+        for args in rounds {
+            for f in 0..self.parts.len() as u32 {
+                session.call(FuncId(f), &args)?;
             }
         }
         Ok(())

@@ -19,7 +19,8 @@ use crate::codegen::{Action, Layout, RUN};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, PopId, ProjId, Side};
 use crate::lir::{BufId, FuncId};
-use crate::methods::expm::{noise_factor, propagator};
+use crate::methods::Derived;
+use crate::methods::expm::{Matrix, noise_factor, propagator};
 use crate::methods::sym::Node;
 use crate::rng::events::CountSource;
 use crate::rng::gaps::{EventList, GapSource, chunk_steps};
@@ -27,6 +28,7 @@ use crate::sched::{self, Place, Plan, Storage, Uses, Wiring};
 use crate::script::machine::{
     Entity, Machine, ResetTarget, RunKey, Slice, SliceMut, SpikeLog, Values, ValuesMut, VarKey,
 };
+use crate::script::tensor::Data;
 
 /// One compiled step: for one set of frozen variables.
 pub struct Compiled {
@@ -111,7 +113,8 @@ pub struct Network {
     logs: Vec<SpikeLog>,
     logging: Vec<bool>,
     scratch: Vec<f64>,
-    stale_slots: bool,
+    /// By population: whether what is computed beforehand from its parameters must be computed anew.
+    stale_slots: Vec<bool>,
     /// Names the random draws of the present run.
     run: RunKey,
     /// By population, then by projection: the run step up to which random numbers have been drawn.
@@ -195,7 +198,7 @@ impl Network {
             logs: vec![SpikeLog::default(); n],
             logging: vec![false; n],
             scratch: Vec::new(),
-            stale_slots: true,
+            stale_slots: vec![true; n],
             run: RunKey(0),
             drawn: vec![0; all],
             lane: false,
@@ -347,27 +350,31 @@ impl Network {
 
     /// Values computed beforehand from parameters that differ between neurons.
     fn fill_slots(&mut self) {
-        if !std::mem::replace(&mut self.stale_slots, false) {
-            return;
-        }
         let compiled = self.compiled.clone();
         for (p, plan) in compiled.plan.populations.iter().enumerate() {
-            let Some(update) = &plan.update else { continue };
+            let stale = self.stale_slots.get_mut(p).is_some_and(std::mem::take);
+            let Some(update) = plan.update.as_ref().filter(|_| stale) else { continue };
             let slots = self.shared.layout.pops[p].derived.clone();
-            for (d, slot) in update.derived.iter().zip(slots) {
-                for k in 0..plan.size as usize {
+            for k in 0..plan.size as usize {
+                // The entries of one matrix follow each other: its exponential is computed once.
+                let mut last: Option<(&Derived, Matrix, Matrix)> = None;
+                for (d, slot) in update.derived.iter().zip(&slots) {
                     let value = |n: &Node| self.leaf(p, plan, n, k);
-                    let a =
-                        d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect();
-                    let entry = |m: &Vec<Vec<f64>>| m[d.entry.0][d.entry.1];
+                    let matrix =
+                        || d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect();
+                    let entry = |m: &Matrix| m[d.entry.0][d.entry.1];
                     let x = if let Some(column) = &d.noise {
                         let b: Vec<f64> = column.iter().map(|s| plan.graph.eval(*s, &value)).collect();
-                        entry(&noise_factor(&a, &b, d.dt))
+                        entry(&noise_factor(&matrix(), &b, d.dt))
                     } else {
-                        let (prop, offset) = propagator(&a, d.dt);
-                        entry(if d.offset { &offset } else { &prop })
+                        let known = last.take().filter(|(of, ..)| of.matrix == d.matrix && of.dt == d.dt);
+                        let (_, prop, offset) = last.insert(known.unwrap_or_else(|| {
+                            let (prop, offset) = propagator(&matrix(), d.dt);
+                            (d, prop, offset)
+                        }));
+                        entry(if d.offset { offset } else { prop })
                     };
-                    self.buf(slot).set_f64(k, x);
+                    self.buf(*slot).set_f64(k, x);
                 }
             }
         }
@@ -647,18 +654,30 @@ impl Network {
         self.relaxation(key).is_some()
     }
 
-    /// Element `k` of a variable (stored in `id`) at the present step.
-    pub(super) fn present(&self, key: VarKey, id: BufId, k: usize) -> f64 {
-        let Some((a, b, value, last)) = self.relaxation(key) else {
-            return self.buffers[id.0 as usize].get_f64(k).unwrap_or(f64::NAN);
-        };
-        let x = self.buffers[value.0 as usize].get_f64(k).unwrap_or(f64::NAN);
-        let gap = f64::from(self.step) - f64::from(self.ints(last).get(k).copied().unwrap_or(self.step));
-        if gap == 0.0 || self.frozen.contains(&key) {
-            return x;
-        }
+    /// Elements of a variable (stored in `id`) at the present step, by number.
+    pub(super) fn present(&self, key: VarKey, id: BufId) -> impl Fn(usize) -> f64 + '_ {
+        let closed = self.relaxation(key);
+        let stored = closed.map_or(id, |(_, _, value, _)| value);
+        let closed = closed.filter(|_| !self.frozen.contains(&key));
         let dt = self.compiled.plan.dt;
-        if a == 0.0 { x + b * dt * gap } else { (x + b / a) * libm::exp(a * dt * gap) - b / a }
+        // Most elements were brought up to date at the same step.
+        let of = move |gap: f64, a: f64| if a == 0.0 || gap == 0.0 { 1.0 } else { libm::exp(a * dt * gap) };
+        let latest = std::cell::Cell::new((0.0, 1.0));
+        move |k: usize| {
+            let Some((a, b, value, last)) = closed else {
+                return self.buffers[stored.0 as usize].get_f64(k).unwrap_or(f64::NAN);
+            };
+            let x = self.buffers[value.0 as usize].get_f64(k).unwrap_or(f64::NAN);
+            let gap = f64::from(self.step) - f64::from(self.ints(last).get(k).copied().unwrap_or(self.step));
+            if gap == 0.0 {
+                return x;
+            }
+            if latest.get().0 != gap {
+                latest.set((gap, of(gap, a)));
+            }
+            let factor = latest.get().1;
+            if a == 0.0 { x + b * dt * gap } else { (x + b / a) * factor - b / a }
+        }
     }
 
     /// Brings one slow state, or all, up to date.
@@ -688,8 +707,8 @@ impl Network {
             return;
         }
         let work = self.var_buffer(key);
-        for k in 0..self.buffers[value.0 as usize].len() {
-            let x = self.present(key, value, k);
+        let present: Vec<f64> = (0..self.buffers[value.0 as usize].len()).map(self.present(key, value)).collect();
+        for (k, x) in present.into_iter().enumerate() {
             self.buf(value).set_f64(k, x);
             if let Some(work) = work {
                 self.buf(work).set_f64(k, x);
@@ -768,7 +787,7 @@ impl Network {
         match key.entity {
             Entity::Proj(p) => self.relist(p.index()),
             Entity::Pop(p) => {
-                self.stale_slots = true;
+                self.stale_slots[p.index()] = true;
                 self.wake(p.index());
             }
         }
@@ -792,6 +811,11 @@ impl Network {
             self.fill_ints(r.pending, 0);
             self.clear(r.amounts);
             self.clear(r.sums);
+            if let Some(g) = r.going {
+                self.fill_ints(g.left, 0);
+                self.clear(g.value);
+                g.rest.into_iter().for_each(|id| self.clear(id));
+            }
         }
         if let Some(d) = self.shared.layout.projs[p].dendrite.clone() {
             self.fill_ints(d.pending, 0);
@@ -824,7 +848,7 @@ impl Network {
             self.compiled = compiled;
         }
         drop(variants);
-        self.stale_slots = true;
+        self.stale_slots.fill(true);
         for pop in 0..self.shared.layout.pops.len() {
             self.wake(pop);
         }
@@ -860,7 +884,7 @@ impl Machine for Network {
             logs: vec![SpikeLog::default(); self.logs.len()],
             logging: self.logging.clone(),
             scratch: Vec::new(),
-            stale_slots: self.stale_slots,
+            stale_slots: self.stale_slots.clone(),
             run: self.run,
             drawn: self.drawn.clone(),
             lane: true,
@@ -886,7 +910,7 @@ impl Machine for Network {
             self.settled.clone_from(&other.settled);
             self.silent = other.silent;
             self.passed = other.passed;
-            self.stale_slots = other.stale_slots;
+            self.stale_slots.clone_from(&other.stale_slots);
         }
     }
 
@@ -1000,7 +1024,7 @@ impl Machine for Network {
         };
         // A trace that lives with a neuron is spread over its synapses.
         if let (Some(place @ (Place::Pre | Place::Post)), Entity::Proj(p)) = (placed, key.entity) {
-            let at = |k: usize| self.present(key, id, k);
+            let at = self.present(key, id);
             let spread: Vec<f64> = match self.ends(p.index()) {
                 Some((pre, post)) => {
                     let ends = if place == Place::Pre { pre } else { post };
@@ -1008,6 +1032,7 @@ impl Machine for Network {
                 }
                 None => (0..rows * cols).map(|k| at(if place == Place::Pre { k / cols } else { k % cols })).collect(),
             };
+            drop(at);
             self.scratch = spread;
             return Values { data: Slice::F64(&self.scratch), rows, cols, stride: cols };
         }
@@ -1018,7 +1043,7 @@ impl Machine for Network {
         }
         if self.relaxes(key) {
             // Brought up to date for the reader only: a reading changes nothing.
-            self.scratch = (0..self.buffers[id.0 as usize].len()).map(|k| self.present(key, id, k)).collect();
+            self.scratch = (0..self.buffers[id.0 as usize].len()).map(self.present(key, id)).collect();
             return Values { data: Slice::F64(&self.scratch), rows, cols, stride };
         }
         if let Entity::Proj(p) = key.entity
@@ -1040,12 +1065,7 @@ impl Machine for Network {
         self.settle_slow(Some(key));
         self.settle_lazy(key);
         let (rows, cols, stride) = self.shape(key);
-        let n = self.shared.model.populations.len();
-        let entity = match key.entity {
-            Entity::Pop(p) => p.index(),
-            Entity::Proj(p) => n + p.index(),
-        };
-        let bounds = self.shared.bounds[entity][key.var.index()];
+        let bounds = self.bounds(key);
         let bug =
             || Diagnostic::without_span(Code::E0900, "a bug in snnc: a protocol writes a variable without storage");
         let id = self.var_buffer(key).ok_or_else(bug)?;
@@ -1071,7 +1091,7 @@ impl Machine for Network {
         self.set_live(key, false);
         match key.entity {
             Entity::Pop(p) => {
-                self.stale_slots = true;
+                self.stale_slots[p.index()] = true;
                 self.wake(p.index());
                 let bufs = &self.shared.layout.pops[p.index()];
                 if let (Some((master, _)), Some(work)) = (bufs.slow[key.var.index()], bufs.vars[key.var.index()]) {
@@ -1123,6 +1143,30 @@ impl Machine for Network {
             }
         }
         self.flag_listed(proj.index());
+    }
+
+    fn exchange(&mut self, key: VarKey, values: &mut Data) -> bool {
+        let Entity::Proj(p) = key.entity else { return false };
+        let place = self.compiled.plan.projections[p.index()].place[key.var.index()];
+        let Some(id) = self.var_buffer(key).filter(|_| place == Place::Synapse && !self.relaxes(key)) else {
+            return false;
+        };
+        let fits = |own: usize, other: usize| own == other || own == 0 || other == 0;
+        match (&mut self.buffers[id.0 as usize], values) {
+            (Buf::F32(own), Data::F32(other)) if fits(own.len(), other.len()) => std::mem::swap(own, other),
+            (Buf::F64(own), Data::F64(other)) if fits(own.len(), other.len()) => std::mem::swap(own, other),
+            _ => return false,
+        }
+        self.settled.remove(&key);
+        true
+    }
+
+    fn bounds(&self, key: VarKey) -> Option<(f64, f64)> {
+        let entity = match key.entity {
+            Entity::Pop(p) => p.index(),
+            Entity::Proj(p) => self.shared.model.populations.len() + p.index(),
+        };
+        self.shared.bounds[entity][key.var.index()]
     }
 
     fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])> {

@@ -165,7 +165,7 @@ impl Network {
                 }
             }
         };
-        self.var_buffer(key).map_or(f64::NAN, |id| self.present(key, id, index as usize))
+        self.var_buffer(key).map_or(f64::NAN, |id| self.present(key, id)(index as usize))
     }
 
     /// Sets a variable to new initial values, which `reset` restores from now on.

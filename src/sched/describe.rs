@@ -166,7 +166,8 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             };
         }
         if let Some(kernel) = &p.kernel {
-            let _ = writeln!(out, "  a kernel of {} steps spreads what is delivered", kernel.len());
+            let how = if p.recursion.is_some() { ", carried on from step to step" } else { "" };
+            let _ = writeln!(out, "  a kernel of {} steps spreads what is delivered{how}", kernel.len());
         }
         if let Some(update) = &p.clocked.update {
             let list: Vec<&str> = p.clocked.vars.iter().map(|v| synapse.vars[v.index()].name.as_str()).collect();

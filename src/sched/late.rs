@@ -42,7 +42,11 @@ fn may(model: &Model, plan: &Plan, p: usize) -> Option<()> {
     let own_only = |s: &Sym| !own.graph.any(*s, &|n| foreign(n));
     let handlers = std::iter::once(&own.on_pre).chain(&own.on_post);
     let mut told = handlers.flat_map(|h| {
-        h.synapse.iter().map(|(_, s, _)| s).chain(h.own_side.iter().map(|(_, s)| s)).chain(h.delivers.iter().map(|(_, s)| s))
+        h.synapse
+            .iter()
+            .map(|(_, s, _)| s)
+            .chain(h.own_side.iter().map(|(_, s)| s))
+            .chain(h.delivers.iter().map(|(_, s)| s))
     });
     if !told.all(own_only) {
         return None;
@@ -82,7 +86,10 @@ fn quiet(neurons: &PopPlan, target: VarId) -> bool {
 
 /// Whether a handler that uses this knows more than its own projection.
 fn foreign(n: &Node) -> bool {
-    matches!(n, Node::Var(Side::Pre | Side::Post, ..) | Node::Other(..) | Node::Draw(_) | Node::Timed(..) | Node::Slot(_))
+    matches!(
+        n,
+        Node::Var(Side::Pre | Side::Post, ..) | Node::Other(..) | Node::Draw(_) | Node::Timed(..) | Node::Slot(_)
+    )
 }
 
 fn anywhere(graph: &Graph, pred: &dyn Fn(&Node) -> bool) -> bool {

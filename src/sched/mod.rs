@@ -38,6 +38,7 @@ pub mod projection;
 mod rate;
 mod reasons;
 mod regroup;
+pub mod response;
 mod sharing;
 mod silent;
 mod singular;

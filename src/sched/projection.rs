@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::clocked::{self, Clocked, Stepped};
 use super::lower::{Context, Effects, Lowering};
 use super::population::constant_init;
+use super::response::{self, Recursion};
 use super::synapse::{self, Own};
 use super::{Storage, Uses, steps};
 use crate::builtins::Builtin;
@@ -141,6 +142,8 @@ pub struct ProjPlan {
     pub by_delay: bool,
     /// The response to one delivered amount, at the steps after it.
     pub kernel: Option<std::sync::Arc<[f64]>>,
+    /// How the response goes on by itself.
+    pub recursion: Option<Recursion>,
     /// The variables of the post neurons that some variant of the plan delivers to.
     pub targets: Vec<VarId>,
     /// The states that are advanced at every step, and what is injected.
@@ -299,6 +302,11 @@ pub(super) fn plan(
         dendritic,
         targets,
         kernel: projection.kernel.clone(),
+        recursion: projection
+            .kernel
+            .as_ref()
+            .filter(|_| model.settings.opt > 1)
+            .and_then(|k| response::recursion(k, model.settings.precision)),
         injected: projection.target.filter(|_| !clocked.injects.is_empty()),
         clocked,
         own,

@@ -100,7 +100,8 @@ pub(super) fn projection(model: &Model, p: &ProjPlan, synapses: u64, precision: 
     }
     if p.late {
         let post = &model.populations[source.post.pop.index()].name;
-        let learns = if p.on_pre.synapse.is_empty() && p.on_post.is_none() { "" } else { "; learning waits until then" };
+        let learns =
+            if p.on_pre.synapse.is_empty() && p.on_post.is_none() { "" } else { "; learning waits until then" };
         let _ = writeln!(out, "  rows are added in the pass that advances `{post}` in the next step{learns}");
     }
     if !matches!(p.wiring, Wiring::Uniform(_)) {

@@ -20,8 +20,7 @@ pub(super) fn apply(plan: &mut PopPlan) {
         Node::Index(_) | Node::Draw(_) | Node::Slot(_) | Node::Other(..) | Node::Noise(_) | Node::Timed(..) => false,
         _ => true,
     };
-    let states: Vec<Sym> =
-        plan.integrated.iter().filter(|v| !shared.contains(v)).map(|v| plan.graph.own(*v)).collect();
+    let states: Vec<Sym> = plan.integrated.iter().filter(|v| !shared.contains(v)).map(|v| plan.graph.own(*v)).collect();
     let all: Vec<Sym> = shared.iter().map(|v| plan.graph.own(*v)).collect();
     let rules = Rules { states: &states, shared: &all, own: &own, same: &same };
     for new in update.new.iter_mut().chain(update.held.iter_mut().flatten()) {
@@ -84,10 +83,8 @@ mod tests {
         let inner = g.add(inner, s);
         let scaled = g.mul(k, inner);
         let sum = g.add(one, scaled);
-        let (own, same) = (
-            |n: &Node| matches!(n, Node::Var(_, VarId(0), _)),
-            |n: &Node| !matches!(n, Node::Var(_, VarId(0), _)),
-        );
+        let (own, same) =
+            (|n: &Node| matches!(n, Node::Var(_, VarId(0), _)), |n: &Node| !matches!(n, Node::Var(_, VarId(0), _)));
         let rules = Rules { states: &[x], shared: &[s], own: &own, same: &same };
         let new = rules.regroup(&mut g, sum);
         let Node::Bin(Bin::Add, product, rest) = *g.node(new) else { panic!("a sum") };

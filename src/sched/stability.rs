@@ -99,10 +99,10 @@ fn unstable(
             substeps: neuron.method.as_ref().map_or(1, |m| m.substeps),
         };
         let named = neuron.method.as_ref().map(|m| m.name.as_str());
-        let update = methods::plan(graph, &system, named).ok()?;
-        if update.method == "exact" {
+        if methods::exactly(graph, &system, named) {
             return None;
         }
+        let update = methods::plan(graph, &system, named).ok()?;
         let linear = system.vars.iter().zip(&system.rhs).all(|(v, f)| {
             let x = graph.own(*v);
             graph.linear(*f, x).is_some()

@@ -17,16 +17,16 @@ use crate::source::{FileId, Span};
 /// Reports what is suspicious in a checked model.
 pub fn warn(model: &Model, sink: &mut Sink) {
     let mut euler = BTreeMap::new();
-    for (p, population) in model.populations.iter().enumerate() {
+    let all: Vec<Known<'_>> = (0..model.populations.len()).map(|p| Known::of_population(model, p)).collect();
+    for (p, (population, known)) in model.populations.iter().zip(&all).enumerate() {
         let neuron = &model.neurons[population.model.index()];
-        let known = Known::of_population(model, p);
-        refractory(model, population, neuron, &known, sink);
-        reset(population, neuron, &known, sink);
-        rate::of_population(model, p, &known, sink);
-        singular::check(neuron, &known, sink);
-        periods(model, neuron, &known, sink);
+        refractory(model, population, neuron, known, sink);
+        reset(population, neuron, known, sink);
+        rate::of_population(model, p, known, sink);
+        singular::check(neuron, known, sink);
+        periods(model, neuron, known, sink);
         if neuron.method.as_ref().is_some_and(|m| m.name == "euler") {
-            for found in unstable(model, p, neuron, &known) {
+            for found in unstable(model, p, neuron, known) {
                 let worst = euler.entry((population.model, found.kind, found.ode)).or_insert(found);
                 if found.limit < worst.limit {
                     *worst = found;
@@ -37,9 +37,9 @@ pub fn warn(model: &Model, sink: &mut Sink) {
     for ((neuron, ..), found) in euler {
         report_euler(model, &model.neurons[neuron.index()], found, sink);
     }
-    for (p, population) in model.populations.iter().enumerate() {
+    for (p, (population, known)) in model.populations.iter().zip(&all).enumerate() {
         let neuron = &model.neurons[population.model.index()];
-        stability::check(model, p, neuron, &Known::of_population(model, p), sink);
+        stability::check(model, p, neuron, known, sink);
     }
     silent::check(model, sink);
     time_constants(model, sink);
@@ -172,6 +172,9 @@ impl<'a> Known<'a> {
     }
 
     pub(super) fn value(&self, e: &Expr) -> Option<f64> {
+        if let ExprKind::Const(x) = e.kind {
+            return Some(x).filter(|x| x.is_finite());
+        }
         self.lower(|mut low| low.expr(e).and_then(|s| low.graph.as_const(s))).filter(|x| x.is_finite())
     }
 

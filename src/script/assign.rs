@@ -69,9 +69,6 @@ pub fn assign_at(
     if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
 }
 
-/// Elements of a column that are scaled together.
-const GROUP: usize = 16;
-
 /// Multiplies each of some columns by its factor; gives those in which a bound stopped an element.
 ///
 /// # Errors
@@ -88,46 +85,37 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
             return Err(WriteFault::Size);
         }
         let bounds = bounds.map(|(lo, hi)| (T::of(lo), T::of(hi)));
-        let mut stopped = Vec::new();
+        // Row by row, since neighbours share cache lines; the elements of a row are fetched, scaled in vectors, and put back.
+        let mut part = vec![T::of(0.0); columns.len()];
+        let mut stops = vec![false; columns.len()];
         let mut nans = 0;
-        for (c, factor) in columns.iter().zip(factors) {
-            let first = *c as usize;
-            let end = if rows == 0 { first } else { first + (rows - 1) * stride + 1 };
-            let column = data.get_mut(first..end).ok_or(WriteFault::OutOfRange)?;
-            // A few elements are fetched, scaled in vectors, and put back.
-            let (mut stops, mut undefined) = ([false; GROUP], 0);
-            let mut group = [T::of(0.0); GROUP];
-            for rows in column.chunks_mut(stride * GROUP) {
-                let mut n = 0;
-                for (x, row) in group.iter_mut().zip(rows.chunks(stride)) {
-                    *x = row.first().copied().unwrap_or(*x);
-                    n += 1;
-                }
-                let before = group;
-                for x in &mut group {
-                    let free = *x * *factor;
-                    *x = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
-                }
-                for ((x, old), stop) in group.iter().zip(before).zip(&mut stops).take(n) {
-                    // What is no number differs from itself.
-                    *stop |= *x != old * *factor;
-                    undefined += usize::from(x.is_undefined());
-                }
-                for (x, row) in group.iter().zip(rows.chunks_mut(stride)) {
-                    if let Some(first) = row.first_mut() {
-                        *first = *x;
-                    }
+        let end = if rows == 0 { 0 } else { (rows - 1) * stride + columns.iter().max().map_or(0, |c| *c as usize + 1) };
+        let data = data.get_mut(..end).ok_or(WriteFault::OutOfRange)?;
+        for row in data.chunks_mut(stride.max(1)) {
+            for (x, c) in part.iter_mut().zip(columns) {
+                *x = *row.get(*c as usize).ok_or(WriteFault::OutOfRange)?;
+            }
+            let mut undefined = false;
+            for ((x, factor), stop) in part.iter_mut().zip(factors).zip(&mut stops) {
+                let free = *x * *factor;
+                *x = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
+                // What is no number differs from itself.
+                *stop |= *x != free;
+                undefined |= x.is_undefined();
+            }
+            for (x, c) in part.iter().zip(columns) {
+                if let Some(to) = row.get_mut(*c as usize) {
+                    *to = *x;
                 }
             }
-            if stops.contains(&true) {
-                stopped.push(*c);
+            if undefined {
+                nans += part.iter().filter(|x| x.is_undefined()).count();
             }
-            nans += undefined;
         }
         if nans > 0 {
             return Err(WriteFault::Nan(nans));
         }
-        Ok(stopped)
+        Ok(columns.iter().zip(stops).filter(|(_, stop)| *stop).map(|(c, _)| *c).collect())
     }
     let (shape, bounds) = ((target.rows, target.stride), target.bounds);
     match &mut target.data {

@@ -17,6 +17,7 @@ use crate::hir::{self, DataId, PopId};
 use crate::rng::{Stream, fnv1a64};
 use crate::script::assign::{Source, WriteFault, assign_all, assign_at};
 use crate::script::expr::{bug, fault, var_name};
+use crate::script::faults::Budget;
 use crate::script::host::{Effect, Host, Ran, drain};
 use crate::script::ir::{
     AssignOp, AxisSource, BinaryOp, Body, Expr, ExprKind, LocalId, Place, PrintItem, ProcId, Program, ReadoutUse,
@@ -788,7 +789,10 @@ impl<'h, 'a> Interp<'h, 'a> {
         let start = self.machine.steps();
         self.machine.begin_run(steps, key).map_err(|d| at(d, span))?;
         self.times_begin();
-        let watch = faults::watch(self.machine, steps);
+        let watch = match &mut self.out {
+            Out::Host(host) => faults::watch(self.machine, steps, &mut host.copies),
+            Out::Lane(_) => faults::watch(self.machine, steps, &mut Budget::of_sample()),
+        };
         let result = self.advance(start, steps, span);
         let fault = if result.is_ok() { watch.fault(self.machine, self.cx.model, span) } else { None };
         let done = self.machine.steps().saturating_sub(start);

@@ -315,7 +315,7 @@ impl Machine for Fake {
         Values { data, rows, cols, stride }
     }
     fn values_mut(&mut self, key: VarKey) -> Result<ValuesMut<'_>, Diagnostic> {
-        let bounds = (key == w()).then_some((0.0, 1.0));
+        let bounds = self.bounds(key);
         let (data, rows, cols, stride) = match (key.entity, key.var.0) {
             (Entity::Pop(X), _) => (SliceMut::F64(&mut self.rate), 1, NX, NX),
             (Entity::Pop(_), 0) => (SliceMut::F32(&mut self.g), 1, NE, NE),
@@ -327,6 +327,16 @@ impl Machine for Fake {
         Ok(ValuesMut { data, rows, cols, stride, bounds })
     }
     fn written(&mut self, _: VarKey) {}
+    fn exchange(&mut self, key: VarKey, values: &mut Data) -> bool {
+        match values {
+            Data::F32(values) if key == w() => std::mem::swap(&mut self.w, values),
+            _ => return false,
+        }
+        true
+    }
+    fn bounds(&self, key: VarKey) -> Option<(f64, f64)> {
+        (key == w()).then_some((0.0, 1.0))
+    }
     fn synapses(&self, _: ProjId) -> Option<(&[u32], &[u32])> {
         None
     }

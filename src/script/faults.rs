@@ -1,6 +1,6 @@
 //! Values that leave their range while a network runs (E0904), looked for once at the end of each `run`: a step pays nothing. What is
 //! found is explained by carrying the run out again from a copy of its start, in ever smaller pieces, up to the first
-//! bad step. Also what a whole experiment did that nobody can have meant: no spike at all, rates that no neuron has (W0714, W0715).
+//! bad step. Copies are made while they cost next to nothing beside the steps; how often that is depends on nothing but what was run. Also what a whole experiment did that nobody can have meant: no spike at all, rates that no neuron has (W0714, W0715).
 
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, Model, NeuronModel, PopId, SpikeCond};
@@ -9,12 +9,40 @@ use crate::script::outcome::show;
 use crate::script::tensor::Value;
 use crate::source::Span;
 
-/// Bytes that are copied for each step of a run at most: the copy is then a small part of its time.
-const COPIED: u64 = 1024;
+/// Bytes that are copied for each step at most, on average: about a hundredth of the time of a step of a small network.
+const COPIED: u64 = 32;
+/// Bytes that are copied beforehand: values mostly explode in the first runs.
+const ALLOWANCE: u64 = 1 << 22;
 /// Elements of synapses that are looked at for each step at most.
 const LOOKED: u64 = 16;
 /// Values before the bad one that are shown.
 const BEFORE: usize = 3;
+
+/// What may still be copied.
+pub(crate) struct Budget(u64);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(ALLOWANCE)
+    }
+}
+
+impl Budget {
+    /// For one sample of several that run at the same time.
+    pub(crate) fn of_sample() -> Self {
+        Self(0)
+    }
+
+    /// Whether so many bytes may be copied for a run of `steps`.
+    fn pays(&mut self, bytes: u64, steps: u64) -> bool {
+        let earned = steps.saturating_mul(COPIED);
+        // What long runs of a network have earned is not kept to copy a large one for a short run.
+        let left = self.0.saturating_add(earned).min(earned.max(ALLOWANCE));
+        let pays = bytes <= left;
+        self.0 = if pays { left - bytes } else { left };
+        pays
+    }
+}
 
 /// The start of a `run`.
 pub(crate) struct Watch {
@@ -24,9 +52,9 @@ pub(crate) struct Watch {
 }
 
 /// A run of `steps` begins ([`Machine::begin_run`] was called).
-pub(crate) fn watch(machine: &dyn Machine, steps: u64) -> Watch {
-    let small = machine.bytes() <= steps.saturating_mul(COPIED);
-    Watch { copy: small.then(|| machine.fork()), start: machine.steps(), steps }
+pub(crate) fn watch(machine: &dyn Machine, steps: u64, budget: &mut Budget) -> Watch {
+    let copied = budget.pays(machine.bytes(), steps);
+    Watch { copy: copied.then(|| machine.fork()), start: machine.steps(), steps }
 }
 
 impl Watch {
@@ -232,4 +260,24 @@ pub(crate) fn counts(model: &Model, spikes: &[u64], steps: u64, name: &str, span
 /// A number as `print` shows it.
 fn real(x: f64) -> String {
     show(&Value::Real(x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However a protocol cuts its time into runs, at most the allowance and so many bytes a step are copied.
+    #[test]
+    fn copies_are_paid_by_steps() {
+        for (bytes, steps) in [(400_000, 700), (1000, 1), (5_000_000, 100), (3000, 10_000)] {
+            let (mut budget, mut copied) = (Budget::default(), 0);
+            for run in 1..=2000 {
+                copied += if budget.pays(bytes, steps) { bytes } else { 0 };
+                assert!(copied <= ALLOWANCE + COPIED * steps * run);
+            }
+            let paid = COPIED * steps * 2000;
+            assert!(bytes > ALLOWANCE || copied + bytes > paid.min(bytes * 2000), "{copied}");
+        }
+        assert!(!Budget::of_sample().pays(33, 1) && Budget::of_sample().pays(32, 1));
+    }
 }

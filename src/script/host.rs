@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::hir::{PopId, ReadoutId};
 use crate::script::eval::{Cx, Res};
+use crate::script::faults::Budget;
 use crate::script::machine::{Machine, SpikeLog};
 use crate::script::metrics::Window;
 use crate::script::outcome::{ExpectResult, Outcome, Output, Progress, ReadoutResult, ResultValue};
@@ -73,6 +74,8 @@ pub(crate) struct Host<'a> {
     pub active: Vec<Active>,
     /// Rows of `log`, by file.
     pub tables: BTreeMap<PathBuf, Table>,
+    /// Copies of the network that may still be made to explain values that leave their range.
+    pub copies: Budget,
     last_tick: Option<Instant>,
 }
 
@@ -95,6 +98,7 @@ impl<'a> Host<'a> {
             window_start: 0,
             active: Vec::new(),
             tables: BTreeMap::new(),
+            copies: Budget::default(),
             last_tick: None,
         }
     }

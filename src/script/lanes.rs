@@ -1,4 +1,4 @@
-//! Runs sample loops: one after the other, independent samples on all threads, or the lanes of batches.
+//! Runs sample loops: one after the other, independent samples on all threads, or the lanes of batches (`batch.rs`).
 //!
 //! Invariants, whatever the number of threads:
 //! - random draws of a sample are named by the sample, not by who runs it;
@@ -13,23 +13,23 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::diag::{Code, Diagnostic};
 use crate::rng::Stream;
-use crate::script::assign::{Source, assign_all};
+use crate::script::batch::batched;
 use crate::script::eval::{Accumulation, Cx, Flow, Interp, Out, Res, Scope, Stop, at};
-use crate::script::expr::{bug, fault, var_name};
+use crate::script::expr::{bug, fault};
 use crate::script::host::{Effect, shift};
-use crate::script::independent::{Independence, analyse, shared_changes};
-use crate::script::ir::{AssignOp, Body, Program, SampleLoop, Samples, Split, Stmt, StmtKind};
+use crate::script::independent::{Independence, analyse};
+use crate::script::ir::{Body, SampleLoop, Samples, Split, Stmt};
 use crate::script::machine::{Machine, VarKey};
 use crate::script::over_time::{SoFar, Wanted};
 use crate::script::recording::Active;
-use crate::script::tensor::{Data, SampleRef, Value, copy_values};
+use crate::script::tensor::{SampleRef, Value};
 use crate::source::Span;
 
 /// One pass through the body: a sample in an epoch.
 #[derive(Debug, Clone, Copy)]
-struct Pass {
-    sample: SampleRef,
-    epoch: u64,
+pub(super) struct Pass {
+    pub(super) sample: SampleRef,
+    pub(super) epoch: u64,
 }
 
 /// Runs a sample loop.
@@ -91,7 +91,6 @@ pub(crate) fn run_samples<'a>(interp: &mut Interp<'_, 'a>, l: &'a SampleLoop, sp
     {
         independent(interp, l, &passes, key, span)
     } else if batch > 1 {
-        check_batch(interp.cx.program, &l.body, true)?;
         batched(interp, l, &passes, key, batch, &frozen, span)
     } else {
         sequential(interp, l, &passes, key)
@@ -168,7 +167,7 @@ fn sequential<'a>(interp: &mut Interp<'_, 'a>, l: &'a SampleLoop, passes: &[Pass
 }
 
 /// Tells of samples that are done.
-fn done(interp: &mut Interp<'_, '_>, so_far: usize, of: usize, new: u64) {
+pub(super) fn done(interp: &mut Interp<'_, '_>, so_far: usize, of: usize, new: u64) {
     if let Some(host) = interp.host() {
         host.samples += new;
         if so_far == of || host.due() {
@@ -179,13 +178,13 @@ fn done(interp: &mut Interp<'_, '_>, so_far: usize, of: usize, new: u64) {
 }
 
 /// What a sample that ran on a worker hands in.
-struct Handed {
-    effects: Vec<Effect>,
-    sums: Vec<Accumulation>,
+pub(super) struct Handed {
+    pub(super) effects: Vec<Effect>,
+    pub(super) sums: Vec<Accumulation>,
 }
 
 /// Applies what a sample handed in; `now` is the step at which it started, and becomes that at which it ended.
-fn apply(interp: &mut Interp<'_, '_>, handed: Handed, now: &mut u64) -> Res<()> {
+pub(super) fn apply(interp: &mut Interp<'_, '_>, handed: Handed, now: &mut u64) -> Res<()> {
     for effect in handed.effects {
         let effect = match effect {
             Effect::Ran(mut ran) => {
@@ -208,16 +207,16 @@ fn apply(interp: &mut Interp<'_, '_>, handed: Handed, now: &mut u64) -> Res<()> 
 
 /// What all workers of a loop need.
 #[derive(Clone, Copy)]
-struct Job<'j, 'a> {
-    cx: &'a Cx<'a>,
-    l: &'a SampleLoop,
-    body: &'a Body,
-    owner: u64,
-    depth: u32,
-    frame: &'j [Option<Value>],
-    key: Stream,
-    span: Span,
-    wanted: &'j Arc<[Wanted]>,
+pub(super) struct Job<'j, 'a> {
+    pub(super) cx: &'a Cx<'a>,
+    pub(super) l: &'a SampleLoop,
+    pub(super) body: &'a Body,
+    pub(super) owner: u64,
+    pub(super) depth: u32,
+    pub(super) frame: &'j [Option<Value>],
+    pub(super) key: Stream,
+    pub(super) span: Span,
+    pub(super) wanted: &'j Arc<[Wanted]>,
 }
 
 impl<'a> Job<'_, 'a> {
@@ -230,16 +229,16 @@ impl<'a> Job<'_, 'a> {
 }
 
 /// A sample between two segments of its body.
-struct Lane {
-    frame: Vec<Option<Value>>,
+pub(super) struct Lane {
+    pub(super) frame: Vec<Option<Value>>,
     scope: Scope,
-    effects: Vec<Effect>,
-    sums: Vec<Accumulation>,
-    times: Vec<SoFar>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) sums: Vec<Accumulation>,
+    pub(super) times: Vec<SoFar>,
 }
 
 impl Lane {
-    fn new(job: &Job<'_, '_>, pass: Pass) -> Self {
+    pub(super) fn new(job: &Job<'_, '_>, pass: Pass) -> Self {
         let mut frame = job.frame.to_vec();
         if let Some(slot) = frame.get_mut(job.l.var.index()) {
             *slot = Some(Value::Sample(pass.sample));
@@ -254,7 +253,7 @@ impl Lane {
     }
 
     /// Runs a part of the body.
-    fn segment<'a>(&mut self, job: &Job<'_, 'a>, machine: &mut dyn Machine, stmts: &'a [Stmt]) -> Res<()> {
+    pub(super) fn segment<'a>(&mut self, job: &Job<'_, 'a>, machine: &mut dyn Machine, stmts: &'a [Stmt]) -> Res<()> {
         let mut interp = Interp {
             cx: job.cx,
             machine,
@@ -388,226 +387,4 @@ fn independent<'a>(
     }
     interp.machine.set_steps(now);
     result.map(|()| Flow::Next)
-}
-
-/// Refuses what the lanes of a batch cannot do.
-fn check_batch(program: &Program, stmts: &[Stmt], top: bool) -> Res<()> {
-    for s in stmts {
-        let refuse = |what: &str, help: &str| {
-            Err(Stop::Fault(Box::new(
-                Diagnostic::new(Code::E0503, s.span, format!("{what} in a batch: its samples run at the same time"))
-                    .help(help.to_owned()),
-            )))
-        };
-        match &s.kind {
-            StmtKind::SetVar { collective: true, .. } if !top => {
-                return refuse(
-                    "a weight is assigned inside of another statement",
-                    "assign it at the top level of the loop's body, where every sample comes by, or use `batch 1`",
-                );
-            }
-            StmtKind::Freeze(_) | StmtKind::Thaw(_) => {
-                return refuse("`freeze` and `thaw` cannot stand", "move it out of the loop");
-            }
-            StmtKind::If { then, els, .. } => {
-                check_batch(program, then, false)?;
-                check_batch(program, els, false)?;
-            }
-            StmtKind::ForRange { body, .. }
-            | StmtKind::ForEach { body, .. }
-            | StmtKind::While { body, .. }
-            | StmtKind::Repeat { body, .. } => check_batch(program, body, false)?,
-            StmtKind::ForSamples(l) => check_batch(program, &l.body, false)?,
-            StmtKind::Call { proc, .. } => {
-                if let Some(p) = program.procedures.get(proc.index()) {
-                    check_batch(program, &p.body.stmts, false)?;
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// A shared variable's elements, in double precision.
-fn read_all(machine: &mut dyn Machine, key: VarKey) -> Vec<f64> {
-    copy_values(&machine.values(key)).to_f64()
-}
-
-fn write_all(machine: &mut dyn Machine, key: VarKey, values: Vec<f64>, span: Span, cx: &Cx<'_>) -> Res<()> {
-    let mut target = machine.values_mut(key).map_err(|d| at(d, span))?;
-    let written = assign_all(&mut target, AssignOp::Set, Source::Full(&Data::F64(values)));
-    machine.written(key);
-    written.map_err(|_| {
-        let name = var_name(cx.model, key);
-        fault(Code::E0904, span, format!("the changes of a batch make values of `{name}` undefined (not a number)"))
-    })
-}
-
-/// Batches of lanes that share weights.
-fn batched<'a>(
-    interp: &mut Interp<'_, 'a>,
-    l: &'a SampleLoop,
-    passes: &[Pass],
-    key: Stream,
-    batch: usize,
-    frozen: &BTreeSet<VarKey>,
-    span: Span,
-) -> Res<Flow> {
-    let cx = interp.cx;
-    let shared = shared_changes(cx.program, cx.model, &l.body, frozen);
-    let mut machines: Vec<Box<dyn Machine>> = (0..batch.min(passes.len())).map(|_| interp.machine.fork()).collect();
-    let mut now = interp.machine.steps();
-    let mut so_far = 0;
-    let mut last = 0;
-    let mut epoch_start = 0;
-    while epoch_start < passes.len() {
-        // A batch does not reach over the end of an epoch.
-        let epoch = passes[epoch_start].epoch;
-        let len = passes[epoch_start..].iter().take_while(|p| p.epoch == epoch).count();
-        for part in passes[epoch_start..epoch_start + len].chunks(batch) {
-            if cx.env.cancel.load(Ordering::Relaxed) {
-                finish(interp, machines, last, &shared, now, span)?;
-                return Err(Stop::Cancelled);
-            }
-            let (frame, wanted) = (interp.frame.clone(), interp.wanted.clone());
-            let job = Job {
-                cx,
-                l,
-                body: interp.body,
-                owner: interp.owner,
-                depth: interp.depth,
-                frame: &frame,
-                key,
-                span,
-                wanted: &wanted,
-            };
-            one_batch(interp, &job, part, &mut machines[..part.len()], &shared, &mut now)?;
-            last = part.len() - 1;
-            so_far += part.len();
-            done(interp, so_far, passes.len(), part.len() as u64);
-        }
-        epoch_start += len;
-    }
-    finish(interp, machines, last, &shared, now, span)?;
-    Ok(Flow::Next)
-}
-
-/// The last sample's states remain, with the merged shared variables.
-fn finish(
-    interp: &mut Interp<'_, '_>,
-    mut machines: Vec<Box<dyn Machine>>,
-    last: usize,
-    shared: &[VarKey],
-    now: u64,
-    span: Span,
-) -> Res<()> {
-    if last >= machines.len() {
-        return Ok(());
-    }
-    let mut machine = machines.swap_remove(last);
-    for &key in shared {
-        let merged = read_all(interp.machine, key);
-        write_all(machine.as_mut(), key, merged, span, interp.cx)?;
-    }
-    interp.machine.adopt(machine);
-    interp.machine.set_steps(now);
-    Ok(())
-}
-
-/// One batch: the main network holds the merged shared variables, before and after.
-fn one_batch<'a>(
-    interp: &mut Interp<'_, 'a>,
-    job: &Job<'_, 'a>,
-    part: &[Pass],
-    machines: &mut [Box<dyn Machine>],
-    shared: &[VarKey],
-    now: &mut u64,
-) -> Res<()> {
-    let span = job.span;
-    let mut lanes: Vec<Lane> = part.iter().map(|&p| Lane::new(job, p)).collect();
-    for m in machines.iter_mut() {
-        m.set_steps(*now);
-    }
-    let mut rest: &'a [Stmt] = &job.l.body;
-    loop {
-        let collective = |s: &Stmt| matches!(s.kind, StmtKind::SetVar { collective: true, .. });
-        let cut = rest.iter().position(collective).unwrap_or(rest.len());
-        let (segment, after) = rest.split_at(cut);
-        if !segment.is_empty() {
-            // The lanes start from what is merged so far.
-            let start: Vec<Vec<f64>> = shared.iter().map(|&k| read_all(interp.machine, k)).collect();
-            for m in machines.iter_mut() {
-                for (&k, values) in shared.iter().zip(&start) {
-                    write_all(m.as_mut(), k, values.clone(), span, job.cx)?;
-                }
-            }
-            // What the storage made of them: a difference to these is a change.
-            run_lanes(job, &mut lanes, machines, segment).map_err(|(k, stop)| {
-                // What the samples before the faulty one did stays.
-                for lane in lanes.drain(..).take(k) {
-                    let handed = Handed { effects: lane.effects, sums: lane.sums };
-                    if let Err(earlier) = apply(interp, handed, now) {
-                        return earlier;
-                    }
-                }
-                stop
-            })?;
-            for (&k, mut values) in shared.iter().zip(start) {
-                let before = values.clone();
-                for m in machines.iter_mut() {
-                    for ((sum, x), x0) in values.iter_mut().zip(read_all(m.as_mut(), k)).zip(&before) {
-                        *sum += x - x0;
-                    }
-                }
-                write_all(interp.machine, k, values, span, job.cx)?;
-            }
-        }
-        let Some((statement, tail)) = after.split_first() else { break };
-        // Once for all, with the locals of the first lane: it may not depend on the sample.
-        if let Some(first) = lanes.first() {
-            let saved = std::mem::replace(&mut interp.frame, first.frame.clone());
-            let result = interp.stmt(statement);
-            interp.frame = saved;
-            result?;
-        }
-        rest = tail;
-    }
-    for lane in lanes {
-        apply(interp, Handed { effects: lane.effects, sums: lane.sums }, now)?;
-    }
-    Ok(())
-}
-
-/// Runs a segment in all lanes; gives the first lane that failed.
-fn run_lanes<'a>(
-    job: &Job<'_, 'a>,
-    lanes: &mut [Lane],
-    machines: &mut [Box<dyn Machine>],
-    segment: &'a [Stmt],
-) -> Result<(), (usize, Stop)> {
-    let threads = job.cx.env.threads.clamp(1, lanes.len().max(1));
-    let faults = Mutex::new(BTreeMap::new());
-    let work = Mutex::new(lanes.iter_mut().zip(machines).enumerate());
-    let run = || {
-        loop {
-            let next = work.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((k, (lane, machine))) = next else { return };
-            if let Err(stop) = lane.segment(job, machine.as_mut(), segment) {
-                faults.lock().unwrap_or_else(PoisonError::into_inner).insert(k, stop);
-            }
-        }
-    };
-    if threads == 1 {
-        run();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(run);
-            }
-            run();
-        });
-    }
-    let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
-    faults.into_iter().next().map_or(Ok(()), Err)
 }

@@ -3,6 +3,7 @@
 
 use crate::diag::Diagnostic;
 use crate::hir::{PopId, ProjId, VarId};
+use crate::script::tensor::Data;
 
 /// A population or a projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -166,6 +167,17 @@ pub trait Machine: Send {
     fn settle_columns(&mut self, key: VarKey, rule: u64, but: &[u32]) {
         let _ = (key, rule, but);
     }
+
+    /// Exchanges the stored values of a variable of synapses with others of the same kind and number, or with none, in which case nothing may run until
+    /// values are back. `false`: nothing happened, since its values are of another kind or do not stand by themselves (some
+    /// follow from the time that has passed, or live with a neuron). What was known of changed columns is forgotten.
+    fn exchange(&mut self, key: VarKey, values: &mut Data) -> bool {
+        let _ = (key, values);
+        false
+    }
+
+    /// The bounds that every write of a variable must respect (inclusive).
+    fn bounds(&self, key: VarKey) -> Option<(f64, f64)>;
 
     /// Pre and post index (in the whole populations) of each synapse of a sparse projection, in storage order; `None` for a dense one.
     fn synapses(&self, proj: ProjId) -> Option<(&[u32], &[u32])>;

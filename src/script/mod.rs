@@ -2,7 +2,9 @@
 
 mod actions;
 pub mod assign;
+mod batch;
 mod calls;
+mod changes;
 pub mod effects;
 pub mod eval;
 #[cfg(test)]

@@ -368,22 +368,17 @@ fn reduce_matrix<T: Real>(op: Reduction, m: &Matrix<'_, T>, over: MatrixOver) ->
 /// stored.
 pub fn column_sums(values: &Values<'_>, columns: &[u32]) -> Option<Data> {
     fn sums<T: Real, const LANES: usize>(data: &[T], rows: usize, stride: usize, columns: &[u32]) -> Option<Vec<T>> {
-        let column = |c: &u32| {
-            // Rows in groups of as many as there are accumulators, which then stay in registers.
-            let mut acc = [T::ZERO; LANES];
-            let (whole, rest) = (rows / LANES * LANES, rows % LANES);
-            let column = data.get(*c as usize..)?;
-            for group in column.chunks(stride * LANES).take(rows / LANES) {
-                for (k, acc) in acc.iter_mut().enumerate() {
-                    *acc = *acc + *group.get(k * stride)?;
-                }
+        // Row by row, since neighbours share cache lines; row r goes to the accumulators r % LANES of all columns.
+        let mut acc = vec![T::ZERO; LANES * columns.len()];
+        let data = data.get(..rows.checked_mul(stride)?.min(data.len()))?;
+        for (r, row) in data.chunks(stride.max(1)).enumerate() {
+            let part = acc.get_mut(r % LANES * columns.len()..)?;
+            for (acc, c) in part.iter_mut().zip(columns) {
+                *acc = *acc + *row.get(*c as usize)?;
             }
-            for (k, acc) in acc.iter_mut().enumerate().take(rest) {
-                *acc = *acc + *column.get((whole + k) * stride)?;
-            }
-            Some(tree(acc, |x, y| x + y))
-        };
-        columns.iter().map(column).collect()
+        }
+        let column = |n: usize| tree(std::array::from_fn::<T, LANES, _>(|k| acc[k * columns.len() + n]), |x, y| x + y);
+        Some((0..columns.len()).map(column).collect())
     }
     match values.data {
         Slice::F32(d) => sums::<f32, 16>(d, values.rows, values.stride, columns).map(Data::F32),

@@ -29,8 +29,26 @@ pub(crate) struct Ends<'a> {
 pub(crate) struct Heads<'a> {
     /// The models.
     pub(crate) neurons: &'a [hir::NeuronModel],
-    /// Model and size; `None` where they are faulty.
-    pub(crate) pops: Vec<Option<(hir::NeuronId, u64)>>,
+    /// The populations: their numbers are those of the file.
+    pub(crate) pops: Pops<'a>,
+}
+
+/// What populations are known by.
+pub(crate) enum Pops<'a> {
+    /// By model and size; `None` where they are faulty.
+    Heads(&'a [Option<(hir::NeuronId, u64)>]),
+    /// Checked; a faulty one is empty.
+    Checked(&'a [hir::Population]),
+}
+
+impl Heads<'_> {
+    /// Model and size of a population that is sound.
+    fn pop(&self, pop: hir::PopId) -> Option<(hir::NeuronId, u64)> {
+        match self.pops {
+            Pops::Heads(all) => *all.get(pop.index())?,
+            Pops::Checked(all) => all.get(pop.index()).map(|p| (p.model, p.size())).filter(|(_, size)| *size > 0),
+        }
+    }
 }
 
 /// A model being checked.
@@ -192,7 +210,7 @@ impl Names for ModelCx<'_> {
 
     fn other(&self, pop: hir::PopId, name: &str) -> Option<Result<(VarId, Type, Span), Vec<String>>> {
         let (heads, _) = self.others?;
-        let (model, _) = (*heads.pops.get(pop.index())?)?;
+        let (model, _) = heads.pop(pop)?;
         let vars = &heads.neurons.get(model.index())?.vars;
         Some(match vars.iter().position(|v| v.name == name) {
             Some(k) => Ok((VarId(k as u32), vars[k].ty, vars[k].span)),
@@ -202,7 +220,7 @@ impl Names for ModelCx<'_> {
 
     fn unfit(&self, pop: hir::PopId) -> Option<(u64, u64)> {
         let (heads, own) = self.others?;
-        let (_, theirs) = (*heads.pops.get(pop.index())?)?;
+        let (_, theirs) = heads.pop(pop)?;
         (theirs != own && theirs != 1).then_some((theirs, own))
     }
 }

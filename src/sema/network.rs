@@ -6,7 +6,7 @@ use super::consts::{constant, value, whole};
 use super::drive::{base_name, drive, has_drive};
 use super::infer::{Count, Globals, Typer, list, strip};
 use super::kernel::{self, Kernel};
-use super::model::{Ends, Heads, ModelCx};
+use super::model::{Ends, Heads, ModelCx, Pops};
 use super::rules::{grids_fit, kernel_changes, rule};
 use super::views::{self, IndexNames, len};
 use super::{Schemas, circles, mismatch, neuron, play, poison, synapse, unroll};
@@ -419,16 +419,7 @@ pub(super) fn population(
         return None;
     }
     let decl = &model.neurons[id.index()];
-    // The model's names are seen first: its checking context serves again.
-    let silent = &mut Sink::default();
-    let mut cx = {
-        let quiet = &mut Typer::new(typer.scope, typer.globals, silent);
-        let mut cx = ModelCx::new(tree, false, quiet);
-        cx.declarations(quiet);
-        cx
-    };
-    let known = Heads { neurons: &model.neurons, pops: heads.to_vec() };
-    cx.others = Some((&known, shape.iter().product()));
+    let known = Heads { neurons: &model.neurons, pops: Pops::Heads(heads) };
     let mut args: Vec<(VarId, hir::Expr)> = Vec::new();
     let mut play = None;
     let given = if decl.name == "spike_source" && tree.name.span.file == typer.globals.prelude {
@@ -437,7 +428,17 @@ pub(super) fn population(
     } else {
         m.args.as_deref().unwrap_or(&[])
     };
+    // The model's names are seen first by its arguments: its checking context serves again.
+    let silent = &mut Sink::default();
+    let mut context = (!given.is_empty()).then(|| {
+        let quiet = &mut Typer::new(typer.scope, typer.globals, silent);
+        let mut cx = ModelCx::new(tree, false, quiet);
+        cx.declarations(quiet);
+        cx.others = Some((&known, shape.iter().product()));
+        cx
+    });
     for (k, a) in given.iter().enumerate() {
+        let Some(cx) = context.as_mut() else { break };
         let position = match &a.name {
             Some(n) => decl.vars.iter().position(|v| v.name == n.node),
             None => (k < decl.vars.len()).then_some(k),
@@ -716,8 +717,7 @@ fn projection(
         );
         return None;
     }
-    let pops = model.populations.iter().map(|p| (p.size() > 0).then_some((p.model, p.size()))).collect();
-    let heads = Heads { neurons: &model.neurons, pops };
+    let heads = Heads { neurons: &model.neurons, pops: Pops::Checked(&model.populations) };
     let ends = Ends {
         heads: &heads,
         pre: &pre_model.vars,

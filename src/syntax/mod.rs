@@ -11,6 +11,7 @@ mod errors;
 pub mod fmt;
 mod foreign;
 mod idioms;
+mod known;
 mod lex;
 mod parser;
 mod recover;
@@ -18,6 +19,7 @@ mod split;
 
 pub use decode::{MAX_SOURCE, decode};
 pub use errors::is_reserved;
+pub use known::Known;
 pub use split::ItemRange;
 
 use crate::diag::{Code, Diagnostic};
@@ -30,13 +32,27 @@ const MAX_FAULTS: usize = 1000;
 /// [`MAX_SOURCE`] bytes give an empty tree and `E0006`.
 #[must_use]
 pub fn parse(id: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
+    parsed(id, text, None)
+}
+
+/// Parses a file again: the same answer as [`parse`], but only items that are not `known` from the time before are matched against the
+/// grammar. `known` then is what this text holds.
+#[must_use]
+pub fn parse_again(id: FileId, text: &str, known: &mut Known) -> (ast::File, Vec<Diagnostic>) {
+    known.begin();
+    let result = parsed(id, text, Some(&mut *known));
+    known.end();
+    result
+}
+
+fn parsed(id: FileId, text: &str, known: Option<&mut Known>) -> (ast::File, Vec<Diagnostic>) {
     if text.len() > MAX_SOURCE {
         let fault = Diagnostic::new(Code::E0006, Span::new(id, 0, 0), decode::too_large(text.len()));
         return (ast::File { id, items: Vec::new() }, vec![fault]);
     }
     let lexed = lex::lex(text);
     let brackets = split::match_brackets(&lexed);
-    let recover::Recovered { items, mut faults, mut hidden } = recover::file(id, &lexed, &brackets);
+    let recover::Recovered { items, mut faults, mut hidden } = recover::file(id, &lexed, &brackets, known);
     faults.extend(idioms::foreign_comments(id, text, &lexed.foreign_comments));
     hidden += lexed.foreign_comments.len().saturating_sub(MAX_FAULTS);
     faults.sort_by_key(|d| d.primary.as_ref().map_or(0, |l| l.span.start));

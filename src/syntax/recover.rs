@@ -12,6 +12,7 @@ use pest::iterators::{Pair, Pairs};
 use super::MAX_FAULTS;
 use super::ast::*;
 use super::errors::{self, Place};
+use super::known::Known;
 use super::lex::{Kind, Lexed};
 use super::parser::{Builder, Rule, matches};
 use super::split::{BracketFault, Brackets, doc_text, pieces};
@@ -28,9 +29,9 @@ pub(super) struct Recovered {
     pub(super) hidden: usize,
 }
 
-/// Parses all items of a file.
-pub(super) fn file(id: FileId, lexed: &Lexed<'_>, brackets: &Brackets) -> Recovered {
-    let mut recovery = Recovery { id, lexed, brackets, faults: Vec::new(), hidden: 0 };
+/// Parses all items of a file, without those that are known.
+pub(super) fn file(id: FileId, lexed: &Lexed<'_>, brackets: &Brackets, known: Option<&mut Known>) -> Recovered {
+    let mut recovery = Recovery { id, lexed, brackets, known, faults: Vec::new(), hidden: 0 };
     let items = recovery.file();
     Recovered { items, faults: recovery.faults, hidden: recovery.hidden }
 }
@@ -39,6 +40,7 @@ struct Recovery<'l> {
     id: FileId,
     lexed: &'l Lexed<'l>,
     brackets: &'l Brackets,
+    known: Option<&'l mut Known>,
     faults: Vec<Diagnostic>,
     hidden: usize,
 }
@@ -127,9 +129,16 @@ impl Recovery<'_> {
         let before = self.count();
         let mut fallback = Vec::new();
         if broken.is_empty() {
+            let text = self.lexed.text.get(span.range()).unwrap_or("");
+            if let Some(kind) = self.known.as_mut().and_then(|k| k.take(self.id, text, span.range().start)) {
+                return one(kind);
+            }
             match self.build(Rule::only_item, &piece, Place::File, Builder::item) {
                 Ok(mut kind) => {
                     self.document(&mut kind);
+                    if let Some(known) = self.known.as_mut() {
+                        known.keep(text, span.range().start, &kind);
+                    }
                     return one(kind);
                 }
                 Err(faults) => fallback = faults,

@@ -17,7 +17,8 @@ use cranelift_module::Module;
 use super::{math, outline};
 use crate::backend::{BackendError, wide};
 use crate::lir::{
-    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, PAD, Program, Scalar, Stmt, Ty, UnOp, Val,
+    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, PAD, Program, Scalar, Stmt, Ty, UnOp,
+    Val,
 };
 
 /// Buffer base pointers of loops are loaded before the outermost loop. Loads from the table never change during a call.
@@ -89,7 +90,8 @@ pub(super) fn emit(
         notes: Vec::new(),
     };
     for (i, param) in function.params.iter().enumerate() {
-        let offset = i32::try_from(i).ok().and_then(|i| i.checked_mul(spacing)).ok_or_else(|| bug("too many arguments"))?;
+        let offset =
+            i32::try_from(i).ok().and_then(|i| i.checked_mul(spacing)).ok_or_else(|| bug("too many arguments"))?;
         let ty = clif_type(emitter.ty(*param)?);
         let value = emitter.b.ins().load(ty, TABLE_FLAGS, args, offset);
         emitter.define(*param, value)?;

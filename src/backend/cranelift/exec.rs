@@ -17,11 +17,10 @@ use std::sync::Mutex;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::FuncId as ModuleFuncId;
 
-use crate::backend::groups::{Groups, Touched};
+use crate::backend::groups::{Groups, Touched, side_by_side};
 use crate::backend::rows;
 use crate::backend::{BackendError, Buf, Buffers, Kernels, Session};
 use crate::lir::{Buffer, FuncId, Program};
-use rayon::prelude::*;
 
 /// A compiled function: the table of buffers, the arguments.
 type Entry = unsafe extern "C" fn(*const *mut u8, *const i32);
@@ -185,21 +184,23 @@ impl Session for JitSession<'_> {
         Ok(())
     }
 
-    fn call_groups(&mut self, groups: &Groups, args: &[i32]) -> Result<(), BackendError> {
+    fn call_stages(&mut self, stages: &[Groups], rounds: &[[i32; 3]]) -> Result<(), BackendError> {
         let kernels = self.kernels;
-        let fits = |f: &FuncId| kernels.functions.get(f.0 as usize).is_some_and(|c| c.arguments == args.len());
-        if !groups.belong_to(&kernels.touched) || !groups.lists().iter().flatten().all(fits) {
+        let fits = |f: &FuncId| kernels.functions.get(f.0 as usize).is_some_and(|c| c.arguments == 3);
+        if !stages.iter().all(|g| g.belong_to(&kernels.touched) && g.lists().iter().flatten().all(fits)) {
             return Err(BackendError::Call("groups of functions of another program".to_owned()));
         }
         let table = Table(self.table.as_ptr());
-        groups.lists().par_iter().with_max_len(1).for_each(|list| {
+        let lists: Vec<usize> = stages.iter().map(|g| g.lists().len()).collect();
+        side_by_side(rounds.len(), &lists, &|round, stage, list| {
             let table = &table;
-            for f in list {
+            for f in &stages[stage].lists()[list] {
                 if let Some(compiled) = kernels.functions.get(f.0 as usize) {
                     // SAFETY: as for `call`, and functions of different lists do not touch what the other writes: `Groups` are
                     // only made by `Touched::groups`, which puts functions that do into one list, and `belong_to` says that
-                    // these are of this program. A list runs on one thread, in its order, and this call returns when all have.
-                    unsafe { (compiled.entry)(table.0, args.as_ptr()) };
+                    // these are of this program. A list runs on one thread, in its order; lists of different stages never run at the same time,
+                    // and this call returns when all have.
+                    unsafe { (compiled.entry)(table.0, rounds[round].as_ptr()) };
                 }
             }
         });
@@ -210,7 +211,7 @@ impl Session for JitSession<'_> {
 /// The table of buffers, read by several threads.
 struct Table(*const *mut u8);
 
-// SAFETY: the table itself is only read while it is shared, and what it points to is used as `call_groups` says.
+// SAFETY: the table itself is only read while it is shared, and what it points to is used as `call_stages` says.
 unsafe impl Sync for Table {}
 
 #[cfg(test)]

@@ -117,7 +117,8 @@ impl CraneliftJit {
         for function in &program.functions {
             let mut context = module.make_context();
             context.func.signature = signature.clone();
-            let notes = emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide(), emit::SPACING)?;
+            let notes =
+                emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide(), emit::SPACING)?;
             let printed = print(&mut context, module)?;
             let _ = writeln!(text, "; {}", function.name);
             for note in notes {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Refused;
-use crate::lir::{AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, Op, PAD, Program, Scalar, Stmt, Ty, UnOp, Val};
+use crate::lir::{
+    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, Op, PAD, Program, Scalar, Stmt, Ty, UnOp, Val,
+};
 
 /// A loop nest with at most this many elements is not worth a call.
 const FEW: i64 = 16;
@@ -28,6 +30,8 @@ pub(super) struct Region<'a> {
     /// What is fixed, and the definitions of what is computed, in an order in which they can be computed.
     pub(super) fixed: BTreeMap<Val, Fixed>,
     pub(super) computed: Vec<(Val, &'a Op)>,
+    /// What has been found not to be fixed: values are used many times, and looked at once.
+    varying: BTreeSet<Val>,
     /// Arguments by number.
     pub(super) args: Vec<Val>,
     /// How often a buffer is touched in the code; in loops it counts more.
@@ -59,6 +63,7 @@ impl<'a> Region<'a> {
             inside: BTreeMap::new(),
             fixed: BTreeMap::new(),
             computed: Vec::new(),
+            varying: BTreeSet::new(),
             args: Vec::new(),
             buffers: BTreeMap::new(),
             weights: BTreeMap::new(),
@@ -204,7 +209,8 @@ impl<'a> Region<'a> {
 
     /// Parts of rows, as long as blocks are, of one list of rows.
     fn add_rows(&mut self, a: &AddRows, weight: u32) -> Result<(), Refused> {
-        let same = |b: &AddRows| (b.from, b.rows, b.first, b.end, b.stride) == (a.from, a.rows, a.first, a.end, a.stride);
+        let same =
+            |b: &AddRows| (b.from, b.rows, b.first, b.end, b.stride) == (a.from, a.rows, a.first, a.end, a.stride);
         if u64::from(a.len) != PAD || !self.rows.as_ref().is_none_or(same) {
             return Err("rows that wide kernels do not add".to_owned());
         }
@@ -294,6 +300,9 @@ impl<'a> Region<'a> {
         if let Some(known) = self.fixed.get(&val) {
             return Ok(Some(*known));
         }
+        if self.varying.contains(&val) {
+            return Ok(None);
+        }
         let ty = self.ty(val);
         let is_inside = self.inside.contains_key(&val);
         let Some(op) = self.inside.get(&val).copied().or_else(|| outside(val)) else {
@@ -347,6 +356,8 @@ impl<'a> Region<'a> {
             self.fixed.insert(val, fixed);
         } else if !is_inside && ty.lanes > 1 {
             return Err(format!("{val} is a vector from outside"));
+        } else {
+            self.varying.insert(val);
         }
         Ok(fixed)
     }

@@ -1,13 +1,13 @@
 //! Rows of a matrix that are added block by block, right before the neurons of the block are advanced. Most steps have few rows, so the nest is
 //! written once for each small number of them, with the rows' addresses found before it; one more version loops over the list.
 
+use super::Refused;
 use super::asm::{Cond, Gpr, Mem, RSP, Rm, vop};
 use super::emit::{Emitter, SCRATCH, table_entry};
-use super::Refused;
 use crate::lir::{AddRows, BinOp, BufId, For, Op, Scalar, Stmt, Val};
 
 /// The greatest number of rows that has a version of its own.
-const VERSIONS: u8 = 6;
+const VERSIONS: u8 = 5;
 
 /// How the version being written finds rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

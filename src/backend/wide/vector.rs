@@ -100,6 +100,7 @@ impl Emitter<'_, '_> {
             let slot = self.slot();
             self.asm.vex(STORE, true, 0, 0, Rm::Mem(Mem::at(RSP, slot)));
             self.homes.insert(Key::Arg(*n), slot);
+            self.keep_for_now(Key::Arg(*n), 0);
         }
         for (val, op) in self.region.computed.clone() {
             if matches!(op, Op::Splat(..)) {
@@ -109,7 +110,9 @@ impl Emitter<'_, '_> {
             let slot = self.slot();
             self.asm.vex(STORE, true, r, 0, Rm::Mem(Mem::at(RSP, slot)));
             self.homes.insert(Key::Val(val), slot);
+            self.keep_for_now(Key::Val(val), r);
         }
+        self.pinned.clear();
         // A block that rows are added to, and masks that wait.
         let held = self.region.rows.map_or(0, |a| u64::from(a.len) * self.region.bytes(a.to) / 32) as usize + 2;
         let room = REGISTERS.saturating_sub(self.pressure(nest) + 2 + held);
@@ -130,6 +133,16 @@ impl Emitter<'_, '_> {
             self.pinned.insert(*key, reg);
         }
         Ok(())
+    }
+
+    /// Keeps one of the first fixed values in a register, so that those computed from it need not wait for memory.
+    fn keep_for_now(&mut self, key: Key, from: Gpr) {
+        const ROOM: usize = 8;
+        if self.pinned.len() < ROOM {
+            let reg = (REGISTERS - 1 - self.pinned.len()) as u8;
+            self.asm.vex(LOAD, true, reg, 0, Rm::Reg(from));
+            self.pinned.insert(key, reg);
+        }
     }
 
     /// The most registers that the values of a body of the nest take at once.
@@ -275,7 +288,18 @@ impl Emitter<'_, '_> {
                 *owner = Owner::Pinned;
             }
         }
-        Body { wide, uses, negated, folded, owners, places: BTreeMap::new(), locked: Vec::new(), at: 0, resident: BTreeMap::new(), alone: false }
+        Body {
+            wide,
+            uses,
+            negated,
+            folded,
+            owners,
+            places: BTreeMap::new(),
+            locked: Vec::new(),
+            at: 0,
+            resident: BTreeMap::new(),
+            alone: false,
+        }
     }
 
     // -- operands ------------------------------------------------------------------------------------------------------

@@ -113,17 +113,20 @@ fn column_of_paragraph(
     paragraph: std::ops::Range<usize>,
     columns: &mut [Option<usize>],
 ) {
-    // Source column of each comment that takes part.
-    let mut source: Vec<(usize, usize)> = Vec::new();
+    // Source column of each comment that takes part, and how far its line is indented: the comment behind an opening brace speaks of the
+    // block, and those inside have a column of their own.
+    let mut source: Vec<(usize, (usize, usize))> = Vec::new();
     for line in paragraph {
         let Some(comment) = &lines[line].comment else { continue };
         let trailing = !lines[line].cells.is_empty();
         // Alone on its line, but below the comment before: its continuation.
-        let continued = !trailing
-            && comment.column > lines[line].indent
-            && source.last().is_some_and(|(l, c)| l + 1 == line && *c == comment.column);
-        if trailing || continued {
-            source.push((line, comment.column));
+        let above = source.last().filter(|(l, (c, _))| l + 1 == line && *c == comment.column);
+        if trailing {
+            source.push((line, (comment.column, lines[line].indent)));
+        } else if comment.column > lines[line].indent
+            && let Some((_, column)) = above
+        {
+            source.push((line, *column));
         }
     }
     for (line, column) in &source {
