@@ -170,3 +170,17 @@ fn ranges_of_whole_numbers_have_both_ends() {
     let (words, fine) = snnc(dir.path(), &["test", "m.snn"]);
     assert!(fine, "{words}");
 }
+
+/// Constant lists and tables are values in protocols, as those that are written in place.
+#[test]
+fn constant_lists_and_tables_are_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "simulation { dt = 1 ms }\nconst n = [3, 4, 5], levels = [1 mV, 2 mV, 4 mV], K = [[1, 2, 3], [4, 5, 6.5]]\n\
+                neuron C { input I: mV\n state v = 0 mV\n 10 ms * dv/dt = I - v }\npopulation P[3]: C()\n\
+                test \"lists\" { let total = 0 mV\n for x in levels { total += x }\n expect total == 7 mV\n expect levels[2] == 4 mV\n\
+                let k = 1\n expect n[k] == 4\n expect K[1, 2] == 6.5\n expect K[k, 0] == 4\n expect sum(K) == 21.5\n\
+                P.I = levels\n run 1 ms\n expect max(abs(P.I - [1 mV, 2 mV, 4 mV])) == 0 mV\n expect 4 in n }\n";
+    std::fs::write(dir.path().join("m.snn"), text).unwrap();
+    let (words, fine) = snnc(dir.path(), &["test", "m.snn"]);
+    assert!(fine, "{words}");
+}

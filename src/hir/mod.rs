@@ -66,6 +66,8 @@ pub struct Model {
     pub settings: Settings,
     /// Top-level `param`s and `const`s with their values in this run.
     pub globals: Vec<Global>,
+    /// Top-level constant lists and tables.
+    pub tables: Vec<Table>,
     /// Data sets.
     pub data: Vec<DataDecl>,
     /// Neuron models that are used.
@@ -102,6 +104,17 @@ pub struct Settings {
     pub threads: usize,
     /// How much the compiler restructures: 0 nothing; 1 what changes no bit; 2 also what may change results by rounding.
     pub opt: u8,
+}
+
+/// The values of a constant list, or of a table by rows.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// In internal units.
+    pub values: std::sync::Arc<[f64]>,
+    /// The type of each.
+    pub ty: Type,
+    /// The number of columns of a table; 0 for a list.
+    pub width: usize,
 }
 
 /// A top-level constant or parameter.

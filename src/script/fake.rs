@@ -141,6 +141,7 @@ pub(crate) fn model() -> Model {
     Model {
         settings: Settings { dt: 0.5, seed: 7, precision: Precision::F32, threads: 1, opt: 2 },
         globals: vec![],
+        tables: vec![],
         data: vec![DataDecl { name: "d".to_owned(), source: DataSource::Mnist { dir: None }, span }],
         neurons: vec![source, lif],
         populations: vec![population("X", 0, NX), population("E", 1, NE)],

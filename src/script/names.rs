@@ -174,12 +174,21 @@ impl Lower<'_, '_> {
                 let kind = if g.ty == Type::Bool { ExprKind::Bool(g.value != 0.0) } else { ExprKind::Const(g.value) };
                 Thing::Value(Expr { kind, ty: Ty::scalar(g.ty.into()), span })
             }
-            Symbol::Table(_) => {
-                self.err(
-                    Diagnostic::new(Code::E0901, span, "constant lists are not supported in protocols yet")
-                        .help("write the list where it is used, as in `for x in [1 mV, 2 mV] { … }`"),
-                );
-                Thing::Poisoned
+            Symbol::Table(k) => {
+                let Some(table) = self.cx.model.tables.get(*k) else { return Thing::Poisoned };
+                let axis = |len: usize| Axis { name: AxisName::Unnamed, len: Some(len as u64) };
+                let kind: Kind = table.ty.into();
+                let typed = |axes: Vec<Axis>| Ty::Num(NumTy { kind, axes });
+                let list = ExprKind::Table(table.values.clone());
+                let list = Expr { kind: list, ty: typed(vec![axis(table.values.len())]), span };
+                Thing::Value(match table.values.len().checked_div(table.width) {
+                    None => list,
+                    Some(rows) => Expr {
+                        kind: ExprKind::Reshape(Box::new(list)),
+                        ty: typed(vec![axis(rows), axis(table.width)]),
+                        span,
+                    },
+                })
             }
             Symbol::Pop(pop) => {
                 let Some(p) = self.cx.model.populations.get(pop.index()) else { return Thing::Poisoned };

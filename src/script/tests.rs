@@ -99,6 +99,7 @@ fn projection(name: &str, pre: View, post: View, rule: hir::Rule) -> hir::Projec
 fn network() -> (Model, Scope) {
     let model = Model {
         settings: Settings { dt: 0.5, seed: 0, precision: Precision::F64, threads: 1, opt: 2 },
+        tables: vec![],
         globals: vec![hir::Global {
             name: "n_train".into(),
             is_param: true,

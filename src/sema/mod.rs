@@ -111,6 +111,12 @@ pub fn check(
     let mut model = hir::Model {
         settings,
         globals: declared,
+        tables: globals
+            .tables
+            .iter()
+            .zip(&globals.widths)
+            .map(|((values, ty), width)| hir::Table { values: values.clone(), ty: *ty, width: *width })
+            .collect(),
         data: Vec::new(),
         neurons: Vec::new(),
         populations: Vec::new(),
