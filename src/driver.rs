@@ -138,13 +138,7 @@ impl Session {
         session
     }
 
-    fn check(
-        &mut self,
-        text: &str,
-        settings: &Settings,
-        known: Option<&mut syntax::Known>,
-        probe: Option<&Probe<'_>>,
-    ) {
+    fn check(&mut self, text: &str, settings: &Settings, known: Option<&mut syntax::Known>, probe: Option<&Probe<'_>>) {
         let id = self.sources.add(self.path.display().to_string(), text);
         let prelude = sema::add_prelude(&mut self.sources);
         let mut options = sema::Options {

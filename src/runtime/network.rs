@@ -359,8 +359,9 @@ impl Network {
                 let mut last: Option<(&Derived, Matrix, Matrix)> = None;
                 for (d, slot) in update.derived.iter().zip(&slots) {
                     let value = |n: &Node| self.leaf(p, plan, n, k);
-                    let matrix =
-                        || d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect();
+                    let matrix = || {
+                        d.matrix.iter().map(|row| row.iter().map(|s| plan.graph.eval(*s, &value)).collect()).collect()
+                    };
                     let entry = |m: &Matrix| m[d.entry.0][d.entry.1];
                     let x = if let Some(column) = &d.noise {
                         let b: Vec<f64> = column.iter().map(|s| plan.graph.eval(*s, &value)).collect();
