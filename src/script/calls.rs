@@ -172,6 +172,11 @@ impl Lower<'_, '_> {
             self.err(d);
             return;
         }
+        // A program that imports nothing has not been asked for the files of such names.
+        if let Some((first, _)) = name.split_once('.') {
+            self.err(crate::sema::qualify::not_imported(first, &[], "a statement", span));
+            return;
+        }
         let mut d = Diagnostic::new(Code::E0502, span, format!("there is no function or procedure `{name}`"))
             .label("nothing of this name can be called");
         let own: Vec<String> = self

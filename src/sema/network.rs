@@ -346,6 +346,11 @@ fn no_model(what: &str, name: &ast::Ident, known: &[String], typer: &mut Typer<'
         typer.error(Diagnostic::new(Code::E0003, name.span, message).help(help));
         return;
     }
+    // A program that imports nothing has not been asked for the files of such names.
+    if let Some((first, _)) = name.node.split_once('.') {
+        typer.error(super::qualify::not_imported(first, &[], "a model", name.span));
+        return;
+    }
     let d = Diagnostic::new(Code::E0101, name.span, format!("unknown {what} model `{}`", name.node));
     typer.error(match nearest(&name.node, known.iter().map(String::as_str)) {
         Some(n) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),

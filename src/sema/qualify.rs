@@ -42,6 +42,16 @@ struct Reach {
     files: BTreeMap<String, (usize, Span)>,
 }
 
+/// The beginning of a name with points that names no file.
+pub(crate) fn not_imported(first: &str, known: &[&str], what: &str, span: Span) -> Diagnostic {
+    let d = Diagnostic::new(Code::E0101, span, format!("`{first}` is not an imported file"))
+        .label(format!("{what} is needed"));
+    match nearest(first, known.iter().copied()) {
+        Some(n) => d.help(format!("did you mean `{n}`?")),
+        None => d.help(format!("`import \"{first}.snn\" as {first}` gives names in a file such a beginning")),
+    }
+}
+
 /// The items of a program, each with the number of its file, under names that no two of them share by accident.
 pub fn apply(items: Vec<(usize, ast::Item)>, parts: &[Part], prelude: &ast::File, sink: &mut Sink) -> Vec<ast::Item> {
     let own = declared(&items, parts);
@@ -362,13 +372,8 @@ impl Walk<'_> {
                 Found::File | Found::Missing(..) => {}
             }
         } else {
-            let d = Diagnostic::new(Code::E0101, name.span, format!("`{first}` is not an imported file"))
-                .label(format!("{what} is needed"));
             let known: Vec<&str> = self.module.files.keys().map(String::as_str).collect();
-            self.sink.push(match nearest(first, known) {
-                Some(n) => d.help(format!("did you mean `{n}`?")),
-                None => d.help(format!("`import \"{first}.snn\" as {first}` gives names in a file such a beginning")),
-            });
+            self.sink.push(not_imported(first, &known, what, name.span));
         }
         self.missing.push(name.clone());
     }
