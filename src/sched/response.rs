@@ -12,9 +12,11 @@ use crate::hir::Precision;
 
 /// How a kernel goes on. With `a[n]` delivered in step n, and H steps of horizon, the input of step n + 1 is y[n+1], where
 ///
+/// ```text
 /// u = rest[n] + first a[n] - last a[n-H],
 /// rest[n+1] = inner u + second a[n] - after a[n-H],
 /// y[n+1] = factor y[n] + u
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recursion {
     /// The larger factor, r1, in 0..1.
