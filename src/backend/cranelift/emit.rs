@@ -205,7 +205,11 @@ impl<'a> Emitter<'a, '_> {
             }
         }
         if self.depth > 0 && outline::worth(stmt) {
-            return self.outlined(stmt);
+            let taken = outline::taken(stmt);
+            // An argument has the room of one element.
+            if taken.iter().all(|v| self.ty(*v).is_ok_and(|ty| ty.lanes == 1)) {
+                return self.outlined(stmt, &taken);
+            }
         }
         if self.depth == 0 {
             // Loaded once before the outermost loop; they dominate what follows it, too.
@@ -291,14 +295,14 @@ impl<'a> Emitter<'a, '_> {
     }
 
     /// Makes a loop a function of its own and calls it with the values that it takes from outside; see [`outline`].
-    fn outlined(&mut self, stmt: &'a For) -> Result<(), BackendError> {
+    fn outlined(&mut self, stmt: &'a For, taken: &[Val]) -> Result<(), BackendError> {
         let codegen = |error: cranelift_module::ModuleError| BackendError::Codegen(error.to_string());
         let mut params = Vec::new();
         let mut stmts = Vec::new();
-        for val in outline::taken(stmt) {
-            match *slot(&mut self.ops, val)? {
-                Some(op @ Op::Const(_)) => stmts.push(Stmt::Def { val, op: op.clone() }),
-                _ => params.push(val),
+        for val in taken {
+            match *slot(&mut self.ops, *val)? {
+                Some(op @ Op::Const(_)) => stmts.push(Stmt::Def { val: *val, op: op.clone() }),
+                _ => params.push(*val),
             }
         }
         stmts.push(Stmt::For(Box::new(stmt.clone())));
