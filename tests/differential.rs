@@ -726,6 +726,43 @@ fn loads_do_not_run_before_what_guards_them() {
     }
 }
 
+/// Loops over lists within loops over lists are functions of their own, unless they take what has no room as an argument.
+#[test]
+fn nested_loops_take_what_is_around_them() {
+    let mut w = Writer::new(2);
+    let (n, m) = (w.param(0), w.param(1));
+    let zero = w.i32(0);
+    w.fold((zero, n, 1), &[], |w, i, _| {
+        let x = w.load(BufId(0), Scalar::F32, i, 1);
+        let wide = w.load(BufId(0), Scalar::F32, i, 4);
+        let less = w.cmp(CmpOp::Lt, i, m);
+        for vector in [false, true] {
+            w.fold((zero, m, 1), &[], |w, j, _| {
+                w.fold((zero, j, 1), &[], |w, k, _| {
+                    let at = w.bin(BinOp::Add, i, k);
+                    let old = w.load(BufId(1), Scalar::F32, at, 1);
+                    let sum = w.bin(BinOp::Add, old, x);
+                    let new = w.choose(less, |_| vec![sum], |_| vec![old]);
+                    w.store(BufId(1), at, new[0]);
+                    if vector {
+                        let old = w.load(BufId(1), Scalar::F32, at, 4);
+                        let sum = w.bin(BinOp::Add, old, wide);
+                        w.store(BufId(1), at, sum);
+                    }
+                    vec![]
+                });
+                vec![]
+            });
+        }
+        vec![]
+    });
+    let p = program(vec![buffer("x", Scalar::F32, 32), buffer("y", Scalar::F32, 32)], w.finish("f"));
+    let buffers = vec![Buf::F32((0..32).map(|k| k as f32 * 0.1).collect()), Buf::zeros(Scalar::F32, 32)];
+    for args in [[0, 5], [3, 0], [9, 4], [16, 8]] {
+        disagreement(&p, &buffers, &args, &ALL).unwrap();
+    }
+}
+
 #[test]
 fn buffers_and_calls_are_checked() {
     let kernels = NATIVE.compile(&adder()).unwrap();
