@@ -76,11 +76,13 @@ impl Groups {
 }
 
 /// Looks at a barrier before a thread lets others run.
+#[cfg_attr(not(feature = "jit"), expect(dead_code, reason = "only compiled code runs lists side by side"))]
 const SPINS: u32 = 4000;
 
 /// Runs `work(round, stage, list)` for each of `rounds` rounds, of stages of so many lists: the lists of a stage at the same time, the first ones
 /// first, on all threads of the present rayon pool; a stage begins when all of the one before is done. Threads that wait do not sleep: what they
 /// wait for takes microseconds.
+#[cfg_attr(not(feature = "jit"), expect(dead_code, reason = "only compiled code runs lists side by side"))]
 pub(super) fn side_by_side(rounds: usize, stages: &[usize], work: &(impl Fn(usize, usize, usize) + Sync)) {
     let next = AtomicUsize::new(0);
     let arrived = AtomicUsize::new(0);

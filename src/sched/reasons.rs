@@ -102,7 +102,10 @@ pub(super) fn projection(model: &Model, p: &ProjPlan, synapses: u64, precision: 
         let post = &model.populations[source.post.pop.index()].name;
         let learns =
             if p.on_pre.synapse.is_empty() && p.on_post.is_none() { "" } else { "; learning waits until then" };
-        let _ = writeln!(out, "  rows are added in the pass that advances `{post}` in the next step{learns}");
+        let _ = writeln!(
+            out,
+            "  rows are added in the pass that advances `{post}` in the next step, where steps run on one thread{learns}"
+        );
     }
     if !matches!(p.wiring, Wiring::Uniform(_)) {
         let _ = writeln!(out, "  visited synapse by synapse: {}", uneven(model, p));

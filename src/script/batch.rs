@@ -211,17 +211,7 @@ pub(super) fn batched<'a>(
                 return Err(Stop::Cancelled);
             }
             let (frame, wanted) = (interp.frame.clone(), interp.wanted.clone());
-            let job = Job {
-                cx,
-                l,
-                body: interp.body,
-                owner: interp.owner,
-                depth: interp.depth,
-                frame: &frame,
-                key,
-                span,
-                wanted: &wanted,
-            };
+            let job = Job::new(interp, l, (&frame, &wanted), key, span);
             one_batch(interp, &job, part, &mut batches, &mut now)?;
             last = part.len() - 1;
             so_far += part.len();

@@ -219,7 +219,19 @@ pub(super) struct Job<'j, 'a> {
     pub(super) wanted: &'j Arc<[Wanted]>,
 }
 
-impl<'a> Job<'_, 'a> {
+impl<'j, 'a> Job<'j, 'a> {
+    /// The job of a loop, with a copy of the frame around it and of what it wants to know over time.
+    pub(super) fn new(
+        interp: &Interp<'_, 'a>,
+        l: &'a SampleLoop,
+        (frame, wanted): (&'j [Option<Value>], &'j Arc<[Wanted]>),
+        key: Stream,
+        span: Span,
+    ) -> Self {
+        let (cx, body, owner, depth) = (interp.cx, interp.body, interp.owner, interp.depth);
+        Self { cx, l, body, owner, depth, frame, key, span, wanted }
+    }
+
     /// Runs one sample on a worker's network.
     fn run(&self, machine: &mut dyn Machine, pass: Pass) -> Res<Handed> {
         let mut lane = Lane::new(self, pass);
@@ -299,17 +311,7 @@ fn independent<'a>(
     span: Span,
 ) -> Res<Flow> {
     let (frame, wanted) = (interp.frame.clone(), interp.wanted.clone());
-    let job = Job {
-        cx: interp.cx,
-        l,
-        body: interp.body,
-        owner: interp.owner,
-        depth: interp.depth,
-        frame: &frame,
-        key,
-        span,
-        wanted: &wanted,
-    };
+    let job = Job::new(interp, l, (&frame, &wanted), key, span);
     let threads = interp.cx.env.threads.clamp(1, passes.len());
     let chunk = (passes.len() / (threads * 16)).clamp(1, 64);
     // The last sample starts from the loop's start state, so that what it leaves does not depend on who ran which sample.

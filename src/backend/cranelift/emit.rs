@@ -17,8 +17,7 @@ use cranelift_module::Module;
 use super::{math, outline};
 use crate::backend::{BackendError, wide};
 use crate::lir::{
-    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, PAD, Program, Scalar, Stmt, Ty, UnOp,
-    Val,
+    AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, If, MathFn, Op, Program, Scalar, Stmt, Ty, UnOp, Val,
 };
 
 /// Buffer base pointers of loops are loaded before the outermost loop. Loads from the table never change during a call.
@@ -109,11 +108,11 @@ type Range = (i64, i64);
 /// Nothing is known.
 const FULL: Range = (i32::MIN as i64, i32::MAX as i64);
 
-struct Emitter<'a, 'f> {
-    module: &'a mut dyn Module,
-    program: &'a Program,
-    function: &'a Function,
-    b: FunctionBuilder<'f>,
+pub(super) struct Emitter<'a, 'f> {
+    pub(super) module: &'a mut dyn Module,
+    pub(super) program: &'a Program,
+    pub(super) function: &'a Function,
+    pub(super) b: FunctionBuilder<'f>,
     table: Value,
     regions: Vec<AliasRegion>,
     /// The CLIF value of each value in scope.
@@ -121,7 +120,7 @@ struct Emitter<'a, 'f> {
     /// The same, sign-extended to 64 bits, where that costs nothing (loop variables).
     wide: Vec<Option<Value>>,
     /// How values came about.
-    ops: Vec<Option<&'a Op>>,
+    pub(super) ops: Vec<Option<&'a Op>>,
     /// The number of loops around the definition of each value.
     depths: Vec<u32>,
     ranges: Vec<Range>,
@@ -132,9 +131,9 @@ struct Emitter<'a, 'f> {
     helpers: BTreeMap<(MathFn, Scalar), FuncRef>,
     depth: u32,
     /// Loops may become kernels of 256 bits.
-    wide_kernels: bool,
+    pub(super) wide_kernels: bool,
     /// What became of the marked loops, for people.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 /// Where an element lies.
@@ -294,36 +293,8 @@ impl<'a> Emitter<'a, '_> {
         Ok(())
     }
 
-    /// Makes a loop a function of its own and calls it with the values that it takes from outside; see [`outline`].
-    fn outlined(&mut self, stmt: &'a For, taken: &[Val]) -> Result<(), BackendError> {
-        let codegen = |error: cranelift_module::ModuleError| BackendError::Codegen(error.to_string());
-        let mut params = Vec::new();
-        let mut stmts = Vec::new();
-        for val in taken {
-            match *slot(&mut self.ops, *val)? {
-                Some(op @ Op::Const(_)) => stmts.push(Stmt::Def { val: *val, op: op.clone() }),
-                _ => params.push(*val),
-            }
-        }
-        stmts.push(Stmt::For(Box::new(stmt.clone())));
-        let function = Function {
-            name: self.function.name.clone(),
-            params,
-            types: self.function.types.clone(),
-            body: Block { stmts },
-        };
-        let mut context = self.module.make_context();
-        context.func.signature = signature(self.module);
-        let mut builder = FunctionBuilderContext::new();
-        emit(self.module, self.program, &function, &mut context.func, &mut builder, self.wide_kernels, 8)?;
-        let id = self.module.declare_anonymous_function(&context.func.signature).map_err(codegen)?;
-        self.module.define_function(id, &mut context).map_err(codegen)?;
-        self.notes.push(format!("the loop over {} is a function of its own", stmt.var));
-        self.call(id, &function.params)
-    }
-
     /// Calls a function of the module with the table and with values, 8 bytes each.
-    fn call(&mut self, id: cranelift_module::FuncId, vals: &[Val]) -> Result<(), BackendError> {
+    pub(super) fn call(&mut self, id: cranelift_module::FuncId, vals: &[Val]) -> Result<(), BackendError> {
         let function = self.module.declare_func_in_func(id, self.b.func);
         let size = u32::try_from(8 * vals.len().max(1)).map_err(|_| bug("too many arguments"))?;
         let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, 3));
@@ -807,13 +778,13 @@ impl<'a> Emitter<'a, '_> {
         Ok(self.b.ins().iadd(pointer, scaled))
     }
 
-    fn scaled(&mut self, index: Value, bytes: i64) -> Value {
+    pub(super) fn scaled(&mut self, index: Value, bytes: i64) -> Value {
         let shift = self.b.ins().iconst(types::I64, i64::from(bytes.trailing_zeros()));
         self.b.ins().ishl(index, shift)
     }
 
     /// An integer value in 64 bits.
-    fn extended(&mut self, val: Val) -> Result<Value, BackendError> {
+    pub(super) fn extended(&mut self, val: Val) -> Result<Value, BackendError> {
         if let Some(wide) = self.wide.get(val.0 as usize).copied().flatten() {
             return Ok(wide);
         }
@@ -821,7 +792,7 @@ impl<'a> Emitter<'a, '_> {
         if self.ty(val)? == Ty::I64 { Ok(value) } else { Ok(self.b.ins().sextend(types::I64, value)) }
     }
 
-    fn pointer(&mut self, buf: BufId) -> Result<Value, BackendError> {
+    pub(super) fn pointer(&mut self, buf: BufId) -> Result<Value, BackendError> {
         let known = self.pointers.get_mut(buf.0 as usize).ok_or_else(|| bug("an unknown buffer"))?;
         if let Some(pointer) = *known {
             return Ok(pointer);
@@ -833,12 +804,12 @@ impl<'a> Emitter<'a, '_> {
     }
 
     /// Buffers are aligned to their elements only, and never overlap.
-    fn flags(&self, buf: BufId) -> Result<MemFlagsData, BackendError> {
+    pub(super) fn flags(&self, buf: BufId) -> Result<MemFlagsData, BackendError> {
         let region = self.regions.get(buf.0 as usize).ok_or_else(|| bug("an unknown buffer"))?;
         Ok(MemFlagsData::new().with_notrap().with_alias_region(Some(*region)))
     }
 
-    fn element_bytes(&self, buf: BufId) -> Result<i64, BackendError> {
+    pub(super) fn element_bytes(&self, buf: BufId) -> Result<i64, BackendError> {
         let buffer = self.program.buffers.get(buf.0 as usize).ok_or_else(|| bug("an unknown buffer"))?;
         Ok(if buffer.scalar.bytes() == 8 { 8 } else { 4 })
     }
@@ -859,81 +830,6 @@ impl<'a> Emitter<'a, '_> {
         let helper = self.module.declare_func_in_func(id, self.b.func);
         self.helpers.insert((function, scalar), helper);
         Ok(helper)
-    }
-
-    /// One call for all rows: see [`math::rows_symbol`].
-    fn add_rows(&mut self, a: &AddRows) -> Result<(), BackendError> {
-        let double = self.element_bytes(a.to)? == 8;
-        if u64::from(a.len) == PAD {
-            return self.add_parts_of_rows(a, if double { types::F64X2 } else { types::F32X4 });
-        }
-        let pointer = ir::AbiParam::new(types::I64);
-        let mut signature = self.module.make_signature();
-        signature.params.extend([pointer; 6]);
-        let id = self
-            .module
-            .declare_function(math::rows_symbol(double), cranelift_module::Linkage::Import, &signature)
-            .map_err(|error| BackendError::Codegen(error.to_string()))?;
-        let function = self.module.declare_func_in_func(id, self.b.func);
-        let (first, end) = (self.extended(a.first)?, self.extended(a.end)?);
-        let count = self.b.ins().isub(end, first);
-        let (to, from, list) = (self.pointer(a.to)?, self.pointer(a.from)?, self.pointer(a.rows)?);
-        let at = self.extended(a.at)?;
-        let at = self.scaled(at, if double { 8 } else { 4 });
-        let (to, from) = (self.b.ins().iadd(to, at), self.b.ins().iadd(from, at));
-        let skipped = self.scaled(first, 4);
-        let rows = self.b.ins().iadd(list, skipped);
-        let stride = self.b.ins().iconst(types::I64, i64::from(a.stride));
-        let len = self.b.ins().iconst(types::I64, i64::from(a.len));
-        self.b.ins().call(function, &[to, from, rows, count, stride, len]);
-        Ok(())
-    }
-
-    /// A short part of each row: a loop over the rows, with the vector in registers.
-    fn add_parts_of_rows(&mut self, a: &AddRows, vector: ir::Type) -> Result<(), BackendError> {
-        let bytes = i64::from(vector.lane_bits()) / 8;
-        let count = i32::try_from(i64::from(a.len) * bytes / 16).map_err(|_| bug("long parts of rows"))?;
-        let (first, end) = (self.extended(a.first)?, self.extended(a.end)?);
-        let (to, from, list) = (self.pointer(a.to)?, self.pointer(a.from)?, self.pointer(a.rows)?);
-        let (to_flags, from_flags, list_flags) = (self.flags(a.to)?, self.flags(a.from)?, self.flags(a.rows)?);
-        let at = self.extended(a.at)?;
-        let at = self.scaled(at, bytes);
-        let (to, from) = (self.b.ins().iadd(to, at), self.b.ins().iadd(from, at));
-        let body = self.b.create_block();
-        let exit = self.b.create_block();
-        let k = self.b.append_block_param(body, types::I64);
-        let mut enter = vec![BlockArg::from(first)];
-        let mut sums = Vec::new();
-        let mut results = Vec::new();
-        for n in 0..count {
-            enter.push(self.b.ins().load(vector, to_flags, to, 16 * n).into());
-            sums.push(self.b.append_block_param(body, vector));
-            results.push(self.b.append_block_param(exit, vector));
-        }
-        let any = self.b.ins().icmp(IntCC::SignedLessThan, first, end);
-        self.b.ins().brif(any, body, &enter, exit, enter.get(1..).unwrap_or_default());
-        self.b.switch_to_block(body);
-        let entry = self.scaled(k, 4);
-        let entry = self.b.ins().iadd(list, entry);
-        let row = self.b.ins().load(types::I32, list_flags, entry, 0);
-        let row = self.b.ins().sextend(types::I64, row);
-        let distance = self.b.ins().iconst(types::I64, i64::from(a.stride) * bytes);
-        let skipped = self.b.ins().imul(row, distance);
-        let row = self.b.ins().iadd(from, skipped);
-        let one = self.b.ins().iconst(types::I64, 1);
-        let next = self.b.ins().iadd(k, one);
-        let mut again = vec![BlockArg::from(next)];
-        for (n, sum) in (0..count).zip(&sums) {
-            let x = self.b.ins().load(vector, from_flags, row, 16 * n);
-            again.push(self.b.ins().fadd(*sum, x).into());
-        }
-        let more = self.b.ins().icmp(IntCC::SignedLessThan, next, end);
-        self.b.ins().brif(more, body, &again, exit, again.get(1..).unwrap_or_default());
-        self.b.switch_to_block(exit);
-        for (n, sum) in (0..count).zip(results) {
-            self.b.ins().store(to_flags, sum, to, 16 * n);
-        }
-        Ok(())
     }
 
     fn range(&self, val: Val) -> Range {
@@ -1097,10 +993,10 @@ fn note_written(block: &Block, written: &mut [bool]) {
     }
 }
 
-fn slot<T>(list: &mut [T], val: Val) -> Result<&mut T, BackendError> {
+pub(super) fn slot<T>(list: &mut [T], val: Val) -> Result<&mut T, BackendError> {
     list.get_mut(val.0 as usize).ok_or_else(|| bug(&format!("{val} has no type")))
 }
 
-fn bug(what: &str) -> BackendError {
+pub(super) fn bug(what: &str) -> BackendError {
     BackendError::Codegen(what.to_owned())
 }

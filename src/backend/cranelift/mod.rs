@@ -8,6 +8,7 @@ mod emit;
 mod exec;
 mod math;
 mod outline;
+mod rows;
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;

@@ -1,7 +1,14 @@
 //! Loops over lists within loops over lists (what the events of a step do to listed synapses) become functions of their own. In the one big
 //! function of a step most values live in memory, and an inner loop of ten instructions would fetch its pointers anew in every round.
 
-use crate::lir::{Block, For, Op, Stmt, Val};
+use cranelift::prelude::FunctionBuilderContext;
+
+use super::emit::{Emitter, emit, signature, slot};
+use crate::backend::BackendError;
+use crate::lir::{Block, For, Function, Op, Stmt, Val};
+
+/// The distance in bytes between the arguments of such a function.
+const SPACING: i32 = 8;
 
 /// Whether a loop is one of those: a loop with a plain loop inside, and nothing that is a call already.
 pub(super) fn worth(stmt: &For) -> bool {
@@ -23,6 +30,36 @@ fn holds(block: &Block, inner: &mut bool) -> bool {
         Stmt::If(i) => i.results.is_empty() && holds(&i.then, inner) && holds(&i.els, inner),
         Stmt::Scatter { .. } | Stmt::Append { .. } | Stmt::AddRows(_) => false,
     })
+}
+
+impl<'a> Emitter<'a, '_> {
+    /// Makes a loop a function of its own and calls it with the values that it takes from outside.
+    pub(super) fn outlined(&mut self, stmt: &'a For, taken: &[Val]) -> Result<(), BackendError> {
+        let codegen = |error: cranelift_module::ModuleError| BackendError::Codegen(error.to_string());
+        let mut params = Vec::new();
+        let mut stmts = Vec::new();
+        for val in taken {
+            match *slot(&mut self.ops, *val)? {
+                Some(op @ Op::Const(_)) => stmts.push(Stmt::Def { val: *val, op: op.clone() }),
+                _ => params.push(*val),
+            }
+        }
+        stmts.push(Stmt::For(Box::new(stmt.clone())));
+        let function = Function {
+            name: self.function.name.clone(),
+            params,
+            types: self.function.types.clone(),
+            body: Block { stmts },
+        };
+        let mut context = self.module.make_context();
+        context.func.signature = signature(self.module);
+        let mut builder = FunctionBuilderContext::new();
+        emit(self.module, self.program, &function, &mut context.func, &mut builder, self.wide_kernels, SPACING)?;
+        let id = self.module.declare_anonymous_function(&context.func.signature).map_err(codegen)?;
+        self.module.define_function(id, &mut context).map_err(codegen)?;
+        self.notes.push(format!("the loop over {} is a function of its own", stmt.var));
+        self.call(id, &function.params)
+    }
 }
 
 /// The values that a loop takes from outside, in the order of their numbers.
