@@ -283,7 +283,7 @@ experiment main {{
 fn redraw_takes_whole_populations_projections_and_variables() {
     let base = format!("{CELL}{REDRAWN}");
     for (call, code) in
-        [("redraw(P.tau)", "E0502"), ("redraw(P[..3])", "E0901"), ("redraw()", "E0105"), ("redraw(3)", "E0502")]
+        [("redraw(P.tau)", "E0502"), ("redraw(P[..3])", "E0502"), ("redraw()", "E0105"), ("redraw(3)", "E0502")]
     {
         let found = codes(&format!("{base}experiment main {{ {call} }}"));
         assert_eq!(found, [code], "{call}");
@@ -396,5 +396,55 @@ experiment evaluate {{ for s in d.test[..6] {{ score(vote, show(s), s.label) }} 
         );
         assert_eq!(outcome.phases.iter().map(|p| p.samples).collect::<Vec<_>>(), [6, 6]);
         assert_eq!(outcome.readouts[0].confusion, [[3, 0, 0], [0, 3, 0]]);
+    }
+}
+
+/// `reset` of a part touches the states and timers of these neurons and no others; indices may be chosen while running.
+#[test]
+fn parts_of_a_population_are_reset() {
+    let text = "
+        simulation { dt = 0.1 ms; seed = 2 }
+        neuron Cell {
+          input I: mV
+          state v = uniform(0 mV, 1 mV), u = 7 mV
+          learned th = 1 mV
+          10 ms * dv/dt = I - v
+          spike when v > 15 mV
+          on spike { v = 0 mV; th += 1 mV; u = 0 mV }
+          refractory 50 ms hold v
+        }
+        population P[6]: Cell()
+        let Odd = P where i % 2 == 1
+        experiment e {
+          let start = P.v
+          P.I = 30 mV
+          run 20 ms
+          print(\"fired\", 1.0*P.count)
+          reset(P[..2], Odd[2].v)
+          for k in 3..5 { reset(P[k].u) }
+          print(\"u\", P.u / 1 mV)
+          print(\"v\", (P.v - start) / 1 mV)
+          print(\"I\", P.I / 1 mV)
+          print(\"th\", P.th / 1 mV)
+          run 20 ms
+          print(\"again\", 1.0*P.count)
+        }";
+    for kind in [BackendKind::Jit, BackendKind::Interp] {
+        let o = run(text, kind, 1);
+        let value = |name: &str| printed(&o, name);
+        assert_eq!(value("fired"), [[1.0; 6]]);
+        assert_eq!(value("u"), [[7.0, 7.0, 0.0, 7.0, 7.0, 0.0]]);
+        let moved: Vec<bool> = value("v")[0].iter().map(|x| *x != 0.0).collect();
+        assert_eq!(moved, [false, false, true, true, true, false]);
+        assert_eq!(value("I"), [[0.0, 0.0, 30.0, 30.0, 30.0, 30.0]]);
+        assert_eq!(value("th"), [[2.0; 6]]);
+        // The two that were reset as a whole are no longer refractory, but no longer driven either; the others still are refractory.
+        assert_eq!(value("again"), [[0.0; 6]]);
+    }
+    for (call, expected) in
+        [("redraw(P[..2])", "E0502"), ("reset(P[..2].th)", "E0502"), ("reset(P[4..9])", "E0402"), ("reset(3)", "E0502")]
+    {
+        let text = text.replace("reset(P[..2], Odd[2].v)", call);
+        assert_eq!(codes(&text), [expected], "{call}");
     }
 }

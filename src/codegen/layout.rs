@@ -96,6 +96,8 @@ pub struct ProjSize {
     pub synapses: u64,
     /// Axonal delays that differ between synapses.
     pub axonal: Option<RunSize>,
+    /// The longest axonal delay of what is injected, where they differ between synapses.
+    pub longest_axonal: Option<u32>,
     /// The longest dendritic delay, where they differ between synapses.
     pub longest_dendritic: Option<u32>,
     /// The runs of dendritic delays, where `on post` needs them.
@@ -194,6 +196,21 @@ pub struct Dendrite {
     pub delay: Option<BufId>,
 }
 
+/// The values that variables of the neurons at one end of a projection had at the starts of the last steps.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// The slot of the present step.
+    pub position: BufId,
+    /// By variable: the values, slot by slot.
+    pub vars: Vec<(VarId, BufId)>,
+    /// Slots: the longest delay and one.
+    pub depth: u32,
+    /// Places of a slot.
+    pub stride: u64,
+    /// The delay of each synapse, where they differ.
+    pub delay: Option<BufId>,
+}
+
 /// Deliveries through a kernel: what they will add to the target input.
 #[derive(Debug, Clone, Copy)]
 pub struct Response {
@@ -254,6 +271,8 @@ pub struct ProjBufs {
     pub dendrite: Option<Dendrite>,
     /// Deliveries through a kernel.
     pub response: Option<Response>,
+    /// What `inject` reads of pre and of post neurons with a delay.
+    pub past: [Option<Past>; 2],
     /// By variable: of inputs that follow something 1, or 0 after a protocol has assigned it.
     pub live: Vec<Option<BufId>>,
     /// By `every` block: the number of steps done before local step 0, modulo the period.
@@ -527,7 +546,37 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 }),
             }
         });
+        let ends = [("pre", projection.pre.pop, p.delay, size.longest_axonal)].into_iter().chain([(
+            "post",
+            projection.post.pop,
+            p.dendritic,
+            size.longest_dendritic,
+        )]);
+        let mut past = ends.zip(&p.past).map(|((end, pop, delay, longest), vars)| {
+            if vars.is_empty() {
+                return None;
+            }
+            let population = &model.populations[pop.index()];
+            let neuron = &model.neurons[population.model.index()];
+            let depth = u64::from(longest.unwrap_or(delay.uniform())) + 1;
+            let stride = padded(population.size());
+            Some(Past {
+                position: new(format!("{name}@{end}.position"), Scalar::I32, 1),
+                vars: vars
+                    .iter()
+                    .map(|v| {
+                        let var = &neuron.vars[v.index()].name;
+                        (*v, new(format!("{name}@{end}.{var}"), float, depth * stride))
+                    })
+                    .collect(),
+                depth: depth as u32,
+                stride,
+                delay: longest.map(|_| new(format!("{name}@{end}.delay"), Scalar::I32, count)),
+            })
+        });
+        let past = [past.next().flatten(), past.next().flatten()];
         projs.push(ProjBufs {
+            past,
             vars,
             last,
             lists,

@@ -67,6 +67,7 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         .map(|(w, made)| ProjSize {
             synapses: w.as_ref().map_or(0, |w| w.rows.len() as u64),
             axonal: made.axonal.as_ref().map(Runs::size),
+            longest_axonal: made.axonal_steps.as_ref().map(|steps| steps.iter().copied().max().unwrap_or(0)),
             longest_dendritic: made.dendritic.as_ref().map(|(_, steps)| steps.iter().copied().max().unwrap_or(0)),
             dendritic: made.dendritic.as_ref().and_then(|(runs, _)| runs.as_ref()).map(Runs::size),
         })
@@ -305,6 +306,13 @@ fn place(plan: &Plan, layout: &Layout, p: usize, made: Made, wires: Option<Wires
             }
         }
         put(s.live.state, vec![0, 0, (length(s.live.neuron) / 2) as u32]);
+    }
+    let [before, after] = [0, 1].map(|end: usize| bufs.past[end].as_ref().and_then(|past| past.delay));
+    if let (Some(steps), Some(id)) = (made.axonal_steps, before) {
+        put(id, steps);
+    }
+    if let (Some(steps), Some(id)) = (&steps, after) {
+        put(id, steps.clone());
     }
     if let (Some(steps), Some(id)) = (steps, bufs.dendrite.as_ref().and_then(|d| d.delay)) {
         put(id, steps);

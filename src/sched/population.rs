@@ -355,18 +355,11 @@ pub(super) fn plan(
         let Some(period) = period.filter(|n| *n <= f64::from(1 << 30)) else {
             return Err(bad_period(clause, dt, "population", "neurons"));
         };
-        super::synapse::many_draws(clause)?;
+        let steady = |graph: &Graph, s: Sym| !varies(graph, neuron, &live, s);
         let (effects, taken) = Lowering::new(&mut graph, &context)
-            .drawing_block(&clause.body, frozen, draws.len() as u32)
+            .drawing_block(&clause.body, frozen, draws.len() as u32, &steady)
             .ok_or_else(|| unexpected(clause.span))?;
-        for d in taken {
-            if let DrawKind::Gamma(shape) = d.kind
-                && varies(&graph, neuron, &live, shape)
-            {
-                return Err(changing_shape(clause.span));
-            }
-            draws.push(every_draw(k, &d, period as u32));
-        }
+        draws.extend(taken.iter().map(|d| every_draw(k, d, period as u32)));
         every.push(EveryPlan { period: period as u32, effects });
     }
     if population.size().next_multiple_of(16).saturating_mul(draws.len() as u64) > i32::MAX as u64 {
@@ -508,12 +501,6 @@ fn hazard(graph: &mut Graph, rate: Sym, dt: f64, draws: &mut Vec<Draw>) -> Sym {
 pub(super) fn every_draw(k: usize, d: &super::lower::SiteDraw, period: u32) -> Draw {
     let stream = if k == 0 { "every".to_owned() } else { format!("every#{}", k + 1) };
     Draw { stream, sub: d.site, number: 0, of: 1, kind: d.kind, period }
-}
-
-/// A draw in an `every` block that cannot be made beforehand.
-pub(super) fn changing_shape(span: crate::source::Span) -> Diagnostic {
-    Diagnostic::new(Code::E0901, span, "a gamma distribution whose shape changes during a `run` is not supported yet")
-        .help("make the shape depend on parameters only")
 }
 
 /// Where the normal numbers of a noise source come from.

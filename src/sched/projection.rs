@@ -152,6 +152,8 @@ pub struct ProjPlan {
     pub own: Own,
     /// The input that `inject` adds to.
     pub injected: Option<VarId>,
+    /// The variables of pre and of post neurons of which `inject` reads the values of a delay earlier.
+    pub past: [Vec<VarId>; 2],
     /// The event of the pre neurons that drives it; `None`: their spikes.
     pub event: Option<u32>,
     /// States that nothing reads while the frozen variables are frozen.
@@ -258,6 +260,9 @@ pub(super) fn plan(
     // Another order of the sum: rounding differs.
     clocked.alike =
         model.settings.opt > 1 && wiring == Wiring::Dense && clocked::alike(&graph, &clocked.injects, &place);
+    let past = [(Side::Pre, delay), (Side::Post, dendritic)].map(|(side, delay)| {
+        if delay.waits() { clocked::read_of(&graph, &clocked.injects, side) } else { Vec::new() }
+    });
     let own = synapse::plan(&mut graph, &context, model, p, live, &clocked, &ignore)?;
     let all_dense = wiring == Wiring::Dense;
     let on_pre = handler(&mut graph, synapse, &place, &lazy, &pre, Place::Pre, Place::Post, all_dense);
@@ -309,6 +314,7 @@ pub(super) fn plan(
             .and_then(|k| response::recursion(k, model.settings.precision)),
         injected: projection.target.filter(|_| !clocked.injects.is_empty()),
         clocked,
+        past,
         own,
         dead,
         frozen: (0..synapse.vars.len() as u32).map(VarId).filter(|v| is_frozen(*v)).collect(),

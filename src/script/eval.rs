@@ -467,6 +467,13 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
             StmtKind::Break => return Ok(Flow::Break),
             StmtKind::Reset(targets) => self.machine.reset(targets),
+            StmtKind::ResetParts { whole, parts } => {
+                self.machine.reset(whole);
+                for (neurons, var) in parts {
+                    let which = self.neuron_indices(neurons)?;
+                    self.machine.reset_part(neurons.view.pop, *var, &which).map_err(|d| at(d, s.span))?;
+                }
+            }
             StmtKind::Play { pop, times, ids } => {
                 let spikes = self.played(*pop, times, ids.as_ref(), s.span)?;
                 self.machine.play(*pop, &spikes).map_err(|d| at(d, s.span))?;

@@ -309,6 +309,13 @@ pub enum StmtKind {
     Break,
     /// `reset(E, S, E.v)`
     Reset(Vec<ResetTarget>),
+    /// `reset(E[..10], E[3].v, I)`: parts of populations, and what is reset as a whole.
+    ResetParts {
+        /// What is reset as a whole.
+        whole: Vec<ResetTarget>,
+        /// Neurons, each with one state or input of them, or all.
+        parts: Vec<(Neurons, Option<crate::hir::VarId>)>,
+    },
     /// `redraw(E, E.v)`: draws initial values anew.
     Redraw(Vec<ResetTarget>),
     /// `X.play(times, ids)`: a source plays these spikes from now on, instead of those it had.

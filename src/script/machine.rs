@@ -188,6 +188,13 @@ pub trait Machine: Send {
     /// Restores initial values without drawing again.
     fn reset(&mut self, targets: &[ResetTarget]);
 
+    /// Gives some neurons of a population, by their indices, the initial values of one state or input, or of all together with free refractory
+    /// timers. Inputs that follow something and events on their way are left alone.
+    ///
+    /// # Errors
+    /// A bug: a state without storage.
+    fn reset_part(&mut self, pop: PopId, var: Option<VarId>, neurons: &[usize]) -> Result<(), Diagnostic>;
+
     /// Draws the initial values of all states of a population or projection anew, or of one variable whatever its role; `reset` restores
     /// these from then on. As [`Machine::reset`] it empties queues and refractory timers. `key` names the draws.
     ///

@@ -137,6 +137,18 @@ impl<'a> Printer<'a> {
             StmtKind::Return(Some(e)) => format!("return {}", self.expr(e)),
             StmtKind::Break => "break".to_owned(),
             StmtKind::Reset(targets) => format!("reset({})", self.targets(targets)),
+            StmtKind::ResetParts { whole, parts } => {
+                let one = |(neurons, var): &(Neurons, Option<crate::hir::VarId>)| match var {
+                    None => self.neurons(neurons),
+                    Some(var) => {
+                        let key = VarKey { entity: Entity::Pop(neurons.view.pop), var: *var };
+                        format!("{}.{}", self.neurons(neurons), names::decl(self.model, key).map_or("?", |d| &d.name))
+                    }
+                };
+                let mut all: Vec<String> = parts.iter().map(one).collect();
+                all.extend((!whole.is_empty()).then(|| self.targets(whole)));
+                format!("reset({})", all.join(", "))
+            }
             StmtKind::Play { pop, times, ids } => {
                 let name = self.model.populations.get(pop.index()).map_or("?", |p| &p.name);
                 let ids = ids.as_ref().map_or_else(String::new, |e| format!(", {}", self.expr(e)));

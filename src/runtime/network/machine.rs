@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{CHUNK, Network, WRAP, failed, leap};
 use crate::backend::Buf;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{PopId, ProjId};
+use crate::hir::{PopId, ProjId, VarId};
 use crate::sched::{Place, Storage, Wiring};
 use crate::script::machine::{
     Entity, Machine, ResetTarget, RunKey, Slice, SliceMut, SpikeLog, Values, ValuesMut, VarKey,
@@ -372,6 +372,36 @@ impl Machine for Network {
                 }
             }
         }
+    }
+
+    fn reset_part(&mut self, pop: PopId, var: Option<VarId>, neurons: &[usize]) -> Result<(), Diagnostic> {
+        let bufs = self.shared.layout.pops[pop.index()].clone();
+        let keys = match var {
+            Some(var) => vec![VarKey { entity: Entity::Pop(pop), var }],
+            None => self.states_of(Entity::Pop(pop)),
+        };
+        let all = self.initial.clone();
+        for key in keys {
+            let follows = bufs.live[key.var.index()].is_some();
+            let (Some(initial), false) = (all.get(&key), follows || self.var_buffer(key).is_none()) else { continue };
+            let mut values = self.values_mut(key)?;
+            for k in neurons {
+                let x = initial.get_f64(*k).unwrap_or(f64::NAN);
+                match &mut values.data {
+                    SliceMut::F32(v) => v.get_mut(*k).into_iter().for_each(|slot| *slot = x as f32),
+                    SliceMut::F64(v) => v.get_mut(*k).into_iter().for_each(|slot| *slot = x),
+                }
+            }
+            self.written(key);
+        }
+        if var.is_none() {
+            let below = bufs.signals.iter().map(|e| e.below);
+            for id in [bufs.refractory, bufs.below].into_iter().chain(below).chain(bufs.fed).flatten() {
+                neurons.iter().for_each(|k| self.buf(id).set_f64(*k, 0.0));
+            }
+            self.wake(pop.index());
+        }
+        Ok(())
     }
 
     fn play(&mut self, pop: PopId, spikes: &[(u64, u32)]) -> Result<(), Diagnostic> {
