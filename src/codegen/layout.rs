@@ -94,6 +94,8 @@ pub struct History {
 pub struct ProjSize {
     /// Synapses of sparse wiring; 0 for dense.
     pub synapses: u64,
+    /// Entries of a kernel whose weights its synapses change.
+    pub entries: Option<u64>,
     /// Axonal delays that differ between synapses.
     pub axonal: Option<RunSize>,
     /// The longest axonal delay of what is injected, where they differ between synapses.
@@ -196,6 +198,25 @@ pub struct Dendrite {
     pub delay: Option<BufId>,
 }
 
+/// Weights of a convolution that its synapses share and change.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    /// How many entries the kernel has.
+    pub count: u64,
+    /// How many synapses there are.
+    pub synapses: u64,
+    /// The entry of each synapse.
+    pub entry: BufId,
+    /// One synapse of each entry.
+    pub first: BufId,
+    /// The synapses in the order (post, pre).
+    pub order: BufId,
+    /// 1 if an event has changed a copy in this step.
+    pub dirty: BufId,
+    /// Each weight with the values of its entries and the sums of their changes.
+    pub vars: Vec<(VarId, BufId, BufId)>,
+}
+
 /// The values that variables of the neurons at one end of a projection had at the starts of the last steps.
 #[derive(Debug, Clone)]
 pub struct Past {
@@ -271,6 +292,8 @@ pub struct ProjBufs {
     pub dendrite: Option<Dendrite>,
     /// Deliveries through a kernel.
     pub response: Option<Response>,
+    /// Weights of a convolution that its synapses share and change.
+    pub entries: Option<Entries>,
     /// What `inject` reads of pre and of post neurons with a delay.
     pub past: [Option<Past>; 2],
     /// By variable: of inputs that follow something 1, or 0 after a protocol has assigned it.
@@ -575,7 +598,25 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             })
         });
         let past = [past.next().flatten(), past.next().flatten()];
+        let entries = size.entries.map(|n| Entries {
+            count: n,
+            synapses: size.synapses,
+            entry: new(format!("{name}@entry"), Scalar::I32, count),
+            first: new(format!("{name}@entry.first"), Scalar::I32, padded(n)),
+            order: new(format!("{name}@entry.order"), Scalar::I32, count),
+            dirty: new(format!("{name}@entry.dirty"), Scalar::I32, 1),
+            vars: p
+                .entries
+                .iter()
+                .map(|e| {
+                    let var = &projection.synapse.vars[e.var.index()].name;
+                    let value = new(format!("{name}.{var}@entry"), float, padded(n));
+                    (e.var, value, new(format!("{name}.{var}@change"), float, padded(n)))
+                })
+                .collect(),
+        });
         projs.push(ProjBufs {
+            entries,
             past,
             vars,
             last,

@@ -1,7 +1,7 @@
 //! One projection in one step: `on pre` of the arriving events, `on post` of the post neurons' spikes.
 
 use super::expr::{Emit, on_side};
-use super::{Step, arrivals, arriving, clocked, population, response, synapse};
+use super::{Step, arrivals, arriving, clocked, entries, population, response, synapse};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{AddRows, BinOp, BufId, CmpOp, Scalar, UnOp, Val};
@@ -198,6 +198,7 @@ fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at:
         let one = b.int(1);
         b.store(changed, j, one);
     }
+    entries::note(b, s, p, h.synapse.iter().map(|(v, ..)| *v));
     let plain: Vec<(VarId, Sym)> =
         h.synapse.iter().filter(|(.., z)| z.is_none()).map(|(v, value, _)| (*v, *value)).collect();
     let skipped: Vec<(VarId, Sym)> =

@@ -191,6 +191,11 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 let _ = writeln!(out, "    the same into all neurons: summed over the pre neurons once a step");
             }
         }
+        for entry in &p.entries {
+            let name = &synapse.vars[entry.var.index()].name;
+            let when = if p.entries_always { "every step" } else { "steps in which some changed" };
+            let _ = writeln!(out, "  {name}: the changes of all synapses of an entry of the kernel are added after {when}");
+        }
         let own = &p.own;
         for (e, event) in own.events.iter().zip(&synapse.events) {
             let what = if matches!(e.cond, Spiking::Crosses(..)) { "an upward crossing" } else { "a level condition" };

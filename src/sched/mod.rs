@@ -28,6 +28,7 @@
 
 pub mod clocked;
 pub mod describe;
+pub mod entries;
 mod faint;
 mod fed;
 pub mod late;

@@ -282,6 +282,7 @@ pub(super) fn plan(
         })?)
     };
 
+    let fed = super::fed::fed(model, p);
     let mut draws: Vec<Draw> = update.iter().flat_map(|u| &u.draws).map(|d| noise_draw(&neuron.noises, *d)).collect();
     let spiking = match &neuron.spike {
         None => None,
@@ -293,7 +294,9 @@ pub(super) fn plan(
                 SpikeCond::Crosses(a, b) => Spiking::Crosses(low(a)?, low(b)?),
                 SpikeCond::Rate(e) => {
                     let rate = low(e)?;
-                    if varies(&graph, neuron, &live, rate) {
+                    // What synapses add to an input differs from step to step.
+                    let hears = graph.any(rate, &|n| matches!(n, Node::Var(Side::Own, v, _) if fed.contains(v)));
+                    if hears || varies(&graph, neuron, &live, rate) {
                         Spiking::Hazard(hazard(&mut graph, rate, dt, &mut draws))
                     } else {
                         Spiking::Rate(rate)
@@ -302,19 +305,6 @@ pub(super) fn plan(
             })
         }
     };
-    let fed = super::fed::fed(model, p);
-    if let (Some(Spiking::Rate(rate)), Some(clause)) = (&spiking, &neuron.spike)
-        && let Some(v) = fed.iter().find(|v| graph.any(*rate, &|n| matches!(n, Node::Var(_, u, _) if u == *v)))
-    {
-        let name = &neuron.vars[v.index()].name;
-        return Err(Diagnostic::new(
-            Code::E0901,
-            clause.span,
-            format!("a spike rate that depends on what synapses add to `{name}` is not supported yet"),
-        )
-        .also(neuron.vars[v.index()].span, "synapses feed this input")
-        .help("use a threshold on a state, or drive the rate by parameters and inputs that no synapse feeds"));
-    }
     let on_spike =
         Lowering::new(&mut graph, &context).block(&neuron.on_spike, frozen).ok_or_else(|| unexpected(neuron.span))?;
     let refractory = match &neuron.refractory {

@@ -85,6 +85,7 @@ impl Machine for Network {
         }
         self.rebase();
         self.fill_slots();
+        (0..self.shared.layout.projs.len()).for_each(|p| self.share_entries(p));
         self.run_step = 0;
         self.silent = None;
         for p in 0..self.shared.layout.pops.len() {
@@ -246,7 +247,10 @@ impl Machine for Network {
                     }
                 }
             }
-            Entity::Proj(p) => self.relist(p.index()),
+            Entity::Proj(p) => {
+                self.share_entries(p.index());
+                self.relist(p.index());
+            }
         }
     }
 
