@@ -448,3 +448,71 @@ fn parts_of_a_population_are_reset() {
         assert_eq!(codes(&text), [expected], "{call}");
     }
 }
+
+/// Events other than spikes are logged and measured as spikes are: against the times at which a ramp crosses its marks, beside the spikes of
+/// the same neurons, and in samples that run on several threads.
+#[test]
+fn events_of_ones_own_are_recorded_and_measured() {
+    let text = "
+        simulation { dt = 0.1 ms }
+        neuron Ramp {
+          param step = 1
+          state x = 0, n: int = 0
+          dx/dt = 1/ms
+          spike when x > 49.95
+          event mark when x - step*n > step - 0.05
+          on mark { n += 1 }
+        }
+        population P[3]: Ramp(step = 2 + i)
+        experiment e {
+          run 24 ms
+          print(\"n\", 1.0*spikes(P.mark))
+          print(\"of one\", 1.0*spikes(P[1..3].mark))
+          print(\"late\", 1.0*spikes(P.mark, from = 12 ms))
+          print(\"rate\", rate(P.mark))
+          print(\"irregular\", cv_isi(P[0].mark))
+          print(\"spikes\", 1.0*spikes(P))
+        }";
+    for kind in [BackendKind::Jit, BackendKind::Interp] {
+        let o = run(text, kind, 1);
+        // Marks at every multiple of the step: 12, 8 and 6 in 24 ms.
+        assert_eq!(printed(&o, "n"), [[12.0, 8.0, 6.0]]);
+        assert_eq!(printed(&o, "of one"), [[8.0, 6.0]]);
+        assert_eq!(printed(&o, "late"), [[6.0, 4.0, 3.0]]);
+        // 26 marks of 3 neurons in 24 ms, in Hz.
+        assert!((printed(&o, "rate")[0][0] - 26.0 / 3.0 / 0.024).abs() < 1e-9);
+        assert!(printed(&o, "irregular")[0][0].abs() < 1e-12);
+        assert_eq!(printed(&o, "spikes"), [[0.0; 3]]);
+    }
+    // An event that is only recorded is used; one that is not, is not.
+    assert_eq!(codes(&text.replace("on mark { n += 1 }", "")), [""; 0]);
+    let unread = text.replace("on mark { n += 1 }", "").replace("P.mark", "P").replace("3].mark", "3]").replace("0].mark", "0]");
+    assert_eq!(codes(&unread), ["W0709", "W0709"]);
+}
+
+/// The factor of an equation may hold powers and units, as published models write it: `C_m/area * dv/dt`.
+#[test]
+fn factors_of_equations_with_powers_and_units() {
+    let text = |equation: &str| {
+        format!(
+            "simulation {{ dt = 0.1 ms }}
+             neuron M {{ param r = 2, c = 0.01 uF/mm^2
+               state v = -70 mV
+               {equation}
+               spike when v > 100 mV }}
+             population P: M()
+             experiment e {{ run 3 ms; print(\"v\", P.v) }}"
+        )
+    };
+    let right = "(0.3 mS/cm^2) * (-54 mV - v)";
+    let outcome = |equation: &str| printed(&run(&text(equation), BackendKind::Jit, 1), "v");
+    let expected = outcome(&format!("dv/dt = {right} / (1 uF/cm^2)"));
+    for left in ["1 uF/cm^2 * dv/dt", "1 uF / cm^2 * dv/dt", "c * dv/dt", "r^-2 * 4 uF/cm^2 * dv/dt", "(1 uF/cm^2) * dv/dt"] {
+        let found = outcome(&format!("{left} = {right}"));
+        assert!((found[0][0] - expected[0][0]).abs() < 1e-12, "{left}: {found:?} against {expected:?}");
+    }
+    // tau*(c) = 1/0.3 ms.
+    let v = -54.0 - 16.0 * (-0.3_f64 * 3.0).exp();
+    assert!((expected[0][0] - v).abs() < 1e-9, "{expected:?} against {v}");
+    assert_eq!(codes(&text(&format!("1 uF/cm^3 * dv/dt = {right}"))), ["E0202"]);
+}

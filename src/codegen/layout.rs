@@ -74,6 +74,10 @@ pub struct SignalBufs {
     pub below: Option<BufId>,
     /// The events of the last steps, for delays.
     pub history: Option<History>,
+    /// 1 while it is logged.
+    pub logging: BufId,
+    /// As those of spikes.
+    pub log: [BufId; 3],
 }
 
 /// A ring of `depth` slots of `n` neuron numbers each.
@@ -416,6 +420,8 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 count: new(format!("{name}@event{k}.n"), Scalar::I32, 1),
                 below: matches!(e.cond, Spiking::Crosses(..)).then(|| new(format!("{name}@event{k}.below"), int, n)),
                 history,
+                logging: new(format!("{name}@event{k}.log.on"), Scalar::I32, 1),
+                log: ["n", "step", "neuron"].map(|part| new(format!("{name}@event{k}.log.{part}"), Scalar::I32, 1)),
             })
             .collect();
         let fed =

@@ -230,7 +230,15 @@ pub trait Machine: Send {
     /// What was recorded since the last [`Machine::clear_spikes`].
     fn spikes(&self, pop: PopId) -> &SpikeLog;
 
-    /// Forgets the recorded spikes of all populations.
+    /// Starts recording another event of a population, by its number.
+    fn record_event(&mut self, _pop: PopId, _event: u32) {}
+
+    /// What was recorded of it since the last [`Machine::clear_spikes`].
+    fn events(&self, _pop: PopId, _event: u32) -> SpikeLog {
+        SpikeLog::default()
+    }
+
+    /// Forgets the recorded spikes and events of all populations.
     fn clear_spikes(&mut self);
 
     /// The variables with an infinite or undefined value, each with the first such element: states of populations, and variables of

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::hir::{self, Model, View};
+use crate::hir::{self, Model, PopId, View};
 use crate::script::ir::{
     AssignOp, AxisName, AxisSource, BinaryOp, Body, Expr, ExprKind, IndexItem, Kind, LocalId, Neurons, Over, Place,
     Record, Recorded, Samples, Select, Stmt, StmtKind, Ty, UnaryOp,
@@ -197,13 +197,17 @@ impl<'a> Printer<'a> {
 
     fn record(&self, r: &Record) -> String {
         let one = |i: &super::ir::RecordItem| match &i.what {
-            Recorded::Spikes(view) => format!("{}.spikes", self.view(view)),
+            Recorded::Spikes(view, None) => format!("{}.spikes", self.view(view)),
+            Recorded::Spikes(view, Some(e)) => format!("{}.{}", self.view(view), self.event(view.pop, *e)),
             Recorded::Value { value, unit } if unit.name.is_empty() => self.expr(value),
             Recorded::Value { value, unit } => format!("{} in {}", self.expr(value), unit.name),
         };
         let items: Vec<String> = r.items.iter().map(one).collect();
         let to = r.to.as_ref().map_or_else(String::new, |t| format!(" to \"{t}\""));
-        format!("record {} every {} steps{to}", items.join(", "), r.every_steps)
+        format!("record {} every {}{to}", items.join(", "), match &r.every {
+            Some(time) => self.expr(time),
+            None => format!("{} steps", r.every_steps),
+        })
     }
 
     fn local(&self, id: LocalId) -> String {
@@ -222,6 +226,11 @@ impl<'a> Printer<'a> {
 
     fn keys<'k>(&self, keys: impl Iterator<Item = &'k VarKey>) -> String {
         keys.map(|k| self.key(*k)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn event(&self, pop: PopId, event: u32) -> &str {
+        let neuron = self.model.populations.get(pop.index()).and_then(|p| self.model.neurons.get(p.model.index()));
+        neuron.and_then(|n| n.events.get(event as usize)).map_or("?", |e| &e.name)
     }
 
     fn targets(&self, targets: &[ResetTarget]) -> String {
@@ -342,11 +351,12 @@ impl<'a> Printer<'a> {
                 };
                 format!("{}({}{over})", op.name(), self.expr(value))
             }
-            ExprKind::Metric { metric, of, from, to } => {
+            ExprKind::Metric { metric, of, from, to, event } => {
                 let end = |what: &str, e: &Option<Box<Expr>>| {
                     e.as_ref().map_or_else(String::new, |e| format!(", {what} = {}", self.expr(e)))
                 };
-                format!("{}({}{}{})", metric.name(), self.neurons(of), end("from", from), end("to", to))
+                let event = event.map_or_else(String::new, |e| format!(".{}", self.event(of.view.pop, e)));
+                format!("{}({}{event}{}{})", metric.name(), self.neurons(of), end("from", from), end("to", to))
             }
             ExprKind::Accuracy(r) => format!("accuracy({})", self.readout(*r)),
             ExprKind::Draw { dist, args, stream } => {

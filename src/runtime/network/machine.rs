@@ -28,6 +28,7 @@ impl Machine for Network {
             given: self.given.clone(),
             logs: vec![SpikeLog::default(); self.logs.len()],
             logging: self.logging.clone(),
+            event_logs: self.event_logs.keys().map(|k| (*k, SpikeLog::default())).collect(),
             scratch: Vec::new(),
             stale_slots: self.stale_slots.clone(),
             run: self.run,
@@ -457,8 +458,20 @@ impl Machine for Network {
         &self.logs[pop.index()]
     }
 
+    fn record_event(&mut self, pop: PopId, event: u32) {
+        let key = (pop.index(), event as usize);
+        let Some(signal) = self.shared.layout.pops[key.0].signals.get(key.1) else { return };
+        let id = signal.logging;
+        self.event_logs.entry(key).or_default();
+        self.set_int(id, 0, 1);
+    }
+
+    fn events(&self, pop: PopId, event: u32) -> SpikeLog {
+        self.event_logs.get(&(pop.index(), event as usize)).cloned().unwrap_or_default()
+    }
+
     fn clear_spikes(&mut self) {
-        for log in &mut self.logs {
+        for log in self.logs.iter_mut().chain(self.event_logs.values_mut()) {
             log.step.clear();
             log.neuron.clear();
         }
