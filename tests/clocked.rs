@@ -314,7 +314,11 @@ fn delayed_injections_read_the_past_of_pre_neurons() {
                     }
                 }
                 for (j, total) in totals.iter().enumerate() {
-                    assert_eq!(read(&mut jit, pop(1, 1), j), *total, "{rule}, {delay}, {precision}, step {n}, neuron {j}");
+                    assert_eq!(
+                        read(&mut jit, pop(1, 1), j),
+                        *total,
+                        "{rule}, {delay}, {precision}, step {n}, neuron {j}"
+                    );
                 }
             }
             bits_agree(&jit, &interp);

@@ -29,7 +29,11 @@ const CASES: &[(&str, f64, f64)] = &[
     ("truncated(uniform(0, 10), a, 5*a)", 6.0, 64.0 / 12.0),
     // From 1/3 of the mean on, to twice it: with q = e^(-5/3) the mean is 1/3 + 1 - (5/3)q/(1 - q) of the mean and the variance
     // 1 - (5/3)^2 q/(1 - q)^2.
-    ("truncated(exponential(3*a), a, 6*a)", 6.0 * (4.0 / 3.0 - 5.0 / 3.0 * Q / (1.0 - Q)), 36.0 * (1.0 - 25.0 / 9.0 * Q / ((1.0 - Q) * (1.0 - Q)))),
+    (
+        "truncated(exponential(3*a), a, 6*a)",
+        6.0 * (4.0 / 3.0 - 5.0 / 3.0 * Q / (1.0 - Q)),
+        36.0 * (1.0 - 25.0 / 9.0 * Q / ((1.0 - Q) * (1.0 - Q))),
+    ),
     // 1 ..= 5 alike.
     ("truncated(randint(0, 10), a - 1.5, a + 3)", 3.0, 2.0),
     // Counts of mean 1 that are not 0: 1/(1 - 1/e), and the second moment 2/(1 - 1/e).
@@ -50,11 +54,7 @@ const G2: f64 = (6.0 - 38.0 * G) / (1.0 - 3.0 * G);
 fn draws_in_periodic_code_have_the_moments_of_their_distributions() {
     for precision in ["f32", "f64"] {
         let states: Vec<String> = (0..CASES.len()).map(|k| format!("x{k} = 0")).collect();
-        let writes: Vec<String> = CASES
-            .iter()
-            .enumerate()
-            .map(|(k, (draw, ..))| format!("x{k} = {draw}"))
-            .collect();
+        let writes: Vec<String> = CASES.iter().enumerate().map(|(k, (draw, ..))| format!("x{k} = {draw}")).collect();
         let text = format!(
             "simulation {{ dt = 0.1 ms; seed = 11; precision = {precision} }}
              neuron M {{ state a = 1, {}

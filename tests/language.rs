@@ -486,8 +486,9 @@ fn events_of_ones_own_are_recorded_and_measured() {
     }
     // An event that is only recorded is used; one that is not, is not.
     assert_eq!(codes(&text.replace("on mark { n += 1 }", "")), [""; 0]);
-    let unread = text.replace("on mark { n += 1 }", "").replace("P.mark", "P").replace("3].mark", "3]").replace("0].mark", "0]");
-    assert_eq!(codes(&unread), ["W0709", "W0709"]);
+    let unread =
+        text.replace("on mark { n += 1 }", "").replace("P.mark", "P").replace("3].mark", "3]").replace("0].mark", "0]");
+    assert_eq!(codes(&unread), ["W0709"]);
 }
 
 /// The factor of an equation may hold powers and units, as published models write it: `C_m/area * dv/dt`.
@@ -507,7 +508,9 @@ fn factors_of_equations_with_powers_and_units() {
     let right = "(0.3 mS/cm^2) * (-54 mV - v)";
     let outcome = |equation: &str| printed(&run(&text(equation), BackendKind::Jit, 1), "v");
     let expected = outcome(&format!("dv/dt = {right} / (1 uF/cm^2)"));
-    for left in ["1 uF/cm^2 * dv/dt", "1 uF / cm^2 * dv/dt", "c * dv/dt", "r^-2 * 4 uF/cm^2 * dv/dt", "(1 uF/cm^2) * dv/dt"] {
+    for left in
+        ["1 uF/cm^2 * dv/dt", "1 uF / cm^2 * dv/dt", "c * dv/dt", "r^-2 * 4 uF/cm^2 * dv/dt", "(1 uF/cm^2) * dv/dt"]
+    {
         let found = outcome(&format!("{left} = {right}"));
         assert!((found[0][0] - expected[0][0]).abs() < 1e-12, "{left}: {found:?} against {expected:?}");
     }
@@ -515,4 +518,73 @@ fn factors_of_equations_with_powers_and_units() {
     let v = -54.0 - 16.0 * (-0.3_f64 * 3.0).exp();
     assert!((expected[0][0] - v).abs() < 1e-9, "{expected:?} against {v}");
     assert_eq!(codes(&text(&format!("1 uF/cm^3 * dv/dt = {right}"))), ["E0202"]);
+}
+
+/// Two loops over tables make populations, views and projections; they are the network that is written out by hand, draw for draw but for the
+/// names of the streams, and protocols loop over them.
+#[test]
+fn loops_declare_populations_and_projections() {
+    let looped = "
+        simulation { dt = 0.1 ms; seed = 4 }
+        const n = [3, 5], w = [[1.5, 2.5], [3.5, 4.5]]
+        neuron Cell { param id = 0
+          state v = 0
+          dv/dt = id/1 ms
+          spike when v > 20
+          on spike { v = 0 } }
+        for a in 0..2 {
+          population L[n[a]]: Cell(id = a + 1)
+          let First = L[a][..2]
+          record L[a].spikes
+          for b in 0..2 {
+            connect W: L[b] -> First[a].v via all_to_all with static(w = w[a, b]*(1 + i), delay = 1 ms)
+          }
+        }
+        experiment e {
+          L[1].v = 4
+          for k in 0..2 {
+            L[k].v[0] += 10*k
+            print(\"size\", 1.0*L[k].N)
+          }
+          run 30 ms
+          for a in 0..2 { print(\"rate\", 1.0*L[a].count); for b in 0..2 { print(\"w\", W[a, b].w) } }
+          reset(L[0])
+          print(\"v\", L[0].v, L[1].v[1..3])
+        }";
+    let by_hand = "
+        simulation { dt = 0.1 ms; seed = 4 }
+        neuron Cell { param id = 0
+          state v = 0
+          dv/dt = id/1 ms
+          spike when v > 20
+          on spike { v = 0 } }
+        population L0[3]: Cell(id = 1)
+        population L1[5]: Cell(id = 2)
+        connect W00: L0 -> L0[..2].v via all_to_all with static(w = 1.5*(1 + i), delay = 1 ms)
+        connect W01: L1 -> L0[..2].v via all_to_all with static(w = 2.5*(1 + i), delay = 1 ms)
+        connect W10: L0 -> L1[..2].v via all_to_all with static(w = 3.5*(1 + i), delay = 1 ms)
+        connect W11: L1 -> L1[..2].v via all_to_all with static(w = 4.5*(1 + i), delay = 1 ms)
+        experiment e {
+          L1.v = 4
+          print(\"size\", 1.0*L0.N)
+          L1.v[0] += 10
+          print(\"size\", 1.0*L1.N)
+          run 30 ms
+          print(\"rate\", 1.0*L0.count); print(\"w\", W00.w); print(\"w\", W01.w)
+          print(\"rate\", 1.0*L1.count); print(\"w\", W10.w); print(\"w\", W11.w)
+          reset(L0)
+          print(\"v\", L0.v, L1.v[1..3])
+        }";
+    let (a, b) = (run(looped, BackendKind::Jit, 1), run(by_hand, BackendKind::Jit, 1));
+    for name in ["size", "rate", "w", "v"] {
+        assert_eq!(printed(&a, name), printed(&b, name), "{name}");
+    }
+    assert!(printed(&a, "rate")[1].iter().any(|n| *n > 2.0));
+    // A name that means something else in a block, and an index that is no constant.
+    assert_eq!(codes(&looped.replace("reset(L[0])", "let L = [1, 2]\n print(\"x\", L[1])")), ["E0104", "E0104"]);
+    assert_eq!(codes(&looped.replace("reset(L[0])", "let q = 0\n reset(L[q])")), ["E0402"]);
+    assert_eq!(
+        codes(&looped.replace("for b in 0..2 {\n            connect", "for a in 0..2 {\n            connect")),
+        ["E0103"]
+    );
 }

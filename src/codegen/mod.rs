@@ -132,8 +132,8 @@ impl Action {
 #[must_use]
 pub fn order(plan: &Plan) -> Vec<Part> {
     use Action::{
-        Advance, Detect, Every, EverySynapse, Follow, FollowSynapses, Forget, Inject, Integrate, Merge, OnPost, OnPre, React,
-        ReactSynapses, Slow,
+        Advance, Detect, Every, EverySynapse, Follow, FollowSynapses, Forget, Inject, Integrate, Merge, OnPost, OnPre,
+        React, ReactSynapses, Slow,
     };
     let mut out = Vec::new();
     let actions = [

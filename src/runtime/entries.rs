@@ -65,7 +65,8 @@ impl Network {
         let entry: Vec<usize> = entry.iter().take(bufs.synapses as usize).map(|e| *e as usize).collect();
         for (var, value, _) in bufs.vars {
             let Some(copies) = self.shared.layout.projs[p].vars[var.index()] else { continue };
-            let at = |buffers: &Buffers, id: crate::lir::BufId, k: usize| buffers[id.0 as usize].get_f64(k).unwrap_or(0.0);
+            let at =
+                |buffers: &Buffers, id: crate::lir::BufId, k: usize| buffers[id.0 as usize].get_f64(k).unwrap_or(0.0);
             let before: Vec<f64> = (0..bufs.count as usize).map(|e| at(&self.buffers, value, e)).collect();
             let mut now = before.clone();
             for (k, e) in entry.iter().enumerate() {

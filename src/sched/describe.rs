@@ -194,7 +194,8 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         for entry in &p.entries {
             let name = &synapse.vars[entry.var.index()].name;
             let when = if p.entries_always { "every step" } else { "steps in which some changed" };
-            let _ = writeln!(out, "  {name}: the changes of all synapses of an entry of the kernel are added after {when}");
+            let _ =
+                writeln!(out, "  {name}: the changes of all synapses of an entry of the kernel are added after {when}");
         }
         let own = &p.own;
         for (e, event) in own.events.iter().zip(&synapse.events) {

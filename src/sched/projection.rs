@@ -266,9 +266,8 @@ pub(super) fn plan(
     // Another order of the sum: rounding differs.
     clocked.alike =
         model.settings.opt > 1 && wiring == Wiring::Dense && clocked::alike(&graph, &clocked.injects, &place);
-    let past = [(Side::Pre, delay), (Side::Post, dendritic)].map(|(side, delay)| {
-        if delay.waits() { clocked::read_of(&graph, &clocked.injects, side) } else { Vec::new() }
-    });
+    let past = [(Side::Pre, delay), (Side::Post, dendritic)]
+        .map(|(side, delay)| if delay.waits() { clocked::read_of(&graph, &clocked.injects, side) } else { Vec::new() });
     let own = synapse::plan(&mut graph, &context, model, p, live, &clocked, &ignore)?;
     let all_dense = wiring == Wiring::Dense;
     let on_pre = handler(&mut graph, synapse, &place, &lazy, &pre, Place::Pre, Place::Post, all_dense);

@@ -579,12 +579,12 @@ fn unused(model: &Model, sink: &mut Sink) {
             });
             if event.on.is_empty() && !sent && !recorded {
                 let message = format!("the event `{}` of `{}` is never used", event.name, neuron.name);
-                sink.push(
-                    Diagnostic::new(Code::W0709, event.span, message).label("nothing reacts to it").help(format!(
+                sink.push(Diagnostic::new(Code::W0709, event.span, message).label("nothing reacts to it").help(
+                    format!(
                         "write `on {0} {{ … }}`, connect from it: `P.{0} -> …`, record it, or remove it",
                         event.name
-                    )),
-                );
+                    ),
+                ));
             }
         }
     }

@@ -45,7 +45,10 @@ impl Lower<'_, '_> {
                     match target {
                         Target::Whole(t) => targets.push(t),
                         Target::Part(n, var) => {
-                            self.cx.program.reset.extend(var.map(|var| VarKey { entity: Entity::Pop(n.view.pop), var }));
+                            self.cx
+                                .program
+                                .reset
+                                .extend(var.map(|var| VarKey { entity: Entity::Pop(n.view.pop), var }));
                             parts.push((n, var));
                         }
                     }

@@ -204,10 +204,14 @@ impl<'a> Printer<'a> {
         };
         let items: Vec<String> = r.items.iter().map(one).collect();
         let to = r.to.as_ref().map_or_else(String::new, |t| format!(" to \"{t}\""));
-        format!("record {} every {}{to}", items.join(", "), match &r.every {
-            Some(time) => self.expr(time),
-            None => format!("{} steps", r.every_steps),
-        })
+        format!(
+            "record {} every {}{to}",
+            items.join(", "),
+            match &r.every {
+                Some(time) => self.expr(time),
+                None => format!("{} steps", r.every_steps),
+            }
+        )
     }
 
     fn local(&self, id: LocalId) -> String {
