@@ -22,6 +22,7 @@ pub mod lir;
 #[cfg(feature = "lsp")]
 pub mod lsp;
 pub mod methods;
+mod pages;
 pub mod phase;
 pub mod rng;
 pub mod runtime;

@@ -11,6 +11,7 @@ pub(crate) mod rows;
 pub(crate) mod wide;
 
 use crate::lir::{FuncId, Program, Scalar};
+use crate::pages;
 
 /// The storage of one buffer.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,10 +31,10 @@ impl Buf {
     #[must_use]
     pub fn zeros(scalar: Scalar, len: usize) -> Self {
         match scalar {
-            Scalar::F32 => Self::F32(vec![0.0; len]),
-            Scalar::F64 => Self::F64(vec![0.0; len]),
-            Scalar::I32 | Scalar::Bool => Self::I32(vec![0; len]),
-            Scalar::I64 => Self::I64(vec![0; len]),
+            Scalar::F32 => Self::F32(pages::zeroed(len)),
+            Scalar::F64 => Self::F64(pages::zeroed(len)),
+            Scalar::I32 | Scalar::Bool => Self::I32(pages::zeroed(len)),
+            Scalar::I64 => Self::I64(pages::zeroed(len)),
         }
     }
 

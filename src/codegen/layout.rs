@@ -282,6 +282,8 @@ pub struct ProjBufs {
     pub lists: Vec<Option<[BufId; 3]>>,
     /// Whether an event of each post neuron has changed its synapses; the host clears it: see [`crate::script::machine::Machine::changed_columns`].
     pub changed: Option<BufId>,
+    /// The same of pre neurons: see [`crate::script::machine::Machine::changed_rows`].
+    pub touched: Option<BufId>,
     /// Sparse wiring: start of each pre neuron's row, post neuron of each synapse.
     pub rows: Option<[BufId; 2]>,
     /// Sparse wiring with `on post`: start of each post neuron's column, its synapses, their pre neurons.
@@ -536,8 +538,9 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             })
         });
         let lists: Vec<Option<[BufId; 3]>> = lists.collect();
-        let changed = (plan.opt > 1 && p.wiring == Wiring::Dense && lists.iter().any(Option::is_some))
-            .then(|| new(format!("{name}@changed"), Scalar::I32, padded(post)));
+        let recorded = plan.opt > 1 && p.wiring == Wiring::Dense && lists.iter().any(Option::is_some);
+        let changed = recorded.then(|| new(format!("{name}@changed"), Scalar::I32, padded(post)));
+        let touched = recorded.then(|| new(format!("{name}@touched"), Scalar::I32, padded(pre)));
         let sparse = p.wiring == Wiring::Sparse;
         let size = &sizes[p.proj.index()];
         let rows = sparse.then(|| {
@@ -628,6 +631,7 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             last,
             lists,
             changed,
+            touched,
             rows,
             columns: p.needs_columns.then(|| {
                 [

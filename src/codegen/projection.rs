@@ -194,9 +194,10 @@ fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at:
 
     // It changes its synapses now, or, once its trace is listed, at the pre events to come.
     let lists = h.own_side.iter().any(|(v, _)| bufs.lists[v.index()].is_some());
-    if let (Some(changed), Some(j), Side::Post, true) = (bufs.changed, at.post, side, lists || !h.synapse.is_empty()) {
+    let record = if side == Side::Pre { bufs.touched.zip(at.pre) } else { bufs.changed.zip(at.post) };
+    if let (Some((record, neuron)), true) = (record, lists || !h.synapse.is_empty()) {
         let one = b.int(1);
-        b.store(changed, j, one);
+        b.store(record, neuron, one);
     }
     entries::note(b, s, p, h.synapse.iter().map(|(v, ..)| *v));
     let plain: Vec<(VarId, Sym)> =

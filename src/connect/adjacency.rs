@@ -1,6 +1,7 @@
 //! The synapses of a projection as index arrays, by pre neuron and by post neuron.
 
 use super::ConnectError;
+use crate::pages;
 
 /// Synapses by pre neuron (compressed rows over the whole pre population): those of `i` are
 /// `post[row_start[i]..row_start[i + 1]]`, ascending; pairs may repeat. A synapse's number is its place in `post`.
@@ -96,7 +97,7 @@ impl Rows {
         let mut row_start = Vec::with_capacity(pre_size as usize + 1);
         row_start.push(0);
         // A hint only: at most 2^26 places are asked for ahead.
-        Self { row_start, post: Vec::with_capacity(expected.clamp(0.0, 67_108_864.0) as usize), pre_size }
+        Self { row_start, post: pages::with_capacity(expected.clamp(0.0, 67_108_864.0) as usize), pre_size }
     }
 
     /// Starts the row of `pre`; rows in between stay empty.

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::adjacency::from_pairs;
 use super::scatter::scatter;
 use super::{Adjacency, Arguments, Candidates, ConnectError, Param, ParamKind, Pattern, Value};
+use crate::pages;
 use crate::rng::{Stream, UniformSeq};
 
 const DEGREE_PARAMS: &[Param] = &[
@@ -153,7 +154,7 @@ fn fixed_degree(
         }
         Ok(())
     };
-    let mut out = vec![0; k as usize * owners.len()];
+    let mut out = pages::zeroed::<u32>(k as usize * owners.len());
     // The first fault in the order of the owners is reported, whichever worker finds one first.
     let parts: Vec<Result<(), ConnectError>> =
         owners.par_chunks(CHUNK).zip(out.par_chunks_mut(CHUNK * k as usize)).map(chunk).collect();

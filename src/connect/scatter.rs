@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rayon::prelude::*;
 
 use super::{Adjacency, ConnectError};
+use crate::pages;
 
 /// Synapses that a worker sorts at a time, at least.
 const BLOCK: usize = 1 << 16;
@@ -47,7 +48,8 @@ pub(super) fn scatter(
     if inside != sum {
         return Err(ConnectError::Internal("a synapse from a neuron that does not exist"));
     }
-    let post: Vec<AtomicU32> = (0..sum).map(|_| AtomicU32::new(0)).collect();
+    let mut post: Vec<AtomicU32> = pages::with_capacity(sum as usize);
+    post.extend((0..sum).map(|_| AtomicU32::new(0)));
     (0..parts).into_par_iter().for_each(|part| {
         each(part, &|pre, target| {
             let place = cell(pre).map(|n| n.fetch_add(1, Ordering::Relaxed));

@@ -4,6 +4,7 @@
 
 mod leap;
 mod machine;
+mod record;
 mod relax;
 mod room;
 mod sources;
@@ -532,23 +533,6 @@ impl Network {
             self.set_int(count, 0, active.len() as i32);
         }
         self.flag_listed(p);
-    }
-
-    /// Post neurons on a list may change their synapses at the next pre event.
-    fn flag_listed(&mut self, p: usize) {
-        let Some(changed) = self.shared.layout.projs[p].changed else { return };
-        for v in 0..self.shared.layout.projs[p].lists.len() {
-            let Some([_, _, mark]) = self.shared.layout.projs[p].lists[v] else { continue };
-            if self.compiled.plan.projections[p].place[v] != Place::Post {
-                continue;
-            }
-            let post = self.shared.layout.projs[p].post as usize;
-            for j in 0..post {
-                if self.buffers[mark.0 as usize].get_f64(j) != Some(0.0) {
-                    self.set_int(changed, j, 1);
-                }
-            }
-        }
     }
 
     pub(super) fn var_buffer(&self, key: VarKey) -> Option<BufId> {

@@ -13,6 +13,7 @@ use crate::connect::{Adjacency, ConnectError, blocks_of_rows};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Expr;
 use crate::lir::Scalar;
+use crate::pages;
 
 /// What has been computed of a projection.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +83,7 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
         }
     }
     let kept = [job.delays[0].is_some() && !job.by_delay, job.delays[1].is_some()];
-    let mut steps = kept.map(|kept| vec![0_u32; if kept { n as usize } else { 0 }]);
+    let mut steps = kept.map(|kept| pages::zeroed::<u32>(if kept { n as usize } else { 0 }));
 
     let (row_start, post) = match rows.as_deref_mut() {
         None => (&[][..], &mut [][..]),
@@ -94,7 +95,7 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
     } else {
         vec![0; chunks.len()]
     };
-    let mut room = vec![0; runs.iter().sum()];
+    let mut room = pages::zeroed::<i32>(runs.iter().sum());
     let pieces = split(&chunks, &mut made.values, &mut steps, post, (&runs, &mut room));
     let results: Vec<Result<Done, Diagnostic>> =
         pieces.into_par_iter().map(|piece| one(job, &maker, row_start, piece)).collect();

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::diag::{Code, Diagnostic};
 use crate::rng::Stream;
 use crate::script::assign::{Source, assign_all};
-use crate::script::changes::{self, Changes, LANE};
+use crate::script::changes::{self, Changes, LANE, Part};
 use crate::script::eval::{Cx, Flow, Interp, Res, Stop, at};
 use crate::script::expr::{fault, var_name};
 use crate::script::independent::shared_changes;
@@ -375,10 +375,15 @@ fn one_lane<'a>(
     for ((&key, start), copy) in keys.iter().zip(starts).zip(lent) {
         out.push(match copy {
             Some(copy) => {
-                let columns = machine.changed_columns(key, LANE).map(|c| (c, machine.values(key).stride));
+                let columns = machine.changed_columns(key, LANE).map(|columns| {
+                    let rows = machine.changed_rows(key, LANE);
+                    let values = machine.values(key);
+                    let rows = rows.unwrap_or_else(|| (0..values.rows as u32).collect());
+                    Part { rows, columns, stride: values.stride }
+                });
                 machine.exchange(key, copy);
                 match columns {
-                    Some((columns, stride)) => Changes::take_columns(columns, stride, start, copy),
+                    Some(part) => Changes::take_part(part, start, copy),
                     None => Changes::take_all(start, copy),
                 }
             }

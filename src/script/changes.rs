@@ -18,8 +18,24 @@ pub(super) enum Changes {
     Full(Vec<f64>),
     /// Single elements: their places, ascending, and their new values.
     Elements(Vec<u32>, Data),
-    /// All elements of some columns: the columns, the distance of rows in the storage, and the new values, row by row.
-    Columns(Vec<u32>, usize, Data),
+    /// All elements of a part: their new values, row by row.
+    Part(Part, Data),
+}
+
+/// Where some rows and some columns of a matrix meet.
+pub(super) struct Part {
+    pub(super) rows: Vec<u32>,
+    pub(super) columns: Vec<u32>,
+    /// The distance of rows in the storage.
+    pub(super) stride: usize,
+}
+
+impl Part {
+    /// The places of the elements, row by row.
+    fn places(&self) -> impl Iterator<Item = usize> {
+        let row = |r: &u32| *r as usize * self.stride;
+        self.rows.iter().map(row).flat_map(|row| self.columns.iter().map(move |c| row + *c as usize))
+    }
 }
 
 /// A kind of stored values.
@@ -68,14 +84,14 @@ impl Changes {
         Self::Elements(at, taken)
     }
 
-    /// Takes back what was changed, which is in these columns only.
-    pub(super) fn take_columns(columns: Vec<u32>, stride: usize, start: &Data, values: &mut Data) -> Self {
+    /// Takes back what was changed, which is in this part only.
+    pub(super) fn take_part(part: Part, start: &Data, values: &mut Data) -> Self {
         let taken = match (start, values) {
-            (Data::F32(start), Data::F32(values)) => Data::F32(gather(&columns, stride, start, values)),
-            (Data::F64(start), Data::F64(values)) => Data::F64(gather(&columns, stride, start, values)),
+            (Data::F32(start), Data::F32(values)) => Data::F32(gather(&part, start, values)),
+            (Data::F64(start), Data::F64(values)) => Data::F64(gather(&part, start, values)),
             _ => Data::F64(Vec::new()),
         };
-        Self::Columns(columns, stride, taken)
+        Self::Part(part, taken)
     }
 
     /// Adds the differences to what the lane started from.
@@ -88,12 +104,8 @@ impl Changes {
             }
             (Self::Elements(at, Data::F32(values)), Data::F32(start)) => add_elements(at, values, start, sums),
             (Self::Elements(at, Data::F64(values)), Data::F64(start)) => add_elements(at, values, start, sums),
-            (Self::Columns(columns, stride, Data::F32(values)), Data::F32(start)) => {
-                add_columns(columns, *stride, values, start, sums);
-            }
-            (Self::Columns(columns, stride, Data::F64(values)), Data::F64(start)) => {
-                add_columns(columns, *stride, values, start, sums);
-            }
+            (Self::Part(part, Data::F32(values)), Data::F32(start)) => add_part(part, values, start, sums),
+            (Self::Part(part, Data::F64(values)), Data::F64(start)) => add_part(part, values, start, sums),
             _ => {}
         }
     }
@@ -121,15 +133,12 @@ fn elements<T: Float>(start: &[T], values: &mut [T], at: &mut Vec<u32>) -> Vec<T
     taken
 }
 
-/// The columns of each row, together with the row of `other` that they are in.
-fn gather<T: Float>(columns: &[u32], stride: usize, start: &[T], values: &mut [T]) -> Vec<T> {
-    let stride = stride.max(1);
-    let mut taken = Vec::with_capacity(columns.len() * start.len().div_ceil(stride));
-    for (start, values) in start.chunks(stride).zip(values.chunks_mut(stride)) {
-        for c in columns {
-            if let (Some(x), Some(x0)) = (values.get_mut(*c as usize), start.get(*c as usize)) {
-                taken.push(std::mem::replace(x, *x0));
-            }
+/// Exchanges the elements of a part for those at the start.
+fn gather<T: Float>(part: &Part, start: &[T], values: &mut [T]) -> Vec<T> {
+    let mut taken = Vec::with_capacity(part.rows.len() * part.columns.len());
+    for k in part.places() {
+        if let (Some(x), Some(x0)) = (values.get_mut(k), start.get(k)) {
+            taken.push(std::mem::replace(x, *x0));
         }
     }
     taken
@@ -143,17 +152,14 @@ fn add_elements<T: Float>(at: &[u32], values: &[T], start: &[T], sums: &mut [f64
     }
 }
 
-fn add_columns<T: Float>(columns: &[u32], stride: usize, values: &[T], start: &[T], sums: &mut [f64]) {
-    let stride = stride.max(1);
+fn add_part<T: Float>(part: &Part, values: &[T], start: &[T], sums: &mut [f64]) {
+    // In the order in which they were gathered, and as many.
     let mut values = values.iter();
-    for (start, sums) in start.chunks(stride).zip(sums.chunks_mut(stride)) {
-        // In the order in which they were gathered, and as many.
-        for c in columns {
-            if let (Some(sum), Some(x0)) = (sums.get_mut(*c as usize), start.get(*c as usize))
-                && let Some(x) = values.next()
-            {
-                *sum += x.f64() - x0.f64();
-            }
+    for k in part.places() {
+        if let (Some(sum), Some(x0)) = (sums.get_mut(k), start.get(k))
+            && let Some(x) = values.next()
+        {
+            *sum += x.f64() - x0.f64();
         }
     }
 }
@@ -234,7 +240,8 @@ mod tests {
             for ((sum, x), x0) in plain.iter_mut().zip(values.to_f64()).zip(start.to_f64()) {
                 *sum += x - x0;
             }
-            let taken = Changes::take_columns(vec![2, 5, 66], stride, &start, &mut values);
+            let part = Part { rows: vec![0, 1, 2], columns: vec![2, 5, 66], stride };
+            let taken = Changes::take_part(part, &start, &mut values);
             taken.add_to(&start, &mut by_columns);
             let bits = |d: &Data| d.to_f64().into_iter().map(f64::to_bits).collect::<Vec<_>>();
             assert_eq!(bits(&values), bits(&start), "taken back");

@@ -156,6 +156,12 @@ pub trait Machine: Send {
         None
     }
 
+    /// The same of rows (pre neurons); what [`Machine::settle_columns`] left out is left out here.
+    fn changed_rows(&mut self, key: VarKey, rule: u64) -> Option<Vec<u32>> {
+        let _ = (key, rule);
+        None
+    }
+
     /// Whether [`Machine::changed_columns`] of a variable may be known once [`Machine::settle_columns`] was called.
     fn records_changes(&self, key: VarKey) -> bool {
         let _ = key;

@@ -1,6 +1,6 @@
 //! Owning compiled code and calling it.
 //!
-//! This is the only file with `unsafe`. Invariants that make it sound:
+//! Apart from one advice to the system in `pages.rs` this is the only file with `unsafe`. Invariants that make it sound:
 //! * [`Code`] owns the module and frees its memory in `Drop`; function pointers live in [`CompiledKernels`], which owns the
 //!   [`Code`], and never leave this file.
 //! * Code is entered only through [`JitSession::call`], with a table of base pointers of buffers that are borrowed mutably

@@ -257,21 +257,19 @@ impl Machine for Network {
 
     fn changed_columns(&mut self, key: VarKey, rule: u64) -> Option<Vec<u32>> {
         let Entity::Proj(proj) = key.entity else { return None };
-        let p = proj.index();
-        let changed = self.shared.layout.projs[p].changed?;
-        let plan = &self.compiled.plan.projections[p];
+        let bufs = &self.shared.layout.projs[proj.index()];
+        let (record, post) = (bufs.changed?, bufs.post);
         // Pre events must leave all columns alone but those whose trace is listed; these were listed by an event of their post neuron.
-        let by_list = |z: &Option<crate::hir::VarId>| z.is_some_and(|z| plan.place[z.index()] == Place::Post);
-        let known = plan.on_pre.synapse.iter().all(|(v, _, z)| *v != key.var || by_list(z));
-        let clocked = plan.clocked.vars.contains(&key.var);
-        // What synapses do by themselves is in no record.
-        if !known || clocked || plan.own.acts() || self.settled.get(&key) != Some(&rule) {
-            return None;
-        }
-        let post = self.shared.layout.projs[p].post as usize;
-        let Buf::I32(flags) = self.buf(changed) else { return None };
-        let columns = flags.iter().take(post).enumerate().filter(|(_, flag)| **flag != 0);
-        Some(columns.map(|(j, _)| j as u32).collect())
+        let h = &self.compiled.plan.projections[proj.index()].on_pre;
+        self.recorded(key, proj, rule, Some(h), Place::Post).then(|| self.flagged(record, post))
+    }
+
+    fn changed_rows(&mut self, key: VarKey, rule: u64) -> Option<Vec<u32>> {
+        let Entity::Proj(proj) = key.entity else { return None };
+        let bufs = &self.shared.layout.projs[proj.index()];
+        let (record, pre) = (bufs.touched?, bufs.pre);
+        let h = self.compiled.plan.projections[proj.index()].on_post.as_ref();
+        self.recorded(key, proj, rule, h, Place::Pre).then(|| self.flagged(record, pre))
     }
 
     fn records_changes(&self, key: VarKey) -> bool {
@@ -286,13 +284,10 @@ impl Machine for Network {
         // One record serves all variables of the projection: the others are settled no longer.
         self.settled.retain(|k, _| k.entity != key.entity);
         self.settled.insert(key, rule);
-        if let Buf::I32(flags) = self.buf(changed) {
-            flags.fill(0);
-            for column in but {
-                flags[*column as usize] = 1;
-            }
+        self.clear_record(proj.index());
+        for column in but {
+            self.set_int(changed, *column as usize, 1);
         }
-        self.flag_listed(proj.index());
     }
 
     fn exchange(&mut self, key: VarKey, values: &mut Data) -> bool {

@@ -1,0 +1,58 @@
+//! Which synapses of a matrix events may have changed since somebody asked: a mark for each post neuron (a column) and each pre neuron (a row),
+//! set by the compiled code.
+
+use super::Network;
+use crate::backend::Buf;
+use crate::hir::{ProjId, VarId};
+use crate::lir::BufId;
+use crate::sched::Place;
+use crate::sched::projection::Handler;
+use crate::script::machine::VarKey;
+
+impl Network {
+    /// Whether the marks of one side tell all that changed of a variable, since it was settled with `rule`: the handler of the other side must
+    /// leave alone whatever has no trace on `place` that is listed, for an event of that side has listed it.
+    pub(super) fn recorded(&self, key: VarKey, p: ProjId, rule: u64, other: Option<&Handler>, place: Place) -> bool {
+        let plan = &self.compiled.plan.projections[p.index()];
+        let by_list = |z: &Option<VarId>| z.is_some_and(|z| plan.place[z.index()] == place);
+        let known = other.is_none_or(|h| h.synapse.iter().all(|(v, _, z)| *v != key.var || by_list(z)));
+        // What synapses do by themselves is in no record.
+        known && !plan.clocked.vars.contains(&key.var) && !plan.own.acts() && self.settled.get(&key) == Some(&rule)
+    }
+
+    /// The neurons of a side that are marked.
+    pub(super) fn flagged(&self, record: BufId, n: u64) -> Vec<u32> {
+        let flags = self.ints(record).iter().take(n as usize);
+        flags.enumerate().filter(|(_, flag)| **flag != 0).map(|(k, _)| k as u32).collect()
+    }
+
+    /// Takes all marks of a projection away but those of neurons that are on a list.
+    pub(super) fn clear_record(&mut self, p: usize) {
+        let bufs = &self.shared.layout.projs[p];
+        for record in [bufs.changed, bufs.touched].into_iter().flatten() {
+            if let Buf::I32(flags) = self.buf(record) {
+                flags.fill(0);
+            }
+        }
+        self.flag_listed(p);
+    }
+
+    /// Neurons on a list may change their synapses at the next event of the other side.
+    pub(super) fn flag_listed(&mut self, p: usize) {
+        for v in 0..self.shared.layout.projs[p].lists.len() {
+            let bufs = &self.shared.layout.projs[p];
+            let Some([_, _, mark]) = bufs.lists[v] else { continue };
+            let (record, n) = match self.compiled.plan.projections[p].place[v] {
+                Place::Post => (bufs.changed, bufs.post as usize),
+                Place::Pre => (bufs.touched, bufs.pre as usize),
+                Place::Constant(_) | Place::Synapse => continue,
+            };
+            let Some(record) = record else { continue };
+            for k in 0..n {
+                if self.buffers[mark.0 as usize].get_f64(k) != Some(0.0) {
+                    self.set_int(record, k, 1);
+                }
+            }
+        }
+    }
+}
