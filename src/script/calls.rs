@@ -579,11 +579,13 @@ impl Lower<'_, '_> {
 
     fn metric(&mut self, metric: Metric, args: &[ast::Arg], span: Span) -> Expr {
         let name = metric.name();
-        let Some(slots) = self.matched(name, span, &["neurons", "from", "to"], 1, args) else { return poisoned(span) };
+        let params: &[&str] =
+            if metric == Metric::Synchrony { &["neurons", "from", "to", "bin"] } else { &["neurons", "from", "to"] };
+        let Some(slots) = self.matched(name, span, params, 1, args) else { return poisoned(span) };
         let mut slots = slots.into_iter();
         let Some(Some(of_arg)) = slots.next() else { return poisoned(span) };
         let times: Vec<Option<Expr>> =
-            slots.map(|s| s.map(|a| self.time(&a.value, &format!("an end of `{name}`")))).collect();
+            slots.map(|s| s.map(|a| self.time(&a.value, &format!("a time of `{name}`")))).collect();
         let (of, event) = match self.resolve(&of_arg.value) {
             Thing::Neurons(n) => (n, None),
             Thing::Spikes(n, event) => (n, event),
@@ -601,14 +603,14 @@ impl Lower<'_, '_> {
             return poisoned(span);
         }
         let mut times = times.into_iter().map(|t| t.map(Box::new));
-        let (from, to) = (times.next().flatten(), times.next().flatten());
+        let (from, to, bin) = (times.next().flatten(), times.next().flatten(), times.next().flatten());
         self.logged(of.view.pop, event);
         let ty = match metric {
             Metric::Rate => Ty::scalar(Kind::Real(Dim::frequency())),
-            Metric::CvIsi => Ty::scalar(Kind::Real(Dim::NONE)),
+            Metric::CvIsi | Metric::Synchrony => Ty::scalar(Kind::Real(Dim::NONE)),
             Metric::Spikes => Ty::Num(NumTy { kind: Kind::Int, axes: self.neurons_axes(&of) }),
         };
-        Expr { kind: ExprKind::Metric { metric, of, from, to, event }, ty, span }
+        Expr { kind: ExprKind::Metric { metric, of, from, to, bin, event }, ty, span }
     }
 
     /// A single time.

@@ -64,7 +64,7 @@ fn facts(o: &Outcome) -> (Vec<Vec<(String, u64)>>, Vec<u64>, Vec<String>, String
 fn diehl_cook(train_batch: Option<i64>) -> Program {
     let freeze = || st(StmtKind::Freeze(vec![w(), theta()]));
     let add = st(StmtKind::SetLocal { local: LocalId(1), index: vec![], op: AssignOp::Add, value: sum_count() });
-    let rate = ExprKind::Metric { metric: Metric::Rate, of: neurons(E), from: None, to: None, event: None };
+    let rate = ExprKind::Metric { metric: Metric::Rate, of: neurons(E), from: None, to: None, bin: None, event: None };
     let shuffled = |mut s: Stmt| {
         if let StmtKind::ForSamples(l) = &mut s.kind {
             let span = Span::default();

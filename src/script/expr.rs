@@ -10,7 +10,7 @@ use crate::rng::Stream;
 use crate::script::eval::{Flow, Interp, Res, Stop};
 use crate::script::ir::{
     AxisName, AxisSource, BinaryOp, Expr, ExprKind, Field, IndexItem, Kind, Metric, Neurons, Over, Place, Reduction,
-    Select, Ty,
+    SYNCHRONY_BIN, Select, Ty,
 };
 use crate::script::machine::{Slice, VarKey};
 use crate::script::metrics;
@@ -141,10 +141,18 @@ impl Interp<'_, '_> {
             }
             ExprKind::Reduce { over: Over::Time(id), .. } => self.over_time(*id, &e.ty, span)?,
             ExprKind::Reduce { op, value, over } => self.reduce(*op, value, over, span)?,
-            ExprKind::Metric { metric, of, from, to, event } => {
+            ExprKind::Metric { metric, of, from, to, bin, event } => {
                 let from = from.as_ref().map(|x| self.number(x)).transpose()?;
                 let to = to.as_ref().map(|x| self.number(x)).transpose()?;
-                self.metric((*metric, *event), of, from, to, span)?
+                let width = bin.as_ref().map_or(Ok(SYNCHRONY_BIN), |x| self.number(x))?;
+                let width = (width / self.machine.dt()).round();
+                if !(1.0..9e15).contains(&width) {
+                    return Err(Stop::Fault(Box::new(
+                        Diagnostic::new(Code::E0205, bin.as_ref().map_or(span, |b| b.span), "a bin is a positive time")
+                            .label(format!("here it is {width} time steps")),
+                    )));
+                }
+                self.metric((*metric, *event, width as u64), of, from, to, span)?
             }
             ExprKind::Accuracy(r) => {
                 let name = &self.cx.model.readouts[r.index()].name;
@@ -491,7 +499,7 @@ impl Interp<'_, '_> {
 
     fn metric(
         &mut self,
-        (metric, event): (Metric, Option<u32>),
+        (metric, event, bin): (Metric, Option<u32>, u64),
         of: &Neurons,
         from: Option<f64>,
         to: Option<f64>,
@@ -521,6 +529,7 @@ impl Interp<'_, '_> {
         let log = host.log_of(view.pop, event);
         Ok(match metric {
             Metric::Rate => Value::Real(metrics::rate(log, &view, at.len(), window, dt)),
+            Metric::Synchrony => Value::Real(metrics::synchrony(log, &view, at.len(), window, bin)),
             Metric::CvIsi => Value::Real(metrics::cv_isi(log, &view, at.len(), window)),
             Metric::Spikes => shaped(of, Data::I64(metrics::spikes(log, &view, at.len(), window))),
         })

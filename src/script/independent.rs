@@ -347,7 +347,8 @@ fn each_part(e: &Expr, visit: &mut dyn FnMut(&Expr)) {
         | ExprKind::Call { args, .. } => {
             args.iter().for_each(visit);
         }
-        ExprKind::Metric { of, from, to, .. } => {
+        ExprKind::Metric { of, from, to, bin, .. } => {
+            bin.iter().for_each(|x| visit(x));
             of.at.iter().for_each(&mut *visit);
             from.iter().for_each(|x| visit(x));
             to.iter().for_each(|x| visit(x));

@@ -701,6 +701,8 @@ pub enum ExprKind {
         from: Option<Box<Expr>>,
         /// `to =` in ms; now if missing.
         to: Option<Box<Expr>>,
+        /// `bin =` of `synchrony` in ms; [`SYNCHRONY_BIN`] if missing.
+        bin: Option<Box<Expr>>,
         /// Not of spikes but of another event, by its number.
         event: Option<u32>,
     },
@@ -816,11 +818,16 @@ pub enum Over {
     Time(u32),
 }
 
+/// The bin of `synchrony` in ms, where none is given.
+pub const SYNCHRONY_BIN: f64 = 5.0;
+
 /// Measures of recorded spikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
     /// `rate`: spikes per neuron and time, in 1/ms: a scalar.
     Rate,
+    /// `synchrony`: the square root of the variance over time of the mean count in a bin, over the mean variance of single neurons: a scalar.
+    Synchrony,
     /// `cv_isi`: the mean over neurons with at least two intervals of the coefficient of variation of their intervals: a scalar.
     CvIsi,
     /// `spikes`: the number of spikes of each neuron (ints, shape of the view).
@@ -834,6 +841,7 @@ impl Metric {
         match self {
             Self::Rate => "rate",
             Self::CvIsi => "cv_isi",
+            Self::Synchrony => "synchrony",
             Self::Spikes => "spikes",
         }
     }

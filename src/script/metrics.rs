@@ -97,6 +97,45 @@ pub fn cv_isi(log: &SpikeLog, view: &View, n: usize, window: Window) -> f64 {
     if of == 0 { f64::NAN } else { total / of as f64 }
 }
 
+/// How much the neurons fire together (Golomb & Rinzel 1993, with counts in bins of so many steps in the place of voltages): the square root of
+/// the variance over time of the mean count, over the mean of the variances of single neurons. 1 where all do the same, about 1/sqrt(n) where
+/// they are independent; NaN without two whole bins, or without any change of a count. What is left at the window's end is not counted.
+#[must_use]
+pub fn synchrony(log: &SpikeLog, view: &View, n: usize, window: Window, bin: u64) -> f64 {
+    let bin = bin.max(1);
+    let bins = window.to.saturating_sub(window.from) / bin;
+    // By neuron: its present bin and the count in it, the sum of its counts and that of their squares.
+    let mut trains = vec![(0_u64, 0_u128, 0_u128, 0_u128); n];
+    let (mut current, mut together, mut all, mut squares) = (0_u64, 0_u128, 0_u128, 0_u128);
+    for (step, neuron) in inside(log, window) {
+        let at = (step - window.from - 1) / bin;
+        let Some(train) = position(view, neuron).and_then(|k| trains.get_mut(k)).filter(|_| at < bins) else {
+            continue;
+        };
+        if at != current {
+            squares += together * together;
+            (current, together) = (at, 0);
+        }
+        if at != train.0 {
+            train.3 += train.1 * train.1;
+            (train.0, train.1) = (at, 0);
+        }
+        train.1 += 1;
+        train.2 += 1;
+        together += 1;
+        all += 1;
+    }
+    squares += together * together;
+    let b = u128::from(bins);
+    // Exact in integers, both multiplied by the squared number of bins.
+    let of_mean = b * squares - all * all;
+    let of_single: u128 = trains.iter().map(|(_, last, sum, s)| b * (s + last * last) - sum * sum).sum();
+    if bins < 2 || of_single == 0 {
+        return f64::NAN;
+    }
+    (of_mean as f64 / (n as f64 * of_single as f64)).sqrt()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +150,41 @@ mod tests {
     }
 
     const ALL: Window = Window { from: 0, to: 100 };
+
+    /// Against the definition, computed from the whole table of counts; and its two ends.
+    #[test]
+    fn synchrony_is_the_variance_of_the_mean_over_that_of_single_neurons() {
+        let window = Window { from: 7, to: 7 + 203 };
+        let random = |k: u64| crate::rng::splitmix64(k);
+        let mut spikes = Vec::new();
+        for step in 1..300_u64 {
+            for neuron in 0..6_u64 {
+                if random(step * 64 + neuron) % 5 == 0 || random(step / 9) % 3 == 0 && random(step * 64 + 9) % 2 == 0 {
+                    spikes.push((step, neuron as u32));
+                }
+            }
+        }
+        let l = log(&spikes);
+        let v = view(Select::Range(1, 5));
+        let mut counts = [[0.0_f64; 4]; 20];
+        for (step, neuron) in &spikes {
+            if (8..208).contains(step) && (1..5).contains(neuron) {
+                counts[(*step as usize - 8) / 10][*neuron as usize - 1] += 1.0;
+            }
+        }
+        let variance = |x: &dyn Fn(usize) -> f64| {
+            let mean = (0..20).map(x).sum::<f64>() / 20.0;
+            (0..20).map(|b| (x(b) - mean).powi(2)).sum::<f64>() / 20.0
+        };
+        let single = (0..4).map(|k| variance(&|b| counts[b][k])).sum::<f64>() / 4.0;
+        let mean = variance(&|b| counts[b].iter().sum::<f64>() / 4.0);
+        let found = synchrony(&l, &v, 4, window, 10);
+        assert!((found - (mean / single).sqrt()).abs() < 1e-12, "{found}");
+        let alike: Vec<(u64, u32)> = [3, 4, 17, 40, 41, 42].iter().flat_map(|s| (0..3).map(|k| (*s, k))).collect();
+        assert_eq!(synchrony(&log(&alike), &view(Select::All), 3, Window { from: 0, to: 60 }, 10), 1.0);
+        assert!(synchrony(&log(&[]), &view(Select::All), 3, ALL, 10).is_nan());
+        assert!(synchrony(&l, &v, 4, Window { from: 0, to: 19 }, 10).is_nan());
+    }
 
     #[test]
     fn rates_count_the_spikes_of_the_view_in_the_window() {

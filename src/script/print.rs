@@ -355,12 +355,13 @@ impl<'a> Printer<'a> {
                 };
                 format!("{}({}{over})", op.name(), self.expr(value))
             }
-            ExprKind::Metric { metric, of, from, to, event } => {
+            ExprKind::Metric { metric, of, from, to, bin, event } => {
                 let end = |what: &str, e: &Option<Box<Expr>>| {
                     e.as_ref().map_or_else(String::new, |e| format!(", {what} = {}", self.expr(e)))
                 };
                 let event = event.map_or_else(String::new, |e| format!(".{}", self.event(of.view.pop, e)));
-                format!("{}({}{event}{}{})", metric.name(), self.neurons(of), end("from", from), end("to", to))
+                let ends = [end("from", from), end("to", to), end("bin", bin)].concat();
+                format!("{}({}{event}{ends})", metric.name(), self.neurons(of))
             }
             ExprKind::Accuracy(r) => format!("accuracy({})", self.readout(*r)),
             ExprKind::Draw { dist, args, stream } => {

@@ -5,8 +5,31 @@ use crate::script::ir::{Metric, Reduction};
 
 /// Names that can be called in a protocol besides functions of one element, distributions, and those of the file.
 const OWN: &[&str] = &[
-    "sum", "mean", "std", "argmax", "argmin", "norm", "count", "rate", "cv_isi", "spikes", "accuracy", "zeros",
-    "shuffle", "play", "observe", "score", "fit", "freeze", "thaw", "reset", "redraw", "save", "load", "print",
+    "sum",
+    "mean",
+    "std",
+    "argmax",
+    "argmin",
+    "norm",
+    "count",
+    "rate",
+    "cv_isi",
+    "synchrony",
+    "spikes",
+    "accuracy",
+    "zeros",
+    "shuffle",
+    "play",
+    "observe",
+    "score",
+    "fit",
+    "freeze",
+    "thaw",
+    "reset",
+    "redraw",
+    "save",
+    "load",
+    "print",
 ];
 
 /// Every name that can be called in a protocol, besides functions and procedures of the file.
@@ -48,6 +71,7 @@ pub(crate) fn metric(name: &str) -> Option<Metric> {
     Some(match name {
         "rate" => Metric::Rate,
         "cv_isi" => Metric::CvIsi,
+        "synchrony" => Metric::Synchrony,
         "spikes" => Metric::Spikes,
         _ => return None,
     })

@@ -46,9 +46,9 @@ pub fn children(e: &Expr, f: &mut dyn FnMut(&Expr)) {
         | ExprKind::Draw { args, .. }
         | ExprKind::List(args)
         | ExprKind::Call { args, .. } => args.iter().for_each(f),
-        ExprKind::Metric { of, from, to, .. } => {
+        ExprKind::Metric { of, from, to, bin, .. } => {
             neurons(of, f);
-            from.iter().chain(to).for_each(|e| f(e));
+            from.iter().chain(to).chain(bin).for_each(|e| f(e));
         }
         ExprKind::Index { base, items } => {
             f(base);

@@ -732,7 +732,18 @@ impl<'a> Typer<'a> {
         let fns = self.scope.names.iter().filter(|(_, (s, _))| matches!(s, Symbol::Fn { .. })).map(|(n, _)| n.as_str());
         let d = if matches!(
             name,
-            "sum" | "mean" | "std" | "argmax" | "argmin" | "norm" | "count" | "rate" | "cv_isi" | "spikes" | "accuracy"
+            "sum"
+                | "mean"
+                | "std"
+                | "argmax"
+                | "argmin"
+                | "norm"
+                | "count"
+                | "rate"
+                | "cv_isi"
+                | "synchrony"
+                | "spikes"
+                | "accuracy"
         ) {
             Diagnostic::new(
                 Code::E0502,
