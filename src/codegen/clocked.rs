@@ -49,8 +49,8 @@ pub(super) fn inject(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     synapses(b, s, p, At { start: true, past, ..At::default() }, outside, false, &|b, at, outer| {
         let (Some(j), Some(synapse)) = (at.post, at.synapse) else { return };
         let mut at = at;
-        for end in 0..2 {
-            if let Some(delay) = single[end] {
+        for (end, delay) in single.into_iter().enumerate() {
+            if let Some(delay) = delay {
                 let steps = b.load(delay, synapse);
                 at.past[end] = slot(b, s, p, end, steps);
             }
