@@ -335,7 +335,7 @@ fn unstable(model: &Model, p: usize, neuron: &NeuronModel, known: &Known<'_>) ->
 /// The states and inputs of population `p` that some projection delivers to or injects into.
 pub(super) fn targets(model: &Model, p: usize) -> BTreeSet<VarId> {
     let mut out = BTreeSet::new();
-    for projection in model.projections.iter().filter(|c| c.post.pop.index() == p) {
+    for projection in model.projections_into(PopId(p as u32)) {
         out.extend(projection.target);
         delivered(&projection.synapse.on_pre, &mut out);
     }
