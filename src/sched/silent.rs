@@ -69,7 +69,7 @@ pub(super) fn check(model: &Model, sink: &mut Sink) {
                     format!("`{}` goes from {} to {}, and nothing excites it", decl.name, shown(*from), shown(*to))
                 };
                 let d = d.label(way);
-                let d = match &neuron.spike {
+                let d = match neuron.spike.as_ref().filter(|clause| clause.span.file == population.span.file) {
                     Some(clause) => d.also(clause.span, "this condition is false there"),
                     None => d,
                 };

@@ -4,9 +4,10 @@
 //! for its place. So an item whose bytes are known is taken out of the old tree, and [`Move`] puts its spans where it stands now: nothing
 //! is copied. Faulty items are never taken over: their messages depend on what is around them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::FxBuildHasher;
 
 use super::ast::*;
 use crate::source::{FileId, Span};
@@ -43,14 +44,14 @@ impl Known {
 /// The sound items of an old tree by their text.
 pub(super) struct Old<'t> {
     /// The first item of a text.
-    first: FxHashMap<&'t str, usize>,
+    first: HashMap<&'t str, usize, FxBuildHasher>,
     /// For each item the next one of the same text, where it began, and what it is until it is taken.
     items: Vec<(Option<usize>, u32, Option<ItemKind>)>,
 }
 
 impl<'t> Old<'t> {
     pub(super) fn new(text: &'t str, items: Vec<Item>, sound: &[bool]) -> Self {
-        let mut first = FxHashMap::with_capacity_and_hasher(items.len(), rustc_hash::FxBuildHasher);
+        let mut first = HashMap::with_capacity_and_hasher(items.len(), FxBuildHasher);
         let mut out: Vec<_> = Vec::with_capacity(items.len());
         for item in items {
             out.push((item.span, item.kind));

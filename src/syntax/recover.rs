@@ -74,7 +74,7 @@ impl Recovery<'_, '_> {
         for piece in pieces(self.lexed, self.brackets, 0..self.lexed.tokens.len()) {
             self.stray_braces(done..piece.start, &mut explained);
             done = piece.end;
-            if colon.is_some_and(|column| self.column(&piece) > column) {
+            if colon.is_some_and(|column| self.column(&piece) > column || self.ends(&piece, column)) {
                 items.push(self.swallowed(&piece));
                 sound.push(false);
                 continue;
@@ -100,6 +100,11 @@ impl Recovery<'_, '_> {
     fn column(&self, piece: &Range<usize>) -> usize {
         let start = self.lexed.bytes(piece).start;
         self.lexed.text.get(..start).map_or(0, |before| before.len() - before.rfind('\n').map_or(0, |n| n + 1))
+    }
+
+    /// Whether a piece is the `end` of a block of NESTML that began at a column.
+    fn ends(&self, piece: &Range<usize>, column: usize) -> bool {
+        piece.len() == 1 && self.lexed.word(piece.start) == "end" && self.column(piece) == column
     }
 
     /// A line of a block that was not opened: its names stay silent.
@@ -226,7 +231,7 @@ impl Recovery<'_, '_> {
     fn model_items(&mut self, tokens: Range<usize>, place: Place) -> Vec<ModelItem> {
         let (mut items, mut colon) = (Vec::new(), None);
         for piece in pieces(self.lexed, self.brackets, tokens) {
-            if colon.is_some_and(|column| self.column(&piece) > column) {
+            if colon.is_some_and(|column| self.column(&piece) > column || self.ends(&piece, column)) {
                 let kind = ModelItemKind::Error { defines: self.name(piece.start) };
                 items.push(ModelItem { doc: String::new(), kind, span: self.span(&piece) });
                 continue;
