@@ -273,3 +273,91 @@ fn nonlinear_synapses_run_alike_in_both_executions() {
         bits_agree(&jit, &interp);
     }
 }
+
+/// What is injected through an axon of k steps is what the pre neuron was k steps ago, and what it was at the start before that: exact to
+/// the step, with one delay for all synapses, with delays of their own, in matrices and rows, in both executions.
+#[test]
+fn delayed_injections_read_the_past_of_pre_neurons() {
+    for (rule, delay, own) in [
+        ("all_to_all", "0.7 ms", false),
+        ("random(p = 1)", "0.7 ms", false),
+        ("all_to_all", "0.1 ms * (i + 2*j)", true),
+        ("random(p = 1)", "0.1 ms * (i + 2*j)", true),
+    ] {
+        for precision in ["f32", "f64"] {
+            // Neuron i counts the steps from i on; the sums are small whole numbers, exact in both.
+            let text = format!(
+                "simulation {{ dt = 0.1 ms; precision = {precision} }}
+                 neuron Counter {{ state r = i
+                   every 0.1 ms {{ r += 1 }} }}
+                 synapse Late {{ inject pre.r }}
+                 neuron Keep {{ input I
+                   state total = 0
+                   dtotal/dt = I / 0.1 ms
+                   method euler }}
+                 population A[5]: Counter()
+                 population B[3]: Keep()
+                 connect A -> B.I via {rule} with Late(delay = {delay})
+                 experiment e {{ run 10 ms }}"
+            );
+            let (mut jit, mut interp) = both(&text);
+            let mut totals = [0.0; 3];
+            for n in 0..40_i64 {
+                for net in [&mut jit, &mut interp] {
+                    run(net, 1);
+                }
+                for (j, total) in (0_i64..).zip(&mut totals) {
+                    for i in 0..5 {
+                        let d = if own { i + 2 * j } else { 7 };
+                        // `every` runs before what is injected is read: at step m the counter is i + m + 1.
+                        *total += (i + (n - d).max(0) + 1) as f64;
+                    }
+                }
+                for (j, total) in totals.iter().enumerate() {
+                    assert_eq!(
+                        read(&mut jit, pop(1, 1), j),
+                        *total,
+                        "{rule}, {delay}, {precision}, step {n}, neuron {j}"
+                    );
+                }
+            }
+            bits_agree(&jit, &interp);
+        }
+    }
+}
+
+/// A dendritic delay takes the post neuron's own past: x' = -x(t - d) by the Euler method is x[n + 1] = x[n] - dt*x[n - k], with x at its
+/// initial value before the start and after a `reset`; fully compiled and in pieces.
+#[test]
+fn a_delay_differential_equation_of_the_post_neuron() {
+    let text = "
+        simulation { dt = 0.1 ms }
+        neuron Clock { state x = 0 }
+        neuron Late { input I: 1/ms
+          state x = 1
+          dx/dt = I
+          method euler }
+        synapse Back { inject -post.x/ms }
+        population A: Clock()
+        population B[2]: Late()
+        connect A -> B.I via all_to_all with Back(dendritic_delay = 1.5 ms)
+        experiment e { run 10 ms }";
+    let (mut jit, mut interp) = both(text);
+    let expected = |steps: usize| {
+        let mut x = vec![1.0_f64];
+        for n in 0..steps {
+            let old = if n >= 15 { x[n - 15] } else { x[0] };
+            x.push(x[n] - 0.1 * old);
+        }
+        x[steps]
+    };
+    for net in [&mut jit, &mut interp] {
+        run(net, 100);
+        assert!((read(net, pop(1, 1), 0) - expected(100)).abs() < 1e-12);
+        net.reset(&[ResetTarget::Pop(PopId(1))]);
+        run(net, 10);
+        run(net, 40);
+        assert!((read(net, pop(1, 1), 1) - expected(50)).abs() < 1e-12, "{}", read(net, pop(1, 1), 1));
+    }
+    bits_agree(&jit, &interp);
+}

@@ -491,6 +491,10 @@ fn library_functions() {
             for f in [MathFn::Pow, MathFn::Fmod] {
                 results.push(w.def(ty, Op::Call(f, vec![x[0], x[1]])));
             }
+            results.push(w.def(ty, Op::Call(MathFn::DrawNormal, vec![x[0], x[1], x[0]])));
+            for f in [MathFn::DrawGamma, MathFn::DrawPoisson] {
+                results.push(w.def(ty, Op::Call(f, vec![x[0], x[1], x[1], x[0]])));
+            }
             results
         });
     }

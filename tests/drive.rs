@@ -320,3 +320,60 @@ fn impossible_delays_are_refused() {
         assert!(fault.contains(code) && fault.contains(words), "{args}: {fault}");
     }
 }
+
+/// A response through a kernel that reaches the soma late is the same as one whose spike is late, for an exponential, which carries itself on, and
+/// for a kernel that is summed.
+#[test]
+fn a_kernel_behind_a_dendrite_begins_later() {
+    for kernel in ["exp(-s / 2 ms) over 20 ms", "sin(s / 1 ms)^2 over 3 ms"] {
+        let text = |delay: &str| {
+            format!(
+                "simulation {{ dt = 0.1 ms; seed = 4 }}
+                 kernel K(s) = {kernel}
+                 neuron Cell {{ input I
+                   state v = 0
+                   10 ms * dv/dt = I - v }}
+                 population X[5]: poisson(rate = 100 Hz)
+                 population E[3]: Cell()
+                 connect X -> E.I via all_to_all with static(w = 1 + i, {delay}) through K
+                 experiment e {{ run 10 ms }}"
+            )
+        };
+        let (mut a, mut b) = both(&text("dendritic_delay = 1.3 ms"));
+        let mut late = build(&text("delay = 1.3 ms"), BackendKind::Jit);
+        for n in [&mut a, &mut b, &mut late] {
+            run(n, 400);
+        }
+        bits_agree(&a, &b);
+        let (x, y) = (read(&mut a, pop(1, 1), 1), read(&mut late, pop(1, 1), 1));
+        assert!(x.abs() > 1e-3 && (x - y).abs() < 1e-9 * x.abs(), "{kernel}: {x} against {y}");
+    }
+}
+
+/// A rate that depends on what synapses add to an input is drawn anew at every step: the mean count is the sum of 1 - exp(-r dt).
+#[test]
+fn a_rate_may_depend_on_an_input_that_synapses_feed() {
+    let text = "
+        simulation { dt = 0.1 ms; seed = 6 }
+        neuron Source { state r = 0
+          every 50 ms { r = 200 - r } }
+        neuron Poisson { input drive: Hz
+          spike with rate drive }
+        synapse Drive { inject pre.r*1 Hz }
+        population A: Source()
+        population B[2000]: Poisson()
+        connect A -> B.drive via all_to_all with Drive()
+        experiment e { run 100 ms }";
+    let (mut jit, mut interp) = both(text);
+    for n in [&mut jit, &mut interp] {
+        run(n, 100);
+    }
+    bits_agree(&jit, &interp);
+    run(&mut jit, 400);
+    // 200 Hz in the first 50 ms, nothing in the next 50.
+    let count = |n: &snnc::runtime::Network| n.counts(PopId(1)).iter().map(|c| f64::from(*c)).sum::<f64>() / 2000.0;
+    let expected = 400.0 * (1.0 - (-0.02_f64).exp());
+    assert!((count(&jit) - expected).abs() < 5.0 * (expected / 2000.0).sqrt(), "{} against {expected}", count(&jit));
+    run(&mut jit, 500);
+    assert_eq!(count(&jit), 0.0);
+}

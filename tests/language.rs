@@ -283,7 +283,7 @@ experiment main {{
 fn redraw_takes_whole_populations_projections_and_variables() {
     let base = format!("{CELL}{REDRAWN}");
     for (call, code) in
-        [("redraw(P.tau)", "E0502"), ("redraw(P[..3])", "E0901"), ("redraw()", "E0105"), ("redraw(3)", "E0502")]
+        [("redraw(P.tau)", "E0502"), ("redraw(P[..3])", "E0502"), ("redraw()", "E0105"), ("redraw(3)", "E0502")]
     {
         let found = codes(&format!("{base}experiment main {{ {call} }}"));
         assert_eq!(found, [code], "{call}");
@@ -397,4 +397,194 @@ experiment evaluate {{ for s in d.test[..6] {{ score(vote, show(s), s.label) }} 
         assert_eq!(outcome.phases.iter().map(|p| p.samples).collect::<Vec<_>>(), [6, 6]);
         assert_eq!(outcome.readouts[0].confusion, [[3, 0, 0], [0, 3, 0]]);
     }
+}
+
+/// `reset` of a part touches the states and timers of these neurons and no others; indices may be chosen while running.
+#[test]
+fn parts_of_a_population_are_reset() {
+    let text = "
+        simulation { dt = 0.1 ms; seed = 2 }
+        neuron Cell {
+          input I: mV
+          state v = uniform(0 mV, 1 mV), u = 7 mV
+          learned th = 1 mV
+          10 ms * dv/dt = I - v
+          spike when v > 15 mV
+          on spike { v = 0 mV; th += 1 mV; u = 0 mV }
+          refractory 50 ms hold v
+        }
+        population P[6]: Cell()
+        let Odd = P where i % 2 == 1
+        experiment e {
+          let start = P.v
+          P.I = 30 mV
+          run 20 ms
+          print(\"fired\", 1.0*P.count)
+          reset(P[..2], Odd[2].v)
+          for k in 3..5 { reset(P[k].u) }
+          print(\"u\", P.u / 1 mV)
+          print(\"v\", (P.v - start) / 1 mV)
+          print(\"I\", P.I / 1 mV)
+          print(\"th\", P.th / 1 mV)
+          run 20 ms
+          print(\"again\", 1.0*P.count)
+        }";
+    for kind in [BackendKind::Jit, BackendKind::Interp] {
+        let o = run(text, kind, 1);
+        let value = |name: &str| printed(&o, name);
+        assert_eq!(value("fired"), [[1.0; 6]]);
+        assert_eq!(value("u"), [[7.0, 7.0, 0.0, 7.0, 7.0, 0.0]]);
+        let moved: Vec<bool> = value("v")[0].iter().map(|x| *x != 0.0).collect();
+        assert_eq!(moved, [false, false, true, true, true, false]);
+        assert_eq!(value("I"), [[0.0, 0.0, 30.0, 30.0, 30.0, 30.0]]);
+        assert_eq!(value("th"), [[2.0; 6]]);
+        // The two that were reset as a whole are no longer refractory, but no longer driven either; the others still are refractory.
+        assert_eq!(value("again"), [[0.0; 6]]);
+    }
+    for (call, expected) in
+        [("redraw(P[..2])", "E0502"), ("reset(P[..2].th)", "E0502"), ("reset(P[4..9])", "E0402"), ("reset(3)", "E0502")]
+    {
+        let text = text.replace("reset(P[..2], Odd[2].v)", call);
+        assert_eq!(codes(&text), [expected], "{call}");
+    }
+}
+
+/// Events other than spikes are logged and measured as spikes are: against the times at which a ramp crosses its marks, beside the spikes of
+/// the same neurons, and in samples that run on several threads.
+#[test]
+fn events_of_ones_own_are_recorded_and_measured() {
+    let text = "
+        simulation { dt = 0.1 ms }
+        neuron Ramp {
+          param step = 1
+          state x = 0, n: int = 0
+          dx/dt = 1/ms
+          spike when x > 49.95
+          event mark when x - step*n > step - 0.05
+          on mark { n += 1 }
+        }
+        population P[3]: Ramp(step = 2 + i)
+        experiment e {
+          run 24 ms
+          print(\"n\", 1.0*spikes(P.mark))
+          print(\"of one\", 1.0*spikes(P[1..3].mark))
+          print(\"late\", 1.0*spikes(P.mark, from = 12 ms))
+          print(\"rate\", rate(P.mark))
+          print(\"irregular\", cv_isi(P[0].mark))
+          print(\"spikes\", 1.0*spikes(P))
+        }";
+    for kind in [BackendKind::Jit, BackendKind::Interp] {
+        let o = run(text, kind, 1);
+        // Marks at every multiple of the step: 12, 8 and 6 in 24 ms.
+        assert_eq!(printed(&o, "n"), [[12.0, 8.0, 6.0]]);
+        assert_eq!(printed(&o, "of one"), [[8.0, 6.0]]);
+        assert_eq!(printed(&o, "late"), [[6.0, 4.0, 3.0]]);
+        // 26 marks of 3 neurons in 24 ms, in Hz.
+        assert!((printed(&o, "rate")[0][0] - 26.0 / 3.0 / 0.024).abs() < 1e-9);
+        assert!(printed(&o, "irregular")[0][0].abs() < 1e-12);
+        assert_eq!(printed(&o, "spikes"), [[0.0; 3]]);
+    }
+    // An event that is only recorded is used; one that is not, is not.
+    assert_eq!(codes(&text.replace("on mark { n += 1 }", "")), [""; 0]);
+    let unread =
+        text.replace("on mark { n += 1 }", "").replace("P.mark", "P").replace("3].mark", "3]").replace("0].mark", "0]");
+    assert_eq!(codes(&unread), ["W0709"]);
+}
+
+/// The factor of an equation may hold powers and units, as published models write it: `C_m/area * dv/dt`.
+#[test]
+fn factors_of_equations_with_powers_and_units() {
+    let text = |equation: &str| {
+        format!(
+            "simulation {{ dt = 0.1 ms }}
+             neuron M {{ param r = 2, c = 0.01 uF/mm^2
+               state v = -70 mV
+               {equation}
+               spike when v > 100 mV }}
+             population P: M()
+             experiment e {{ run 3 ms; print(\"v\", P.v) }}"
+        )
+    };
+    let right = "(0.3 mS/cm^2) * (-54 mV - v)";
+    let outcome = |equation: &str| printed(&run(&text(equation), BackendKind::Jit, 1), "v");
+    let expected = outcome(&format!("dv/dt = {right} / (1 uF/cm^2)"));
+    for left in
+        ["1 uF/cm^2 * dv/dt", "1 uF / cm^2 * dv/dt", "c * dv/dt", "r^-2 * 4 uF/cm^2 * dv/dt", "(1 uF/cm^2) * dv/dt"]
+    {
+        let found = outcome(&format!("{left} = {right}"));
+        assert!((found[0][0] - expected[0][0]).abs() < 1e-12, "{left}: {found:?} against {expected:?}");
+    }
+    // tau*(c) = 1/0.3 ms.
+    let v = -54.0 - 16.0 * (-0.3_f64 * 3.0).exp();
+    assert!((expected[0][0] - v).abs() < 1e-9, "{expected:?} against {v}");
+    assert_eq!(codes(&text(&format!("1 uF/cm^3 * dv/dt = {right}"))), ["E0202"]);
+}
+
+/// Two loops over tables make populations, views and projections; they are the network that is written out by hand, draw for draw but for the
+/// names of the streams, and protocols loop over them.
+#[test]
+fn loops_declare_populations_and_projections() {
+    let looped = "
+        simulation { dt = 0.1 ms; seed = 4 }
+        const n = [3, 5], w = [[1.5, 2.5], [3.5, 4.5]]
+        neuron Cell { param id = 0
+          state v = 0
+          dv/dt = id/1 ms
+          spike when v > 20
+          on spike { v = 0 } }
+        for a in 0..2 {
+          population L[n[a]]: Cell(id = a + 1)
+          let First = L[a][..2]
+          record L[a].spikes
+          for b in 0..2 {
+            connect W: L[b] -> First[a].v via all_to_all with static(w = w[a, b]*(1 + i), delay = 1 ms)
+          }
+        }
+        experiment e {
+          L[1].v = 4
+          for k in 0..2 {
+            L[k].v[0] += 10*k
+            print(\"size\", 1.0*L[k].N)
+          }
+          run 30 ms
+          for a in 0..2 { print(\"rate\", 1.0*L[a].count); for b in 0..2 { print(\"w\", W[a, b].w) } }
+          reset(L[0])
+          print(\"v\", L[0].v, L[1].v[1..3])
+        }";
+    let by_hand = "
+        simulation { dt = 0.1 ms; seed = 4 }
+        neuron Cell { param id = 0
+          state v = 0
+          dv/dt = id/1 ms
+          spike when v > 20
+          on spike { v = 0 } }
+        population L0[3]: Cell(id = 1)
+        population L1[5]: Cell(id = 2)
+        connect W00: L0 -> L0[..2].v via all_to_all with static(w = 1.5*(1 + i), delay = 1 ms)
+        connect W01: L1 -> L0[..2].v via all_to_all with static(w = 2.5*(1 + i), delay = 1 ms)
+        connect W10: L0 -> L1[..2].v via all_to_all with static(w = 3.5*(1 + i), delay = 1 ms)
+        connect W11: L1 -> L1[..2].v via all_to_all with static(w = 4.5*(1 + i), delay = 1 ms)
+        experiment e {
+          L1.v = 4
+          print(\"size\", 1.0*L0.N)
+          L1.v[0] += 10
+          print(\"size\", 1.0*L1.N)
+          run 30 ms
+          print(\"rate\", 1.0*L0.count); print(\"w\", W00.w); print(\"w\", W01.w)
+          print(\"rate\", 1.0*L1.count); print(\"w\", W10.w); print(\"w\", W11.w)
+          reset(L0)
+          print(\"v\", L0.v, L1.v[1..3])
+        }";
+    let (a, b) = (run(looped, BackendKind::Jit, 1), run(by_hand, BackendKind::Jit, 1));
+    for name in ["size", "rate", "w", "v"] {
+        assert_eq!(printed(&a, name), printed(&b, name), "{name}");
+    }
+    assert!(printed(&a, "rate")[1].iter().any(|n| *n > 2.0));
+    // A name that means something else in a block, and an index that is no constant.
+    assert_eq!(codes(&looped.replace("reset(L[0])", "let L = [1, 2]\n print(\"x\", L[1])")), ["E0104", "E0104"]);
+    assert_eq!(codes(&looped.replace("reset(L[0])", "let q = 0\n reset(L[q])")), ["E0402"]);
+    assert_eq!(
+        codes(&looped.replace("for b in 0..2 {\n            connect", "for a in 0..2 {\n            connect")),
+        ["E0103"]
+    );
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Folder (or single file) of `src/` and what it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("backend", &["lir", "pages", "simd"]),
+    ("backend", &["lir", "pages", "rng", "simd"]),
     ("builtins", &[]),
     (
         "cli",

@@ -330,7 +330,7 @@ impl Run<'_> {
             }
             Op::Call(f, args) => {
                 let arg = |k: usize| args.get(k).map_or(0, |v| self.get(*v)[0]);
-                out[0] = math(*f, ty.scalar, arg(0), arg(1));
+                out[0] = math(*f, ty.scalar, [arg(0), arg(1), arg(2), arg(3)]);
             }
         }
         Ok(out)
@@ -347,12 +347,12 @@ fn bits(c: Const) -> u64 {
 }
 
 /// A library function on bits of a scalar.
-fn math(f: MathFn, scalar: Scalar, a: u64, b: u64) -> u64 {
+fn math(f: MathFn, scalar: Scalar, args: [u64; 4]) -> u64 {
     if scalar == Scalar::F32 {
         let wide = |x: u64| f64::from(f32::from_bits(x as u32));
-        u64::from((math_f64(f, wide(a), wide(b)) as f32).to_bits())
+        u64::from((math_f64(f, args.map(wide)) as f32).to_bits())
     } else {
-        math_f64(f, f64::from_bits(a), f64::from_bits(b)).to_bits()
+        math_f64(f, args.map(f64::from_bits)).to_bits()
     }
 }
 

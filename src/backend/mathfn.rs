@@ -1,10 +1,11 @@
 //! The library functions that both executions call: one Rust function each, so the interpreter and compiled code cannot differ.
-//! They come from the crate `libm`, which computes the same bits on every machine.
+//! They come from the crate `libm`, which computes the same bits on every machine, and from the project's own random numbers.
 
 use crate::lir::MathFn;
+use crate::rng::keyed;
 
-/// `f(a)`, or `f(a, b)` where the function takes two arguments. In `f32` the caller widens the arguments and rounds the result once.
-pub(crate) fn math_f64(f: MathFn, a: f64, b: f64) -> f64 {
+/// `f` of its arguments; those that it does not take are not looked at. In `f32` the caller widens the arguments and rounds the result once.
+pub(crate) fn math_f64(f: MathFn, [a, b, c, d]: [f64; 4]) -> f64 {
     match f {
         MathFn::Sin => libm::sin(a),
         MathFn::Cos => libm::cos(a),
@@ -12,5 +13,8 @@ pub(crate) fn math_f64(f: MathFn, a: f64, b: f64) -> f64 {
         MathFn::Tanh => libm::tanh(a),
         MathFn::Pow => libm::pow(a, b),
         MathFn::Fmod => a - b * (a / b).floor(),
+        MathFn::DrawNormal => keyed::normal(a, b, c),
+        MathFn::DrawGamma => keyed::gamma(a, b, c, d),
+        MathFn::DrawPoisson => keyed::poisson(a, b, c, d),
     }
 }

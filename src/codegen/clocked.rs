@@ -5,8 +5,8 @@ use super::projection::{At, leaf, post_pop};
 use super::{Step, synapse};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
-use crate::lir::{UnOp, Val};
-use crate::methods::sym::{Node, Sym};
+use crate::lir::{BinOp, CmpOp, UnOp, Val};
+use crate::methods::sym::{Kind, Node, Sym};
 use crate::sched::Wiring;
 
 /// Adds what the synapses of projection `p` inject to their target inputs.
@@ -18,12 +18,14 @@ pub(super) fn inject(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     }
     let pops = &s.layout.pops[post_pop(s, p)];
     let Some(fed) = plan.injected.and_then(|v| pops.fed[v.index()]) else { return };
+    let bufs = &s.layout.projs[p];
+    let past = [0, 1].map(|end| remember(b, s, p, end));
+    let zero = b.int(0);
     if plan.clocked.alike {
-        let zero = b.int(0);
         let rows = b.int(s.layout.projs[p].pre as i32);
         let nothing = b.float(s.float, 0.0);
         let sum = b.fold_loop(zero, rows, &[nothing], |b, i, sum| {
-            let at = At { pre: Some(i), start: true, ..At::default() };
+            let at = At { pre: Some(i), start: true, past, ..At::default() };
             let mut emit = Emit::new(&plan.graph, s.float);
             let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
             let mut sum = sum[0];
@@ -41,8 +43,18 @@ pub(super) fn inject(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         });
         return;
     }
-    synapses(b, s, p, At { start: true, ..At::default() }, injects, false, &|b, at, outer| {
-        let Some(j) = at.post else { return };
+    // What comes from different times for each synapse is not the same for all synapses of a neuron.
+    let single = [0, 1].map(|end: usize| bufs.past[end].as_ref().and_then(|past| past.delay));
+    let outside: &[Sym] = if single[0].is_some() { &[] } else { injects };
+    synapses(b, s, p, At { start: true, past, ..At::default() }, outside, false, &|b, at, outer| {
+        let (Some(j), Some(synapse)) = (at.post, at.synapse) else { return };
+        let mut at = at;
+        for end in 0..2 {
+            if let Some(delay) = single[end] {
+                let steps = b.load(delay, synapse);
+                at.past[end] = slot(b, s, p, end, steps);
+            }
+        }
         let mut emit = outer.inner();
         let mut load = |b: &mut FuncBuilder, n: &Node| leaf(b, s, p, n, at);
         for e in injects {
@@ -52,6 +64,77 @@ pub(super) fn inject(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             b.store(fed, j, sum);
         }
     });
+}
+
+/// Keeps the present values of what is read with a delay at one end (0: pre, 1: post); gives the start of the slot that is read, if it is the
+/// same for all synapses.
+fn remember(b: &mut FuncBuilder, s: &Step<'_>, p: usize, end: usize) -> Option<Val> {
+    let plan = &s.plan.projections[p];
+    let bufs = &s.layout.projs[p];
+    let past = bufs.past[end].as_ref()?;
+    let (pop, size) = if end == 0 { (bufs.pre_pop, bufs.pre) } else { (bufs.post_pop, bufs.post) };
+    let (zero, one) = (b.int(0), b.int(1));
+    let position = b.load(past.position, zero);
+    let position = b.add(position, one);
+    let depth = b.int(past.depth as i32);
+    let position = b.bin(BinOp::Mod, position, depth);
+    b.store(past.position, zero, position);
+    let stride = b.int(past.stride as i32);
+    let base = b.mul(position, stride);
+    let n = b.int(size as i32);
+    for (v, buf) in &past.vars {
+        let node = Node::Var(Side::Own, *v, Kind::Real);
+        b.vector_loop(zero, n, |b, i| {
+            let x = super::population::leaf(b, s, pop, &node, i, s.times.0);
+            let x = b.cast(x, s.float);
+            let place = b.add(base, i);
+            b.store(*buf, place, x);
+        });
+    }
+    if past.delay.is_some() {
+        return None;
+    }
+    let delay = if end == 0 { plan.delay } else { plan.dendritic };
+    let steps = b.int(delay.uniform() as i32);
+    slot(b, s, p, end, steps)
+}
+
+/// The start of the slot of `steps` ago. Before the network began, or was reset, the values are those of that time.
+fn slot(b: &mut FuncBuilder, s: &Step<'_>, p: usize, end: usize, steps: Val) -> Option<Val> {
+    let bufs = &s.layout.projs[p];
+    let past = bufs.past[end].as_ref()?;
+    let zero = b.int(0);
+    let since = b.load(bufs.since?, zero);
+    let wanted = b.sub(s.step, steps);
+    let known = b.cmp(CmpOp::Ge, wanted, since);
+    let first = b.sub(s.step, since);
+    let steps = b.select(known, steps, first);
+    let position = b.load(past.position, zero);
+    let slot = b.sub(position, steps);
+    let depth = b.int(past.depth as i32);
+    let slot = b.bin(BinOp::Mod, slot, depth);
+    let stride = b.int(past.stride as i32);
+    Some(b.mul(slot, stride))
+}
+
+/// The value of a variable of the neuron at one end, from the slot of its past that is meant.
+pub(super) fn earlier(
+    b: &mut FuncBuilder,
+    s: &Step<'_>,
+    p: usize,
+    v: VarId,
+    (end, element): (usize, Option<Val>),
+    at: At,
+) -> Val {
+    let bufs = &s.layout.projs[p];
+    let buf = bufs.past[end].as_ref().and_then(|past| past.vars.iter().find(|(u, _)| *u == v));
+    match (buf, at.past[end], element) {
+        (Some((_, buf)), Some(slot), Some(element)) => {
+            let place = b.add(slot, element);
+            b.load(*buf, place)
+        }
+        _ => b.float(s.float, f64::NAN),
+    }
 }
 
 /// Advances the clocked states of projection `p` from t_n to t_{n+1}.

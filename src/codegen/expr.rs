@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::builtins::Builtin;
+use crate::builtins::{Builtin, Dist};
 use crate::hir::Side;
 use crate::lir::build::FuncBuilder;
 use crate::lir::{BinOp, CmpOp, MathFn, Scalar, UnOp, Val};
@@ -79,7 +79,7 @@ impl<'g> Emit<'g> {
                 self.hoist(b, l, uniform, leaf);
                 self.hoist(b, r, uniform, leaf);
             }
-            Node::Call(_, args) => {
+            Node::Call(_, args) | Node::Drawn(_, args) => {
                 for a in args {
                     self.hoist(b, a, uniform, leaf);
                 }
@@ -138,6 +138,10 @@ impl<'g> Emit<'g> {
             Node::Call(f, args) => {
                 let args: Vec<Val> = args.iter().map(|a| self.value(b, *a, leaf)).collect();
                 self.call(b, f, &args)
+            }
+            Node::Drawn(dist, args) => {
+                let args: Vec<Val> = args.iter().map(|a| self.value(b, *a, leaf)).collect();
+                b.call(drawn(dist), &args)
             }
             Node::Table(t, index) => {
                 // Tables are short: a chain of selections.
@@ -250,6 +254,16 @@ impl<'g> Emit<'g> {
                 b.select(pos, one, zero)
             }
         }
+    }
+}
+
+/// The library function of a number drawn with a key.
+fn drawn(dist: Dist) -> MathFn {
+    match dist {
+        Dist::Gamma => MathFn::DrawGamma,
+        Dist::PoissonCount => MathFn::DrawPoisson,
+        // The others come from numbers drawn beforehand.
+        _ => MathFn::DrawNormal,
     }
 }
 

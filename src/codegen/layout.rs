@@ -74,6 +74,10 @@ pub struct SignalBufs {
     pub below: Option<BufId>,
     /// The events of the last steps, for delays.
     pub history: Option<History>,
+    /// 1 while it is logged.
+    pub logging: BufId,
+    /// As those of spikes.
+    pub log: [BufId; 3],
 }
 
 /// A ring of `depth` slots of `n` neuron numbers each.
@@ -94,8 +98,12 @@ pub struct History {
 pub struct ProjSize {
     /// Synapses of sparse wiring; 0 for dense.
     pub synapses: u64,
+    /// Entries of a kernel whose weights its synapses change.
+    pub entries: Option<u64>,
     /// Axonal delays that differ between synapses.
     pub axonal: Option<RunSize>,
+    /// The longest axonal delay of what is injected, where they differ between synapses.
+    pub longest_axonal: Option<u32>,
     /// The longest dendritic delay, where they differ between synapses.
     pub longest_dendritic: Option<u32>,
     /// The runs of dendritic delays, where `on post` needs them.
@@ -194,6 +202,40 @@ pub struct Dendrite {
     pub delay: Option<BufId>,
 }
 
+/// Weights of a convolution that its synapses share and change.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    /// How many entries the kernel has.
+    pub count: u64,
+    /// How many synapses there are.
+    pub synapses: u64,
+    /// The entry of each synapse.
+    pub entry: BufId,
+    /// One synapse of each entry.
+    pub first: BufId,
+    /// The synapses in the order (post, pre).
+    pub order: BufId,
+    /// 1 if an event has changed a copy in this step.
+    pub dirty: BufId,
+    /// Each weight with the values of its entries and the sums of their changes.
+    pub vars: Vec<(VarId, BufId, BufId)>,
+}
+
+/// The values that variables of the neurons at one end of a projection had at the starts of the last steps.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// The slot of the present step.
+    pub position: BufId,
+    /// By variable: the values, slot by slot.
+    pub vars: Vec<(VarId, BufId)>,
+    /// Slots: the longest delay and one.
+    pub depth: u32,
+    /// Places of a slot.
+    pub stride: u64,
+    /// The delay of each synapse, where they differ.
+    pub delay: Option<BufId>,
+}
+
 /// Deliveries through a kernel: what they will add to the target input.
 #[derive(Debug, Clone, Copy)]
 pub struct Response {
@@ -256,6 +298,10 @@ pub struct ProjBufs {
     pub dendrite: Option<Dendrite>,
     /// Deliveries through a kernel.
     pub response: Option<Response>,
+    /// Weights of a convolution that its synapses share and change.
+    pub entries: Option<Entries>,
+    /// What `inject` reads of pre and of post neurons with a delay.
+    pub past: [Option<Past>; 2],
     /// By variable: of inputs that follow something 1, or 0 after a protocol has assigned it.
     pub live: Vec<Option<BufId>>,
     /// By `every` block: the number of steps done before local step 0, modulo the period.
@@ -376,6 +422,8 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 count: new(format!("{name}@event{k}.n"), Scalar::I32, 1),
                 below: matches!(e.cond, Spiking::Crosses(..)).then(|| new(format!("{name}@event{k}.below"), int, n)),
                 history,
+                logging: new(format!("{name}@event{k}.log.on"), Scalar::I32, 1),
+                log: ["n", "step", "neuron"].map(|part| new(format!("{name}@event{k}.log.{part}"), Scalar::I32, 1)),
             })
             .collect();
         let fed =
@@ -530,7 +578,55 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 }),
             }
         });
+        let ends = [("pre", projection.pre.pop, p.delay, size.longest_axonal)].into_iter().chain([(
+            "post",
+            projection.post.pop,
+            p.dendritic,
+            size.longest_dendritic,
+        )]);
+        let mut past = ends.zip(&p.past).map(|((end, pop, delay, longest), vars)| {
+            if vars.is_empty() {
+                return None;
+            }
+            let population = &model.populations[pop.index()];
+            let neuron = &model.neurons[population.model.index()];
+            let depth = u64::from(longest.unwrap_or(delay.uniform())) + 1;
+            let stride = padded(population.size());
+            Some(Past {
+                position: new(format!("{name}@{end}.position"), Scalar::I32, 1),
+                vars: vars
+                    .iter()
+                    .map(|v| {
+                        let var = &neuron.vars[v.index()].name;
+                        (*v, new(format!("{name}@{end}.{var}"), float, depth * stride))
+                    })
+                    .collect(),
+                depth: depth as u32,
+                stride,
+                delay: longest.map(|_| new(format!("{name}@{end}.delay"), Scalar::I32, count)),
+            })
+        });
+        let past = [past.next().flatten(), past.next().flatten()];
+        let entries = size.entries.map(|n| Entries {
+            count: n,
+            synapses: size.synapses,
+            entry: new(format!("{name}@entry"), Scalar::I32, count),
+            first: new(format!("{name}@entry.first"), Scalar::I32, padded(n)),
+            order: new(format!("{name}@entry.order"), Scalar::I32, count),
+            dirty: new(format!("{name}@entry.dirty"), Scalar::I32, 1),
+            vars: p
+                .entries
+                .iter()
+                .map(|e| {
+                    let var = &projection.synapse.vars[e.var.index()].name;
+                    let value = new(format!("{name}.{var}@entry"), float, padded(n));
+                    (e.var, value, new(format!("{name}.{var}@change"), float, padded(n)))
+                })
+                .collect(),
+        });
         projs.push(ProjBufs {
+            entries,
+            past,
             vars,
             last,
             lists,

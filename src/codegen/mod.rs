@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod clocked;
+mod entries;
 mod expr;
 mod late;
 pub mod layout;
@@ -82,6 +83,8 @@ pub enum Action {
     OnPre,
     /// `on post` of a projection.
     OnPost,
+    /// Changes of the shared weights of a projection are added up.
+    Merge,
 }
 
 impl Action {
@@ -98,6 +101,7 @@ impl Action {
                 | Self::ReactSynapses
                 | Self::OnPre
                 | Self::OnPost
+                | Self::Merge
         )
     }
 
@@ -119,6 +123,7 @@ impl Action {
             Self::Forget => "inputs",
             Self::OnPre => "on pre",
             Self::OnPost => "on post",
+            Self::Merge => "shared weights",
         }
     }
 }
@@ -127,8 +132,8 @@ impl Action {
 #[must_use]
 pub fn order(plan: &Plan) -> Vec<Part> {
     use Action::{
-        Advance, Detect, Every, EverySynapse, Follow, FollowSynapses, Forget, Inject, Integrate, OnPost, OnPre, React,
-        ReactSynapses, Slow,
+        Advance, Detect, Every, EverySynapse, Follow, FollowSynapses, Forget, Inject, Integrate, Merge, OnPost, OnPre,
+        React, ReactSynapses, Slow,
     };
     let mut out = Vec::new();
     let actions = [
@@ -146,6 +151,7 @@ pub fn order(plan: &Plan) -> Vec<Part> {
         Forget,
         OnPre,
         OnPost,
+        Merge,
     ];
     for action in actions {
         let n = if action.of_projection() { plan.projections.len() } else { plan.populations.len() };
@@ -171,6 +177,7 @@ fn emit(b: &mut FuncBuilder, s: &Step<'_>, part: Part) {
         Action::Forget => clocked::forget(b, s, p),
         Action::OnPre => projection::on_pre(b, s, p),
         Action::OnPost => projection::on_post(b, s, p),
+        Action::Merge => entries::merge(b, s, p),
     }
 }
 

@@ -511,6 +511,7 @@ pub(super) fn react(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
             let new = stimulate::values(b, s, p, j, &event.on, outer, true);
             stimulate::store(b, s, p, j, &new, s.done, true);
         });
+        log(b, s, (signal.logging, signal.log), list, lo, hi);
         if let Some(h) = signal.history {
             remember(b, h, plan.size, list, lo, hi);
         }
@@ -550,10 +551,19 @@ fn spikes(b: &mut FuncBuilder, s: &Step<'_>, p: usize, outer: &Outer) {
         wake(b, s, p, j);
         stir(b, s, p, j);
     });
-    let on = b.load(bufs.logging, zero);
+    log(b, s, (bufs.logging, bufs.log), list, lo, hi);
+    if let Some(h) = bufs.history {
+        remember(b, h, plan.size, list, lo, hi);
+    }
+}
+
+/// Logs the events of this step, if that is asked for.
+fn log(b: &mut FuncBuilder, s: &Step<'_>, (logging, log): (BufId, [BufId; 3]), list: BufId, lo: Val, hi: Val) {
+    let (zero, one) = (b.int(0), b.int(1));
+    let on = b.load(logging, zero);
     let on = b.cmp(CmpOp::Ne, on, zero);
     b.if_then(on, |b| {
-        let [count, steps, neurons] = bufs.log;
+        let [count, steps, neurons] = log;
         let at = b.load(count, zero);
         let end = b.fold_loop(lo, hi, &[at], |b, k, at| {
             let j = b.load(list, k);
@@ -563,9 +573,6 @@ fn spikes(b: &mut FuncBuilder, s: &Step<'_>, p: usize, outer: &Outer) {
         });
         b.store(count, zero, end[0]);
     });
-    if let Some(h) = bufs.history {
-        remember(b, h, plan.size, list, lo, hi);
-    }
 }
 
 /// Keeps the events of this step for delays.

@@ -1,7 +1,7 @@
 //! One projection in one step: `on pre` of the arriving events, `on post` of the post neurons' spikes.
 
 use super::expr::{Emit, on_side};
-use super::{Step, arrivals, arriving, population, response, synapse};
+use super::{Step, arrivals, arriving, clocked, entries, population, response, synapse};
 use crate::hir::{Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{AddRows, BinOp, BufId, CmpOp, Scalar, UnOp, Val};
@@ -23,6 +23,8 @@ pub(super) struct At {
     pub(super) start: bool,
     /// The index of this step's first random number.
     pub(super) row: Option<Val>,
+    /// For pre and for post neurons: the start of the slot of their past that is meant.
+    pub(super) past: [Option<Val>; 2],
 }
 
 /// `on pre` for the events that arrive in this step.
@@ -197,6 +199,7 @@ fn row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, h: &Handler, side: Side, at:
         let one = b.int(1);
         b.store(record, neuron, one);
     }
+    entries::note(b, s, p, h.synapse.iter().map(|(v, ..)| *v));
     let plain: Vec<(VarId, Sym)> =
         h.synapse.iter().filter(|(.., z)| z.is_none()).map(|(v, value, _)| (*v, *value)).collect();
     let skipped: Vec<(VarId, Sym)> =
@@ -394,6 +397,8 @@ pub(super) fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, n: &Node, at: At
                 None => missing(b),
             }
         }
+        Node::Var(Side::Pre, v, _) if at.past[0].is_some() => clocked::earlier(b, s, p, *v, (0, at.pre), at),
+        Node::Var(Side::Post, v, _) if at.past[1].is_some() => clocked::earlier(b, s, p, *v, (1, at.post), at),
         Node::Var(Side::Pre, ..) => match at.pre {
             Some(i) => population::leaf(b, s, pre_pop(s, p), n, i, now),
             None => missing(b),

@@ -1,11 +1,13 @@
-//! `arrays("train.npz", "test.npz")`: a data set of one's own. Every key of a file is a field, axis 0 the sample.
+//! `arrays("train.npz", "test.npz")`: a data set of one's own. Every key of a file is a field, axis 0 the sample. Instead of an `.npz` a split
+//! may be a folder of `.npy` files, whose names are the keys, or a single `.npy` file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::{
-    Column, Dataset, Field, Kind, NpyData, Places, Schema, Source, Split, SplitSchema, damaged, index_field, no_split,
-    npz_schema, read_npz,
+    Column, Dataset, Field, Kind, NpyArray, NpyData, Places, Schema, Source, Split, SplitSchema, cannot_read, damaged,
+    index_field, no_split, npy_schema, npz_schema, read_npy, read_npz,
 };
 use crate::diag::{Code, Diagnostic};
 
@@ -42,11 +44,42 @@ impl Arrays {
     }
 }
 
+/// The `.npy` files of a split, by the names of their arrays in alphabetical order; `None` where it is an `.npz`.
+fn parts(path: &Path) -> Result<Option<Vec<(String, PathBuf)>>, Diagnostic> {
+    let named = |path: PathBuf| {
+        let npy = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"));
+        let name = path.file_stem().filter(|_| npy)?.to_str()?.to_owned();
+        Some((name, path))
+    };
+    if !path.is_dir() {
+        return Ok(named(path.to_owned()).map(|one| vec![one]));
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|e| cannot_read(path, &e))? {
+        found.extend(named(entry.map_err(|e| cannot_read(path, &e))?.path()));
+    }
+    found.sort();
+    Ok(Some(found))
+}
+
+/// Names, shapes and whether the elements are integers of all arrays of a split.
+fn headers(path: &Path) -> Result<Vec<(String, Vec<u64>, bool)>, Diagnostic> {
+    let Some(parts) = parts(path)? else { return npz_schema(path) };
+    let header = |(name, path): (String, PathBuf)| npy_schema(&path).map(|(shape, integer)| (name, shape, integer));
+    parts.into_iter().map(header).collect()
+}
+
+/// All arrays of a split.
+fn read(path: &Path) -> Result<BTreeMap<String, NpyArray>, Diagnostic> {
+    let Some(parts) = parts(path)? else { return read_npz(path) };
+    parts.into_iter().map(|(name, path)| Ok((name, read_npy(&path)?))).collect()
+}
+
 /// Fields and length from the headers of a file.
 fn split_schema(name: &str, path: &Path) -> Result<SplitSchema, Diagnostic> {
     let mut len = None;
     let mut fields = Vec::new();
-    for (key, shape, integer) in npz_schema(path)? {
+    for (key, shape, integer) in headers(path)? {
         let Some((&samples, axes)) = shape.split_first() else {
             return Err(damaged(path, format!("the array `{key}` is a single value; axis 0 must be the sample")));
         };
@@ -64,7 +97,11 @@ fn split_schema(name: &str, path: &Path) -> Result<SplitSchema, Diagnostic> {
         fields.push(Field { name: key, shape: axes.iter().map(|&axis| axis as usize).collect(), kind });
     }
     let Some((_, samples)) = len else {
-        return Err(damaged(path, "it holds no array").help("save arrays with `numpy.savez(\"file.npz\", name=array)`"));
+        return Err(damaged(path, "it holds no array").help(if path.is_dir() {
+            "save arrays into the folder with `numpy.save(\"folder/name.npy\", array)`"
+        } else {
+            "save arrays with `numpy.savez(\"file.npz\", name=array)`"
+        }));
     };
     fields.push(index_field());
     Ok(SplitSchema { name: name.to_owned(), len: samples as usize, fields })
@@ -90,7 +127,7 @@ impl Dataset for Files {
 }
 
 fn load(schema: &SplitSchema, path: &Path) -> Result<Split, Diagnostic> {
-    let mut arrays = read_npz(path)?;
+    let mut arrays = read(path)?;
     let mut columns = Vec::new();
     for field in &schema.fields {
         if field.name == "index" {
@@ -117,7 +154,7 @@ fn load(schema: &SplitSchema, path: &Path) -> Result<Split, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{NpyArray, View, write_npz};
+    use crate::data::{View, write_npy, write_npz};
 
     fn places(dir: &Path) -> Places {
         Places { model_dir: Some(dir.to_owned()), ..Places::default() }
@@ -141,6 +178,38 @@ mod tests {
         assert_eq!(split.view(train.field("y").unwrap(), 1).unwrap().int(), Some(-1));
         assert_eq!(split.view(train.field("index").unwrap(), 1).unwrap().int(), Some(1));
         assert_eq!(set.split("test").unwrap_err().code, Code::E0504);
+    }
+
+    /// A folder of `.npy` files is what an `.npz` of the same arrays is; other files in it are left alone.
+    #[test]
+    fn a_folder_of_npy_files_is_a_split() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = NpyArray { shape: vec![3, 2], data: NpyData::F64((0..6).map(f64::from).collect()) };
+        let label = NpyArray::vector(NpyData::U8(vec![7, 8, 9]));
+        write_npz(&dir.path().join("all.npz"), &[("image", image.clone()), ("label", label.clone())]).unwrap();
+        let folder = dir.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        write_npy(&folder.join("label.npy"), &label).unwrap();
+        write_npy(&folder.join("image.npy"), &image).unwrap();
+        std::fs::write(folder.join("README.txt"), "text").unwrap();
+        let open = |name: &str| Arrays.open(&[name.to_owned()], &places(dir.path()));
+        let (a, b) = (open("all.npz").unwrap(), open("folder").unwrap());
+        assert_eq!(a.schema(), b.schema());
+        let (a, b) = (a.split("train").unwrap(), b.split("train").unwrap());
+        for sample in 0..3 {
+            assert!((0..3).all(|field| a.view(field, sample) == b.view(field, sample)));
+        }
+        // One file is a set with one field.
+        let one = Arrays.open(&["folder/image.npy".to_owned(), "folder/image.npy".to_owned()], &places(dir.path()));
+        let one = one.unwrap();
+        assert_eq!(one.split("test").unwrap().view(0, 2), Some(View::F64(&[4.0, 5.0])));
+        let short = NpyArray::vector(NpyData::U8(vec![7, 8]));
+        write_npy(&folder.join("label.npy"), &short).unwrap();
+        assert!(open("folder").unwrap_err().notes[0].contains("`image` has 3 samples, but `label` has 2"));
+        std::fs::write(folder.join("label.npy"), "no array").unwrap();
+        assert_eq!(open("folder").unwrap_err().code, Code::E0802);
+        std::fs::create_dir(dir.path().join("empty")).unwrap();
+        assert!(open("empty").unwrap_err().notes[0].contains("no array"));
     }
 
     #[test]

@@ -18,7 +18,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use npz::{
-    NpyArray, NpyData, npz_schema, read_npy, read_npz, read_npz_some, write_atomically, write_npy, write_npz,
+    NpyArray, NpyData, npy_schema, npz_schema, read_npy, read_npz, read_npz_some, write_atomically, write_npy,
+    write_npz,
 };
 
 use crate::diag::{Code, Diagnostic};

@@ -163,6 +163,16 @@ pub fn npz_schema(path: &Path) -> Result<Vec<(String, Vec<u64>, bool)>, Diagnost
     Ok(arrays.into_iter().map(|(name, (shape, integer))| (name, shape, integer)).collect())
 }
 
+/// Shape of the array of an `.npy` and whether its elements are integers, without the data.
+///
+/// # Errors
+/// As [`read_npz`].
+pub fn npy_schema(path: &Path) -> Result<(Vec<u64>, bool), Diagnostic> {
+    let file = File::open(path).map_err(|e| cannot_read(path, &e))?;
+    let header = Header::read(&mut BufReader::new(file)).map_err(|fault| damaged(path, fault))?;
+    Ok((header.shape, header.kind != b'f'))
+}
+
 /// Writes an `.npz`; keys are stored as given (`XE.w` becomes `XE.w.npy` in the archive). Files written from equal arrays
 /// are equal byte for byte.
 ///

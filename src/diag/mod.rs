@@ -146,6 +146,18 @@ impl Sink {
         }
     }
 
+    /// Keeps one of several reports of one code at one place, of those from number `start` on: the rounds of a loop.
+    pub fn once(&mut self, start: usize) {
+        let later = self.items.split_off(start.min(self.items.len()));
+        for d in later {
+            let at = d.primary.as_ref().map(|l| l.span);
+            let same = |o: &Diagnostic| o.code == d.code && at.is_some() && o.primary.as_ref().map(|l| l.span) == at;
+            if !self.items.iter().skip(start).any(same) {
+                self.items.push(d);
+            }
+        }
+    }
+
     /// Whether an error was reported.
     #[must_use]
     pub fn has_errors(&self) -> bool {

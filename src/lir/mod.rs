@@ -503,4 +503,10 @@ pub enum MathFn {
     Pow,
     /// Floor modulo of floats: `a - b*floor(a/b)`.
     Fmod,
+    /// A standard normal number between two ends: key, lower end, upper end; see `rng::keyed`.
+    DrawNormal,
+    /// A gamma number of scale 1 between two ends: key, shape, lower end, upper end.
+    DrawGamma,
+    /// A Poisson count between two ends: key, mean, lower end, upper end.
+    DrawPoisson,
 }

@@ -77,13 +77,16 @@ const BINARY: [(BinOp, &str); 14] = [
 const COMPARE: [(CmpOp, &str); 6] =
     [(CmpOp::Eq, "eq"), (CmpOp::Ne, "ne"), (CmpOp::Lt, "lt"), (CmpOp::Le, "le"), (CmpOp::Gt, "gt"), (CmpOp::Ge, "ge")];
 
-const MATH: [(MathFn, &str); 6] = [
+const MATH: [(MathFn, &str); 9] = [
     (MathFn::Sin, "sin"),
     (MathFn::Cos, "cos"),
     (MathFn::Tan, "tan"),
     (MathFn::Tanh, "tanh"),
     (MathFn::Pow, "pow"),
     (MathFn::Fmod, "fmod"),
+    (MathFn::DrawNormal, "draw_normal"),
+    (MathFn::DrawGamma, "draw_gamma"),
+    (MathFn::DrawPoisson, "draw_poisson"),
 ];
 
 fn name_of<T: PartialEq + Copy>(table: &[(T, &'static str)], op: T) -> &'static str {

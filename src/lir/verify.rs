@@ -481,6 +481,8 @@ pub fn arity(f: MathFn) -> usize {
     match f {
         MathFn::Sin | MathFn::Cos | MathFn::Tan | MathFn::Tanh => 1,
         MathFn::Pow | MathFn::Fmod => 2,
+        MathFn::DrawNormal => 3,
+        MathFn::DrawGamma | MathFn::DrawPoisson => 4,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
-use crate::builtins::Builtin;
+use crate::builtins::{Builtin, Dist};
 use crate::hir::{PopId, Side, VarId};
 
 /// A node of a [`Graph`].
@@ -88,6 +88,8 @@ pub enum Node {
     ToInt(Sym),
     /// A built-in function.
     Call(Builtin, Vec<Sym>),
+    /// A number drawn with a key of its own: key and ends (normal), key, shape or mean, and ends (gamma, Poisson count).
+    Drawn(Dist, Vec<Sym>),
     /// A constant table (by its number in the graph) at an int index.
     Table(u32, Sym),
 }
@@ -131,6 +133,7 @@ impl Graph {
             | Node::Timed(..)
             | Node::ToReal(_)
             | Node::Call(..)
+            | Node::Drawn(..)
             | Node::Table(..) => Kind::Real,
             Node::Index(_) | Node::ToInt(_) => Kind::Int,
             Node::Neg(a) => self.kind(*a),
@@ -197,6 +200,11 @@ impl Graph {
     /// A random number of this step.
     pub fn draw(&mut self, k: u32) -> Sym {
         self.intern(Node::Draw(k))
+    }
+
+    /// A number drawn with a key: see [`Node::Drawn`].
+    pub fn drawn(&mut self, dist: Dist, args: Vec<Sym>) -> Sym {
+        self.intern(Node::Drawn(dist, args))
     }
 
     /// A variable of another population.
@@ -455,7 +463,7 @@ impl Graph {
                 f(*a);
                 f(*b);
             }
-            Node::Call(_, args) => args.iter().copied().for_each(f),
+            Node::Call(_, args) | Node::Drawn(_, args) => args.iter().copied().for_each(f),
         }
     }
 
@@ -547,6 +555,10 @@ impl Graph {
             Node::Table(t, a) => {
                 let a = self.rebuild(a, memo);
                 self.intern(Node::Table(t, a))
+            }
+            Node::Drawn(dist, args) => {
+                let args = args.into_iter().map(|a| self.rebuild(a, memo)).collect();
+                self.intern(Node::Drawn(dist, args))
             }
             Node::Bin(op, a, b) => {
                 let a = self.rebuild(a, memo);
@@ -742,6 +754,8 @@ impl Graph {
                 }
             }
             Node::Call(f, args) => f.eval(&args.iter().map(|a| self.eval(*a, leaf)).collect::<Vec<_>>()),
+            // Only periodic code has such, which no host evaluates.
+            Node::Drawn(..) => f64::NAN,
             Node::Table(t, a) => {
                 self.tables[*t as usize].get(self.eval(*a, leaf) as usize).copied().unwrap_or(f64::NAN)
             }

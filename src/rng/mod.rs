@@ -15,6 +15,7 @@
 pub mod dist;
 pub mod events;
 pub mod gaps;
+pub mod keyed;
 pub mod math;
 
 use std::convert::Infallible;

@@ -64,9 +64,12 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
     let sizes: Vec<ProjSize> = wires
         .iter()
         .zip(&initial.projs)
-        .map(|(w, made)| ProjSize {
+        .enumerate()
+        .map(|(p, (w, made))| ProjSize {
+            entries: super::entries::count(&model, &plan, p),
             synapses: w.as_ref().map_or(0, |w| w.rows.len() as u64),
             axonal: made.axonal.as_ref().map(Runs::size),
+            longest_axonal: made.axonal_steps.as_ref().map(|steps| steps.iter().copied().max().unwrap_or(0)),
             longest_dendritic: made.dendritic.as_ref().map(|(_, steps)| steps.iter().copied().max().unwrap_or(0)),
             dendritic: made.dendritic.as_ref().and_then(|(runs, _)| runs.as_ref()).map(Runs::size),
         })
@@ -95,7 +98,12 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
     let mut bounds: Vec<_> = initial.pop_bounds.clone();
     bounds.extend(initial.projs.iter().map(|made| made.bounds.clone()));
     let ties: Vec<_> = initial.projs.iter_mut().map(|made| made.ties.take()).collect();
-    let buffers = fill(&plan, &layout, wires, initial);
+    let shared: Vec<_> =
+        wires.iter().enumerate().map(|(p, w)| super::entries::index(&model, &plan, p, w.as_ref())).collect();
+    let mut buffers = fill(&plan, &layout, wires, initial);
+    for (p, index) in shared.into_iter().enumerate() {
+        super::entries::fill(&layout, p, index, &mut buffers);
+    }
     let built = start.elapsed();
 
     let start = Instant::now();
@@ -305,6 +313,13 @@ fn place(plan: &Plan, layout: &Layout, p: usize, made: Made, wires: Option<Wires
             }
         }
         put(s.live.state, vec![0, 0, (length(s.live.neuron) / 2) as u32]);
+    }
+    let [before, after] = [0, 1].map(|end: usize| bufs.past[end].as_ref().and_then(|past| past.delay));
+    if let (Some(steps), Some(id)) = (made.axonal_steps, before) {
+        put(id, steps);
+    }
+    if let (Some(steps), Some(id)) = (&steps, after) {
+        put(id, steps.clone());
     }
     if let (Some(steps), Some(id)) = (steps, bufs.dendrite.as_ref().and_then(|d| d.delay)) {
         put(id, steps);

@@ -52,7 +52,7 @@ impl Cut {
     /// Of a compiled program with one function for each part.
     #[must_use]
     pub fn new(plan: &Plan, layout: &Layout, parts: Vec<Part>, kernels: &dyn Kernels, how: Cutting) -> Self {
-        let late = |p: &Part| matches!(p.action, Action::OnPre | Action::OnPost);
+        let late = |p: &Part| matches!(p.action, Action::OnPre | Action::OnPost | Action::Merge);
         let cost = |f: FuncId| parts.get(f.0 as usize).map_or(0.0, |p| cost(plan, layout, *p));
         let stages = [false, true].map(|stage| {
             let ids: Vec<FuncId> =

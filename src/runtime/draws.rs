@@ -3,7 +3,7 @@
 //! how a run is cut into pieces changes nothing.
 
 use crate::backend::Buf;
-use crate::rng::Stream;
+use crate::rng::{Stream, keyed};
 use crate::sched::{Draw, DrawKind};
 
 /// Numbers that are drawn at once, about.
@@ -40,6 +40,7 @@ pub(super) fn fill(out: &mut Buf, k: usize, draw: &Draw, stream: Stream, piece: 
     let stream = if draw.sub == 0 { stream } else { stream.sub(u64::from(draw.sub)) };
     let due: Vec<u64> =
         (0..piece.steps).filter(|r| (piece.since_start + r).is_multiple_of(u64::from(draw.period.max(1)))).collect();
+    let double = matches!(out, Buf::F64(_));
     let elements = (0..piece.rows).flat_map(|r| (0..piece.columns).map(move |c| (r, c)));
     for (element, (r, c)) in elements.enumerate() {
         let (element, i) = (element as u64, r * piece.pitch + c);
@@ -55,6 +56,7 @@ pub(super) fn fill(out: &mut Buf, k: usize, draw: &Draw, stream: Stream, piece: 
                 (DrawKind::Uniform, None) => stream.uniform(element, number),
                 (DrawKind::Normal, None) => stream.normal(element, number),
                 (DrawKind::Exponential, None) => stream.exponential(element, number),
+                (DrawKind::Key, _) => keyed::key(stream.bits64(element, number), double),
                 (DrawKind::Gamma(_), _) => stream.sub(number).gamma(element, shape),
             };
             out.set_f64((*r as usize * piece.draws + k) * piece.stride + i, x);

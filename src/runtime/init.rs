@@ -141,6 +141,8 @@ pub fn initial(
                 own(proj.delay, projection.delay.as_ref()),
                 own(proj.dendritic, projection.dendritic_delay.as_ref()),
             ],
+            hears: !projection.synapse.on_pre.is_empty(),
+            injects: !proj.past[0].is_empty(),
             by_delay: proj.by_delay,
             needs_columns: projection.synapse.on_post.is_some(),
             post_size: post as u32,

@@ -4,6 +4,7 @@ mod block;
 pub mod build;
 pub mod cut;
 mod draws;
+mod entries;
 pub mod eval;
 mod health;
 pub mod init;

@@ -110,6 +110,8 @@ pub struct Network {
     given: Vec<Option<Arc<[(u64, u32)]>>>,
     logs: Vec<SpikeLog>,
     logging: Vec<bool>,
+    /// Logs of other events, by population and number.
+    event_logs: BTreeMap<(usize, usize), SpikeLog>,
     scratch: Vec<f64>,
     /// By population: whether what is computed beforehand from its parameters must be computed anew.
     stale_slots: Vec<bool>,
@@ -195,6 +197,7 @@ impl Network {
             given: vec![None; n],
             logs: vec![SpikeLog::default(); n],
             logging: vec![false; n],
+            event_logs: BTreeMap::new(),
             scratch: Vec::new(),
             stale_slots: vec![true; n],
             run: RunKey(0),

@@ -25,6 +25,8 @@ pub struct Made {
     pub bounds: Bounds,
     /// Axonal delays, where they differ.
     pub axonal: Option<Runs>,
+    /// Axonal delays where they differ, one per synapse, where what is injected needs them.
+    pub axonal_steps: Option<Vec<u32>>,
     /// Dendritic delays where they differ: as `on post` needs them, and one per synapse.
     pub dendritic: Option<(Option<Runs>, Vec<u32>)>,
     /// For synapses that are stored by delay: see [`Ties`].
@@ -45,6 +47,10 @@ pub(super) struct Job<'a> {
     pub(super) float: Scalar,
     /// Axonal and dendritic delays where synapses differ in them.
     pub(super) delays: [Option<&'a Expr>; 2],
+    /// Whether spikes of pre neurons reach the synapses.
+    pub(super) hears: bool,
+    /// Whether the synapses inject what reaches them by axonal delays.
+    pub(super) injects: bool,
     /// Whether synapses are stored by axonal delay.
     pub(super) by_delay: bool,
     /// Whether `on post` needs the dendritic delays by post neuron.
@@ -126,7 +132,7 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
     made.dendritic = kept[1].then(|| (None, std::mem::take(&mut steps[1])));
     // Synapses that stay in the order of their numbers.
     if let Some(rows) = rows {
-        if kept[0] {
+        if kept[0] && job.hears {
             made.axonal = Some(Runs::by_pre(rows, &steps[0]));
         }
         if let (true, Some((runs, steps))) = (job.needs_columns, &mut made.dendritic) {
@@ -134,6 +140,7 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
             *runs = Some(Runs::by_post(rows, steps, job.post_size).map_err(bug)?);
         }
     }
+    made.axonal_steps = (kept[0] && job.injects).then(|| std::mem::take(&mut steps[0]));
     Ok(made)
 }
 

@@ -4,6 +4,9 @@
 //! nothing needs its value at every step. All other states are *clocked*: they are integrated together at every step, from the values of
 //! t_n, by the method that their equations admit. A state that a clocked equation or an `inject` reads is clocked too.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use super::lower::{Context, Lowering};
 use super::projection::Lazy;
 use super::{Place, Plan};
@@ -185,6 +188,22 @@ pub(super) fn alike(graph: &Graph, injects: &[Sym], place: &[Place]) -> bool {
         _ => false,
     };
     !injects.is_empty() && !injects.iter().any(|e| graph.any(*e, &of_post))
+}
+
+/// The variables of the neurons at one end that some of these amounts read, ascending.
+pub(super) fn read_of(graph: &Graph, injects: &[Sym], of: Side) -> Vec<VarId> {
+    let found = RefCell::new(BTreeSet::new());
+    for e in injects {
+        graph.any(*e, &|n| {
+            if let Node::Var(side, v, _) = n
+                && *side == of
+            {
+                found.borrow_mut().insert(*v);
+            }
+            false
+        });
+    }
+    found.into_inner().into_iter().collect()
 }
 
 /// Whether an equation of another state, or an `inject`, reads `v`.

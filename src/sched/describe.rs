@@ -178,9 +178,24 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         }
         if !p.clocked.injects.is_empty() {
             let _ = writeln!(out, "  injects at every step, from the states at its start");
+            for (end, vars) in ["pre", "post"].into_iter().zip(&p.past) {
+                if !vars.is_empty() {
+                    let pop = if end == "pre" { projection.pre.pop } else { projection.post.pop };
+                    let neuron = &model.neurons[model.populations[pop.index()].model.index()];
+                    let list: Vec<String> =
+                        vars.iter().map(|v| format!("{end}.{}", neuron.vars[v.index()].name)).collect();
+                    let _ = writeln!(out, "    {} of a delay earlier: their past is kept", list.join(", "));
+                }
+            }
             if p.clocked.alike {
                 let _ = writeln!(out, "    the same into all neurons: summed over the pre neurons once a step");
             }
+        }
+        for entry in &p.entries {
+            let name = &synapse.vars[entry.var.index()].name;
+            let when = if p.entries_always { "every step" } else { "steps in which some changed" };
+            let _ =
+                writeln!(out, "  {name}: the changes of all synapses of an entry of the kernel are added after {when}");
         }
         let own = &p.own;
         for (e, event) in own.events.iter().zip(&synapse.events) {

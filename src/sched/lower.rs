@@ -51,9 +51,14 @@ pub enum DrawKind {
     Normal,
     /// Exponential of mean 1.
     Exponential,
-    /// Gamma of scale 1 and this shape.
+    /// Gamma of scale 1 and this shape, which does not change during a run.
     Gamma(Sym),
+    /// What names a stream of its own, for numbers that take more draws than anyone knows beforehand.
+    Key,
 }
+
+/// Whether a value does not change during a run.
+pub type Steady<'a> = &'a dyn Fn(&Graph, Sym) -> bool;
 
 /// Lowers expressions into a graph.
 pub struct Lowering<'a, 'g> {
@@ -65,8 +70,17 @@ pub struct Lowering<'a, 'g> {
     delivers: Vec<(VarId, Sym)>,
     lets: HashMap<LetId, Sym>,
     locals: HashMap<LocalId, Sym>,
-    /// In blocks that may draw: the number of the first draw, and those met.
-    draws: Option<(u32, Vec<SiteDraw>)>,
+    /// In blocks that may draw.
+    draws: Option<Draws<'a>>,
+}
+
+/// The draws of a block.
+struct Draws<'a> {
+    /// The number of the first.
+    first: u32,
+    /// Those met.
+    met: Vec<SiteDraw>,
+    steady: Steady<'a>,
 }
 
 impl<'a, 'g> Lowering<'a, 'g> {
@@ -151,12 +165,133 @@ impl<'a, 'g> Lowering<'a, 'g> {
             ExprKind::Noise(k) => self.graph.noise(*k),
             ExprKind::Other(pop, var) => self.graph.other(*pop, *var),
             ExprKind::Timed(table, step) => self.graph.timed(table, *step),
-            ExprKind::Draw { truncated: true, .. } => return None,
-            ExprKind::Draw { dist, args, site, truncated: false } => {
+            ExprKind::Draw { dist, args, site, truncated } => {
                 let args: Option<Vec<Sym>> = args.iter().map(|a| self.expr(a)).collect();
-                self.drawn(*dist, &args?, *site)?
+                if *truncated { self.truncated(*dist, &args?, *site)? } else { self.drawn(*dist, &args?, *site)? }
             }
             ExprKind::FileArray { .. } | ExprKind::EdgeColumn(_) => return None,
+        })
+    }
+
+    /// A random number of this kind, drawn each time the block runs.
+    fn number(&mut self, kind: DrawKind, site: u32) -> Option<Sym> {
+        let draws = self.draws.as_mut()?;
+        let draw = SiteDraw { site, kind };
+        let place = draws.met.iter().position(|d| *d == draw).unwrap_or_else(|| {
+            draws.met.push(draw);
+            draws.met.len() - 1
+        });
+        Some(self.graph.draw(draws.first + place as u32))
+    }
+
+    /// A number between two ends, drawn each time the block runs: by the inverse distribution function where there is one, else again
+    /// and again with a key of its own.
+    fn truncated(&mut self, dist: Dist, args: &[Sym], site: u32) -> Option<Sym> {
+        let (args, ends) = args.split_at(args.len().checked_sub(2)?);
+        let arg = |k: usize| args.get(k).copied();
+        let (lo, hi) = (*ends.first()?, *ends.last()?);
+        let kind = match dist {
+            Dist::Uniform | Dist::Randint | Dist::Bernoulli | Dist::Exponential => DrawKind::Uniform,
+            Dist::Normal | Dist::Lognormal | Dist::Gamma | Dist::PoissonCount => DrawKind::Key,
+        };
+        let z = self.number(kind, site)?;
+        let g = &mut *self.graph;
+        let nan = g.real(f64::NAN);
+        // What lies inside, as ends of the standard distribution.
+        let scaled = |g: &mut Graph, shift: Option<Sym>, scale: Sym| {
+            let [a, b] = [lo, hi].map(|end| {
+                let end = shift.map_or(end, |s| g.sub(end, s));
+                g.div(end, scale)
+            });
+            (g.call(Builtin::Min, &[a, b]), g.call(Builtin::Max, &[a, b]))
+        };
+        Some(match dist {
+            Dist::Uniform => {
+                let (a, b) = (arg(0)?, arg(1)?);
+                let (low, high) = (g.call(Builtin::Min, &[a, b]), g.call(Builtin::Max, &[a, b]));
+                let (low, high) = (g.call(Builtin::Max, &[low, lo]), g.call(Builtin::Min, &[high, hi]));
+                let width = g.sub(high, low);
+                let part = g.mul(width, z);
+                let x = g.add(part, low);
+                let x = g.call(Builtin::Clip, &[x, lo, hi]);
+                let empty = g.bin(Bin::Lt, high, low);
+                g.select(empty, nan, x)
+            }
+            Dist::Randint => {
+                let (a, b) = (arg(0)?, arg(1)?);
+                let (a, b) = (g.to_real(a), g.to_real(b));
+                let one = g.real(1.0);
+                let (first, last) = (g.call(Builtin::Ceil, &[lo]), g.call(Builtin::Floor, &[hi]));
+                let end = g.sub(b, one);
+                let (first, last) = (g.call(Builtin::Max, &[a, first]), g.call(Builtin::Min, &[end, last]));
+                let count = g.sub(last, first);
+                let count = g.add(count, one);
+                let part = g.mul(count, z);
+                let part = g.call(Builtin::Floor, &[part]);
+                let x = g.add(part, first);
+                let x = g.call(Builtin::Clip, &[x, first, last]);
+                g.to_int(x)
+            }
+            Dist::Bernoulli => {
+                let (one, zero) = (g.real(1.0), g.real(0.0));
+                let inside = |g: &mut Graph, x: Sym| {
+                    let (above, below) = (g.bin(Bin::Ge, x, lo), g.bin(Bin::Le, x, hi));
+                    g.bin(Bin::And, above, below)
+                };
+                let (has_one, has_zero) = (inside(g, one), inside(g, zero));
+                let hit = g.bin(Bin::Lt, z, arg(0)?);
+                let drawn = g.select(hit, one, zero);
+                let otherwise = g.select(has_zero, zero, nan);
+                let with_one = g.select(has_zero, drawn, one);
+                g.select(has_one, with_one, otherwise)
+            }
+            Dist::Exponential => {
+                let (a, b) = scaled(g, None, arg(0)?);
+                let zero = g.real(0.0);
+                let a = g.call(Builtin::Max, &[a, zero]);
+                // 1 - e^(a - x) of the 1 - e^(a - b) that lies inside.
+                let width = g.sub(a, b);
+                let all = g.call(Builtin::Expm1, &[width]);
+                let part = g.mul(all, z);
+                let part = g.call(Builtin::Log1p, &[part]);
+                let x = g.sub(a, part);
+                let x = g.mul(arg(0)?, x);
+                let x = g.call(Builtin::Clip, &[x, lo, hi]);
+                let empty = g.bin(Bin::Lt, b, a);
+                g.select(empty, nan, x)
+            }
+            Dist::Normal => {
+                let (a, b) = scaled(g, Some(arg(0)?), arg(1)?);
+                let x = g.drawn(dist, vec![z, a, b]);
+                let x = g.mul(arg(1)?, x);
+                let x = g.add(x, arg(0)?);
+                g.call(Builtin::Clip, &[x, lo, hi])
+            }
+            Dist::Lognormal => {
+                let zero = g.real(0.0);
+                let [a, b] = [lo, hi].map(|end| {
+                    let end = g.call(Builtin::Max, &[end, zero]);
+                    let end = g.call(Builtin::Log, &[end]);
+                    let end = g.sub(end, args[0]);
+                    g.div(end, args[1])
+                });
+                let (a, b) = (g.call(Builtin::Min, &[a, b]), g.call(Builtin::Max, &[a, b]));
+                let x = g.drawn(Dist::Normal, vec![z, a, b]);
+                let x = g.mul(arg(1)?, x);
+                let x = g.add(x, arg(0)?);
+                let x = g.call(Builtin::Exp, &[x]);
+                g.call(Builtin::Clip, &[x, lo, hi])
+            }
+            Dist::Gamma => {
+                let (a, b) = scaled(g, None, arg(1)?);
+                let x = g.drawn(dist, vec![z, arg(0)?, a, b]);
+                let x = g.mul(arg(1)?, x);
+                g.call(Builtin::Clip, &[x, lo, hi])
+            }
+            Dist::PoissonCount => {
+                let x = g.drawn(dist, vec![z, arg(0)?, lo, hi]);
+                g.to_int(x)
+            }
         })
     }
 
@@ -167,19 +302,16 @@ impl<'a, 'g> Lowering<'a, 'g> {
             Dist::Uniform | Dist::Randint | Dist::Bernoulli => DrawKind::Uniform,
             Dist::Normal | Dist::Lognormal => DrawKind::Normal,
             Dist::Exponential => DrawKind::Exponential,
-            Dist::Gamma => DrawKind::Gamma(arg(0)?),
-            // Its number of underlying draws is not fixed: refused in `every` by the front end.
-            Dist::PoissonCount => return None,
+            Dist::Gamma if (self.draws.as_ref()?.steady)(self.graph, arg(0)?) => DrawKind::Gamma(arg(0)?),
+            Dist::Gamma | Dist::PoissonCount => DrawKind::Key,
         };
-        let (first, draws) = self.draws.as_mut()?;
-        let draw = SiteDraw { site, kind };
-        let place = draws.iter().position(|d| *d == draw).unwrap_or_else(|| {
-            draws.push(draw);
-            draws.len() - 1
-        });
-        let number = *first + place as u32;
+        let z = self.number(kind, site)?;
         let g = &mut *self.graph;
-        let z = g.draw(number);
+        if kind == DrawKind::Key {
+            let (lo, hi) = (g.real(f64::NEG_INFINITY), g.real(f64::INFINITY));
+            let x = g.drawn(dist, vec![z, arg(0)?, lo, hi]);
+            return Some(if dist == Dist::Gamma { g.mul(arg(1)?, x) } else { g.to_int(x) });
+        }
         Some(match dist {
             Dist::Uniform | Dist::Randint => {
                 let (lo, hi) = (arg(0)?, arg(1)?);
@@ -218,10 +350,11 @@ impl<'a, 'g> Lowering<'a, 'g> {
         stmts: &[Stmt],
         frozen: &dyn Fn(VarId) -> bool,
         first: u32,
+        steady: Steady<'a>,
     ) -> Option<(Effects, Vec<SiteDraw>)> {
-        self.draws = Some((first, Vec::new()));
+        self.draws = Some(Draws { first, met: Vec::new(), steady });
         self.statements(stmts, frozen)?;
-        let draws = self.draws.take().map(|(_, d)| d).unwrap_or_default();
+        let draws = self.draws.take().map(|d| d.met).unwrap_or_default();
         let assigns = self.order.iter().filter_map(|v| self.now.get(v).map(|s| (*v, *s))).collect();
         Some((Effects { assigns, delivers: self.delivers }, draws))
     }

@@ -28,6 +28,7 @@
 
 pub mod clocked;
 pub mod describe;
+pub mod entries;
 mod faint;
 mod fed;
 pub mod late;
@@ -159,8 +160,11 @@ fn parts(
     for p in 0..model.projections.len() {
         match projection::plan(model, uses, frozen, &storage, p) {
             Ok(plan) => {
+                let synapse = &model.projections[p].synapse;
                 let from = &mut delays[model.projections[p].pre.pop.index()];
                 match plan.event.map(|e| e as usize) {
+                    // What is injected only needs no events.
+                    _ if synapse.on_pre.is_empty() => {}
                     None => from.spikes = from.spikes.max(plan.delay.uniform()),
                     Some(e) => {
                         from.events.resize(from.events.len().max(e + 1), 0);
@@ -168,7 +172,9 @@ fn parts(
                     }
                 }
                 let post = &mut delays[model.projections[p].post.pop.index()];
-                post.spikes = post.spikes.max(plan.dendritic.uniform());
+                if synapse.on_post.is_some() {
+                    post.spikes = post.spikes.max(plan.dendritic.uniform());
+                }
                 projections.push(plan);
             }
             Err(d) => errors.push(d),

@@ -282,6 +282,7 @@ pub(super) fn plan(
         })?)
     };
 
+    let fed = super::fed::fed(model, p);
     let mut draws: Vec<Draw> = update.iter().flat_map(|u| &u.draws).map(|d| noise_draw(&neuron.noises, *d)).collect();
     let spiking = match &neuron.spike {
         None => None,
@@ -293,7 +294,9 @@ pub(super) fn plan(
                 SpikeCond::Crosses(a, b) => Spiking::Crosses(low(a)?, low(b)?),
                 SpikeCond::Rate(e) => {
                     let rate = low(e)?;
-                    if varies(&graph, neuron, &live, rate) {
+                    // What synapses add to an input differs from step to step.
+                    let hears = graph.any(rate, &|n| matches!(n, Node::Var(Side::Own, v, _) if fed.contains(v)));
+                    if hears || varies(&graph, neuron, &live, rate) {
                         Spiking::Hazard(hazard(&mut graph, rate, dt, &mut draws))
                     } else {
                         Spiking::Rate(rate)
@@ -302,19 +305,6 @@ pub(super) fn plan(
             })
         }
     };
-    let fed = super::fed::fed(model, p);
-    if let (Some(Spiking::Rate(rate)), Some(clause)) = (&spiking, &neuron.spike)
-        && let Some(v) = fed.iter().find(|v| graph.any(*rate, &|n| matches!(n, Node::Var(_, u, _) if u == *v)))
-    {
-        let name = &neuron.vars[v.index()].name;
-        return Err(Diagnostic::new(
-            Code::E0901,
-            clause.span,
-            format!("a spike rate that depends on what synapses add to `{name}` is not supported yet"),
-        )
-        .also(neuron.vars[v.index()].span, "synapses feed this input")
-        .help("use a threshold on a state, or drive the rate by parameters and inputs that no synapse feeds"));
-    }
     let on_spike =
         Lowering::new(&mut graph, &context).block(&neuron.on_spike, frozen).ok_or_else(|| unexpected(neuron.span))?;
     let refractory = match &neuron.refractory {
@@ -355,18 +345,11 @@ pub(super) fn plan(
         let Some(period) = period.filter(|n| *n <= f64::from(1 << 30)) else {
             return Err(bad_period(clause, dt, "population", "neurons"));
         };
-        super::synapse::many_draws(clause)?;
+        let steady = |graph: &Graph, s: Sym| !varies(graph, neuron, &live, s);
         let (effects, taken) = Lowering::new(&mut graph, &context)
-            .drawing_block(&clause.body, frozen, draws.len() as u32)
+            .drawing_block(&clause.body, frozen, draws.len() as u32, &steady)
             .ok_or_else(|| unexpected(clause.span))?;
-        for d in taken {
-            if let DrawKind::Gamma(shape) = d.kind
-                && varies(&graph, neuron, &live, shape)
-            {
-                return Err(changing_shape(clause.span));
-            }
-            draws.push(every_draw(k, &d, period as u32));
-        }
+        draws.extend(taken.iter().map(|d| every_draw(k, d, period as u32)));
         every.push(EveryPlan { period: period as u32, effects });
     }
     if population.size().next_multiple_of(16).saturating_mul(draws.len() as u64) > i32::MAX as u64 {
@@ -508,12 +491,6 @@ fn hazard(graph: &mut Graph, rate: Sym, dt: f64, draws: &mut Vec<Draw>) -> Sym {
 pub(super) fn every_draw(k: usize, d: &super::lower::SiteDraw, period: u32) -> Draw {
     let stream = if k == 0 { "every".to_owned() } else { format!("every#{}", k + 1) };
     Draw { stream, sub: d.site, number: 0, of: 1, kind: d.kind, period }
-}
-
-/// A draw in an `every` block that cannot be made beforehand.
-pub(super) fn changing_shape(span: crate::source::Span) -> Diagnostic {
-    Diagnostic::new(Code::E0901, span, "a gamma distribution whose shape changes during a `run` is not supported yet")
-        .help("make the shape depend on parameters only")
 }
 
 /// Where the normal numbers of a noise source come from.

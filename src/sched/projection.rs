@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::clocked::{self, Clocked, Stepped};
+use super::entries::{self, Entry};
 use super::lower::{Context, Effects, Lowering};
 use super::population::constant_init;
 use super::response::{self, Recursion};
@@ -152,8 +153,14 @@ pub struct ProjPlan {
     pub own: Own,
     /// The input that `inject` adds to.
     pub injected: Option<VarId>,
+    /// The variables of pre and of post neurons of which `inject` reads the values of a delay earlier.
+    pub past: [Vec<VarId>; 2],
     /// The event of the pre neurons that drives it; `None`: their spikes.
     pub event: Option<u32>,
+    /// Weights that synapses share and change.
+    pub entries: Vec<Entry>,
+    /// Whether they change them without an event of a neuron.
+    pub entries_always: bool,
     /// States that nothing reads while the frozen variables are frozen.
     pub dead: Vec<VarId>,
     /// Frozen variables.
@@ -225,6 +232,7 @@ pub(super) fn plan(
     targets.sort_unstable();
     targets.dedup();
 
+    let (entries, entries_always) = entries::find(&mut graph, &context, projection).ok_or_else(unexpected)?;
     let is_frozen = |v: VarId| frozen.contains(&key(v));
     let mut dead = Vec::new();
     let (pre, post) = loop {
@@ -258,6 +266,8 @@ pub(super) fn plan(
     // Another order of the sum: rounding differs.
     clocked.alike =
         model.settings.opt > 1 && wiring == Wiring::Dense && clocked::alike(&graph, &clocked.injects, &place);
+    let past = [(Side::Pre, delay), (Side::Post, dendritic)]
+        .map(|(side, delay)| if delay.waits() { clocked::read_of(&graph, &clocked.injects, side) } else { Vec::new() });
     let own = synapse::plan(&mut graph, &context, model, p, live, &clocked, &ignore)?;
     let all_dense = wiring == Wiring::Dense;
     let on_pre = handler(&mut graph, synapse, &place, &lazy, &pre, Place::Pre, Place::Post, all_dense);
@@ -277,6 +287,7 @@ pub(super) fn plan(
     let does_something = !on_post.synapse.is_empty() || !on_post.own_side.is_empty() || !on_post.delivers.is_empty();
     // Who writes synapses by number, or reaches them from their other end, needs them in the order of their numbers.
     let by_number = synapse.on_post.is_some()
+        || !entries.is_empty()
         || !synapse.injects.is_empty()
         || synapse.vars.iter().enumerate().any(|(k, _)| uses.assigned.contains(&key(VarId(k as u32))))
         || crate::script::walk::redraws(&model.script);
@@ -285,7 +296,17 @@ pub(super) fn plan(
         && matches!(dendritic, Delay::Uniform(_))
         && synapse.odes.is_empty()
         && !by_number;
+    // A response that reaches the soma later is a kernel that begins later.
+    let kernel = projection.kernel.as_ref().map(|k| match dendritic.uniform() {
+        0 => k.clone(),
+        late => std::iter::repeat_n(0.0, late as usize).chain(k.iter().copied()).collect(),
+    });
+    let recursion = kernel
+        .as_ref()
+        .filter(|_| model.settings.opt > 1)
+        .and_then(|k| response::recursion(k, model.settings.precision));
     Ok(ProjPlan {
+        kernel,
         proj: ProjId(p as u32),
         by_delay,
         wiring,
@@ -301,14 +322,12 @@ pub(super) fn plan(
         event: projection.event,
         dendritic,
         targets,
-        kernel: projection.kernel.clone(),
-        recursion: projection
-            .kernel
-            .as_ref()
-            .filter(|_| model.settings.opt > 1)
-            .and_then(|k| response::recursion(k, model.settings.precision)),
+        recursion,
         injected: projection.target.filter(|_| !clocked.injects.is_empty()),
         clocked,
+        past,
+        entries,
+        entries_always,
         own,
         dead,
         frozen: (0..synapse.vars.len() as u32).map(VarId).filter(|v| is_frozen(*v)).collect(),

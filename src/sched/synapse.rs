@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use super::clocked::Clocked;
-use super::lower::{Context, DrawKind, Effects, Lowering};
-use super::population::{Draw, EveryPlan, Spiking, bad_period, changing_shape, every_draw, live_values, tables};
+use super::lower::{Context, Effects, Lowering};
+use super::population::{Draw, EveryPlan, Spiking, bad_period, every_draw, live_values, tables};
 use super::steps;
-use crate::builtins::Dist;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, Model, ProjId, Projection, Role, Side, SpikeCond, VarId};
 use crate::methods::sym::{Graph, Node, Sym};
@@ -112,7 +111,7 @@ pub(super) fn reads(
     let mut effects = Vec::new();
     let mut conditions = Vec::new();
     for e in &synapse.every {
-        effects.push(Lowering::new(graph, context).drawing_block(&e.body, ignore, 0)?.0);
+        effects.push(Lowering::new(graph, context).drawing_block(&e.body, ignore, 0, &|_, _| false)?.0);
     }
     for e in &synapse.events {
         effects.push(Lowering::new(graph, context).block(&e.on, ignore)?);
@@ -145,28 +144,21 @@ pub(super) fn plan(
         let Some(period) = period.filter(|n| *n <= f64::from(1 << 30)) else {
             return Err(bad_period(clause, context.dt, "projection", "synapses"));
         };
-        many_draws(clause)?;
-        let (effects, taken) = Lowering::new(graph, context)
-            .drawing_block(&clause.body, ignore, draws.len() as u32)
-            .ok_or_else(|| unexpected(projection))?;
-        for d in taken {
-            if let DrawKind::Gamma(shape) = d.kind {
-                let given_once = |n: &Node| match n {
-                    Node::Var(Side::Own, v, _) => {
-                        synapse.vars[v.index()].role == Role::Param
-                            || synapse.vars[v.index()].role == Role::Input && !follows[v.index()]
-                    }
-                    Node::Var(..) | Node::Index(_) | Node::Time | Node::Timed(..) | Node::Other(..) | Node::Draw(_) => {
-                        false
-                    }
+        let steady = |graph: &Graph, s: Sym| {
+            !graph.any(s, &|n| match n {
+                Node::Var(Side::Own, v, _) => match synapse.vars[v.index()].role {
+                    Role::Param => false,
+                    Role::Input => follows[v.index()],
                     _ => true,
-                };
-                if graph.any(shape, &|n| !given_once(n)) {
-                    return Err(changing_shape(clause.span));
-                }
-            }
-            draws.push(every_draw(k, &d, period as u32));
-        }
+                },
+                Node::Var(..) | Node::Index(_) | Node::Time | Node::Timed(..) | Node::Other(..) | Node::Draw(_) => true,
+                _ => false,
+            })
+        };
+        let (effects, taken) = Lowering::new(graph, context)
+            .drawing_block(&clause.body, ignore, draws.len() as u32, &steady)
+            .ok_or_else(|| unexpected(projection))?;
+        draws.extend(taken.iter().map(|d| every_draw(k, d, period as u32)));
         every.push(EveryPlan { period: period as u32, effects });
     }
     let mut events = Vec::new();
@@ -183,20 +175,4 @@ pub(super) fn plan(
     let live = live.into_iter().filter(|(v, _)| !ignore(*v)).collect();
     let given: Vec<&Expr> = projection.args.iter().map(|(_, e)| e).collect();
     Ok(Own { live, every, events, draws, tables: tables(&|f| synapse.each_expr(f), &given) })
-}
-
-/// Distributions that take a number of draws which is not known beforehand.
-pub(super) fn many_draws(clause: &crate::hir::Every) -> Result<(), Diagnostic> {
-    let mut cut = None;
-    crate::hir::each_of_block(&clause.body, &mut |e| match e.kind {
-        ExprKind::Draw { truncated: true, .. } => cut = Some((e.span, "truncated", "use `clip(…, lo, hi)`")),
-        ExprKind::Draw { dist: Dist::PoissonCount, .. } => {
-            cut = Some((e.span, "poisson_count", "use `connect poisson_input(…)` for random arrivals"));
-        }
-        _ => {}
-    });
-    let Some((span, name, instead)) = cut else { return Ok(()) };
-    Err(Diagnostic::new(Code::E0901, span, format!("`{name}` in periodic code is not supported yet"))
-        .note("it takes a number of draws that is not known beforehand")
-        .help(format!("{instead}, or draw into a parameter once")))
 }

@@ -583,14 +583,17 @@ fn unused(model: &Model, sink: &mut Sink) {
                 .projections
                 .iter()
                 .any(|c| c.event == Some(k as u32) && model.populations[c.pre.pop.index()].model.index() == n);
-            if event.on.is_empty() && !sent {
+            let recorded = model.script.events_recorded.iter().any(|(p, e)| {
+                *e as usize == k && model.populations.get(p.index()).is_some_and(|p| p.model.index() == n)
+            });
+            if event.on.is_empty() && !sent && !recorded {
                 let message = format!("the event `{}` of `{}` is never used", event.name, neuron.name);
-                sink.push(
-                    Diagnostic::new(Code::W0709, event.span, message).label("nothing reacts to it").help(format!(
-                        "write `on {0} {{ … }}`, connect from it: `P.{0} -> …`, or remove it",
+                sink.push(Diagnostic::new(Code::W0709, event.span, message).label("nothing reacts to it").help(
+                    format!(
+                        "write `on {0} {{ … }}`, connect from it: `P.{0} -> …`, record it, or remove it",
                         event.name
-                    )),
-                );
+                    ),
+                ));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Calls that stand as statements: `reset`, `freeze`, `save`, `print`, readouts, and procedures called for their effect.
 
 use crate::diag::{Code, Diagnostic};
-use crate::hir::Role;
-use crate::script::ir::{Expr, ExprKind, Kind, NamedVar, PrintItem, ReadoutUse, Select, StmtKind, Ty};
+use crate::hir::{Role, VarId};
+use crate::script::ir::{Expr, ExprKind, Kind, NamedVar, Neurons, PrintItem, ReadoutUse, Select, StmtKind, Ty};
 use crate::script::lower::Lower;
 use crate::script::machine::{Entity, ResetTarget, VarKey};
 use crate::script::names::{Thing, entity_name};
@@ -10,6 +10,13 @@ use crate::script::{quantity, table, text};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
+
+/// What `reset` or `redraw` is to change.
+enum Target {
+    Whole(ResetTarget),
+    /// Some neurons, with one variable or all.
+    Part(Neurons, Option<VarId>),
+}
 
 impl Lower<'_, '_> {
     pub(crate) fn action(&mut self, name: &ast::Ident, args: &[ast::Arg], span: Span) -> Option<StmtKind> {
@@ -32,8 +39,20 @@ impl Lower<'_, '_> {
             }
             "reset" | "redraw" => {
                 self.some(name, args, "populations, projections or single states")?;
-                let targets: Vec<_> = args.iter().map(|a| self.reset_target(&name.node, &a.value)).collect();
-                let targets: Vec<ResetTarget> = targets.into_iter().collect::<Option<_>>()?;
+                let all: Vec<_> = args.iter().map(|a| self.reset_target(&name.node, &a.value)).collect();
+                let (mut targets, mut parts) = (Vec::new(), Vec::new());
+                for target in all.into_iter().collect::<Option<Vec<_>>>()? {
+                    match target {
+                        Target::Whole(t) => targets.push(t),
+                        Target::Part(n, var) => {
+                            self.cx
+                                .program
+                                .reset
+                                .extend(var.map(|var| VarKey { entity: Entity::Pop(n.view.pop), var }));
+                            parts.push((n, var));
+                        }
+                    }
+                }
                 for target in &targets {
                     if let ResetTarget::Var(key) = target {
                         self.cx.program.reset.insert(*key);
@@ -42,6 +61,9 @@ impl Lower<'_, '_> {
                 if name.node == "redraw" {
                     self.forbid(span, "`redraw`");
                     return Some(StmtKind::Redraw(targets));
+                }
+                if !parts.is_empty() {
+                    return Some(StmtKind::ResetParts { whole: targets, parts });
                 }
                 Some(StmtKind::Reset(targets))
             }
@@ -137,26 +159,23 @@ impl Lower<'_, '_> {
         Some(ReadoutUse { readout: readout?, response: response_value, class: class_value })
     }
 
-    fn reset_target(&mut self, what: &str, e: &ast::Expr) -> Option<ResetTarget> {
+    fn reset_target(&mut self, what: &str, e: &ast::Expr) -> Option<Target> {
         match self.resolve(e) {
             Thing::Poisoned => None,
             Thing::Neurons(n) if n.at.is_empty() && n.view.select == crate::hir::Select::All => {
-                Some(ResetTarget::Pop(n.view.pop))
+                Some(Target::Whole(ResetTarget::Pop(n.view.pop)))
             }
+            Thing::Neurons(n) if what == "reset" => Some(Target::Part(n, None)),
             Thing::Neurons(n) => {
                 let name = entity_name(self.cx.model, Entity::Pop(n.view.pop)).to_owned();
                 self.err(
-                    Diagnostic::new(
-                        Code::E0901,
-                        e.span,
-                        format!("`{what}` of a part of a population is not supported yet"),
-                    )
-                    .label(format!("a part of `{name}`"))
-                    .help(format!("`{what}({name})` takes all of it; single states of a part can be assigned")),
+                    Diagnostic::new(Code::E0502, e.span, format!("`{what}` takes whole populations"))
+                        .label(format!("a part of `{name}`"))
+                        .help(format!("write `{what}({name})`, or assign values to the part: `{name}[..10].v = …`")),
                 );
                 None
             }
-            Thing::Synapses { proj, select: Select::AllSynapses, .. } => Some(ResetTarget::Proj(proj)),
+            Thing::Synapses { proj, select: Select::AllSynapses, .. } => Some(Target::Whole(ResetTarget::Proj(proj))),
             Thing::Value(Expr { kind: ExprKind::Var(place), .. }) => {
                 let decl = self.decl(place.key)?;
                 let (role, name, span) = (decl.role, decl.name.clone(), decl.span);
@@ -183,15 +202,18 @@ impl Lower<'_, '_> {
                     );
                     return None;
                 }
-                if !whole {
-                    self.err(
-                        Diagnostic::new(Code::E0901, e.span, format!("`{what}` of some elements is not supported yet"))
-                            .label("not the whole variable")
-                            .help("assign the elements instead"),
-                    );
-                    return None;
+                match place.select {
+                    _ if whole => Some(Target::Whole(ResetTarget::Var(place.key))),
+                    Select::Neurons(n) if what == "reset" => Some(Target::Part(n, Some(place.key.var))),
+                    _ => {
+                        self.err(
+                            Diagnostic::new(Code::E0502, e.span, format!("`{what}` takes whole variables here"))
+                                .label("not the whole variable")
+                                .help("assign the elements instead"),
+                        );
+                        None
+                    }
                 }
-                Some(ResetTarget::Var(place.key))
             }
             other => {
                 self.err(

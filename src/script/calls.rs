@@ -584,8 +584,9 @@ impl Lower<'_, '_> {
         let Some(Some(of_arg)) = slots.next() else { return poisoned(span) };
         let times: Vec<Option<Expr>> =
             slots.map(|s| s.map(|a| self.time(&a.value, &format!("an end of `{name}`")))).collect();
-        let of = match self.resolve(&of_arg.value) {
-            Thing::Neurons(n) | Thing::Spikes(n) => n,
+        let (of, event) = match self.resolve(&of_arg.value) {
+            Thing::Neurons(n) => (n, None),
+            Thing::Spikes(n, event) => (n, event),
             Thing::Poisoned => return poisoned(span),
             other => {
                 return self.fault(
@@ -601,13 +602,13 @@ impl Lower<'_, '_> {
         }
         let mut times = times.into_iter().map(|t| t.map(Box::new));
         let (from, to) = (times.next().flatten(), times.next().flatten());
-        self.cx.program.spikes_recorded.insert(of.view.pop);
+        self.logged(of.view.pop, event);
         let ty = match metric {
             Metric::Rate => Ty::scalar(Kind::Real(Dim::frequency())),
             Metric::CvIsi => Ty::scalar(Kind::Real(Dim::NONE)),
             Metric::Spikes => Ty::Num(NumTy { kind: Kind::Int, axes: self.neurons_axes(&of) }),
         };
-        Expr { kind: ExprKind::Metric { metric, of, from, to }, ty, span }
+        Expr { kind: ExprKind::Metric { metric, of, from, to, event }, ty, span }
     }
 
     /// A single time.

@@ -131,7 +131,9 @@ impl Facts {
             }
         }
         if proj.delay.is_some() || proj.dendritic_delay.is_some() || proj.kernel.is_some() {
-            let arrives = written.iter().map(|(v, _)| *v).filter(|v| !frozen.contains(v)).collect();
+            let injected = proj.target.filter(|_| !synapse.injects.is_empty());
+            let injected = injected.map(|var| VarKey { entity: Entity::Pop(post), var });
+            let arrives = written.iter().map(|(v, _)| *v).chain(injected).filter(|v| !frozen.contains(v)).collect();
             self.queues.insert(id, arrives);
         }
         for (var, reads) in written {

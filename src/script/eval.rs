@@ -18,7 +18,7 @@ use crate::rng::{Stream, fnv1a64};
 use crate::script::assign::{Source, WriteFault, assign_all, assign_at};
 use crate::script::expr::{bug, fault, var_name};
 use crate::script::faults::Budget;
-use crate::script::host::{Effect, Host, Ran, drain};
+use crate::script::host::{Effect, Host, Ran, drain, start_logs};
 use crate::script::ir::{
     AssignOp, AxisSource, BinaryOp, Body, Expr, ExprKind, LocalId, Place, PrintItem, ProcId, Program, ReadoutUse,
     Select, Split, Stmt, StmtKind,
@@ -223,9 +223,7 @@ pub fn run_experiments(
 ) -> Outcome {
     let cx = Cx { program, model, env };
     let mut host = Host::new(&cx, output, progress);
-    for pop in &program.spikes_recorded {
-        machine.record_spikes(*pop, true);
-    }
+    start_logs(machine, program);
     host.active = program.records.iter().map(|r| recording::Active::new(r, 0)).collect();
     for e in &program.experiments {
         if !env.only.is_empty() && !env.only.contains(&e.name) {
@@ -264,9 +262,7 @@ pub fn run_tests(
                 break;
             }
         };
-        for pop in &program.spikes_recorded {
-            machine.record_spikes(*pop, true);
-        }
+        start_logs(machine.as_mut(), program);
         phase(&cx, &mut host, machine.as_mut(), &t.title, &t.body);
         if host.outcome.cancelled {
             break;
@@ -467,6 +463,13 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
             StmtKind::Break => return Ok(Flow::Break),
             StmtKind::Reset(targets) => self.machine.reset(targets),
+            StmtKind::ResetParts { whole, parts } => {
+                self.machine.reset(whole);
+                for (neurons, var) in parts {
+                    let which = self.neuron_indices(neurons)?;
+                    self.machine.reset_part(neurons.view.pop, *var, &which).map_err(|d| at(d, s.span))?;
+                }
+            }
             StmtKind::Play { pop, times, ids } => {
                 let spikes = self.played(*pop, times, ids.as_ref(), s.span)?;
                 self.machine.play(*pop, &spikes).map_err(|d| at(d, s.span))?;
@@ -523,7 +526,18 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
             StmtKind::Record(r) => {
                 self.direct("record", s.span)?;
-                let active = recording::Active::new(r, self.machine.steps()).with_locals(&self.frame);
+                let mut r = r.clone();
+                if let Some(every) = &r.every {
+                    let steps = (self.number(every)? / self.machine.dt()).round();
+                    if !(1.0..9e15).contains(&steps) {
+                        return Err(Stop::Fault(Box::new(
+                            Diagnostic::new(Code::E0205, every.span, "the interval of a recording is a positive time")
+                                .label(format!("here it is {steps} time steps")),
+                        )));
+                    }
+                    r.every_steps = steps as u64;
+                }
+                let active = recording::Active::new(&r, self.machine.steps()).with_locals(&self.frame);
                 if let Some(host) = self.host() {
                     host.active.push(active);
                 }
@@ -800,7 +814,7 @@ impl<'h, 'a> Interp<'h, 'a> {
         let spikes = (0..model.populations.len())
             .map(|p| self.machine.counts(PopId(p as u32)).iter().map(|&n| u64::from(n.unsigned_abs())).sum())
             .collect();
-        let logs = drain(self.machine, &self.cx.program.spikes_recorded);
+        let logs = drain(self.machine, self.cx.program);
         self.emit(Effect::Ran(Ran { start, steps: done, spikes, logs }))?;
         match fault {
             Some(d) => Err(d.into()),

@@ -64,7 +64,7 @@ fn facts(o: &Outcome) -> (Vec<Vec<(String, u64)>>, Vec<u64>, Vec<String>, String
 fn diehl_cook(train_batch: Option<i64>) -> Program {
     let freeze = || st(StmtKind::Freeze(vec![w(), theta()]));
     let add = st(StmtKind::SetLocal { local: LocalId(1), index: vec![], op: AssignOp::Add, value: sum_count() });
-    let rate = ExprKind::Metric { metric: Metric::Rate, of: neurons(E), from: None, to: None };
+    let rate = ExprKind::Metric { metric: Metric::Rate, of: neurons(E), from: None, to: None, event: None };
     let shuffled = |mut s: Stmt| {
         if let StmtKind::ForSamples(l) = &mut s.kind {
             let span = Span::default();
@@ -156,6 +156,7 @@ fn independent_samples_equal_a_sequential_run() {
             span: Span::default(),
         }],
         every_steps: 10,
+        every: None,
         to: None,
         span: Span::default(),
     });
@@ -355,7 +356,7 @@ fn what_is_saved_loads_again_and_recordings_are_written_whole() {
     p.spikes_recorded.insert(E);
     p.records.push(Record {
         items: vec![
-            RecordItem { name: "E.spikes".to_owned(), what: Recorded::Spikes(all(E)), span: Span::default() },
+            RecordItem { name: "E.spikes".to_owned(), what: Recorded::Spikes(all(E), None), span: Span::default() },
             RecordItem {
                 name: "E.g".to_owned(),
                 what: Recorded::Value { value: var(g()), unit: one() },
@@ -363,6 +364,7 @@ fn what_is_saved_loads_again_and_recordings_are_written_whole() {
             },
         ],
         every_steps: 4,
+        every: None,
         to: Some("rec.npz".to_owned()),
         span: Span::default(),
     });

@@ -141,10 +141,10 @@ impl Interp<'_, '_> {
             }
             ExprKind::Reduce { over: Over::Time(id), .. } => self.over_time(*id, &e.ty, span)?,
             ExprKind::Reduce { op, value, over } => self.reduce(*op, value, over, span)?,
-            ExprKind::Metric { metric, of, from, to } => {
+            ExprKind::Metric { metric, of, from, to, event } => {
                 let from = from.as_ref().map(|x| self.number(x)).transpose()?;
                 let to = to.as_ref().map(|x| self.number(x)).transpose()?;
-                self.metric(*metric, of, from, to, span)?
+                self.metric((*metric, *event), of, from, to, span)?
             }
             ExprKind::Accuracy(r) => {
                 let name = &self.cx.model.readouts[r.index()].name;
@@ -489,7 +489,14 @@ impl Interp<'_, '_> {
         Ok(Tensor { shape, data }.into())
     }
 
-    fn metric(&mut self, metric: Metric, of: &Neurons, from: Option<f64>, to: Option<f64>, span: Span) -> Res<Value> {
+    fn metric(
+        &mut self,
+        (metric, event): (Metric, Option<u32>),
+        of: &Neurons,
+        from: Option<f64>,
+        to: Option<f64>,
+        span: Span,
+    ) -> Res<Value> {
         let at = self.neuron_indices(of)?;
         let (now, dt) = (self.machine.steps(), self.machine.dt());
         let view = if of.at.is_empty() {
@@ -511,7 +518,7 @@ impl Interp<'_, '_> {
                     .help("put a `run` before it, or move `from =` and `to =`"),
             )));
         }
-        let log = &host.logs[view.pop.index()];
+        let log = host.log_of(view.pop, event);
         Ok(match metric {
             Metric::Rate => Value::Real(metrics::rate(log, &view, at.len(), window, dt)),
             Metric::CvIsi => Value::Real(metrics::cv_isi(log, &view, at.len(), window)),

@@ -357,6 +357,11 @@ impl Machine for Fake {
             }
         }
     }
+    fn reset_part(&mut self, _: PopId, _: Option<VarId>, neurons: &[usize]) -> Result<(), Diagnostic> {
+        neurons.iter().for_each(|k| self.v[*k] = 0.0);
+        Ok(())
+    }
+
     /// New values are those of the key.
     fn play(&mut self, _: PopId, _: &[(u64, u32)]) -> Result<(), Diagnostic> {
         Ok(())

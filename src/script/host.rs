@@ -10,6 +10,7 @@ use crate::diag::{Code, Diagnostic, Severity};
 use crate::hir::{PopId, ReadoutId};
 use crate::script::eval::{Cx, Res};
 use crate::script::faults::Budget;
+use crate::script::ir::Program;
 use crate::script::machine::{Machine, SpikeLog};
 use crate::script::metrics::Window;
 use crate::script::outcome::{ExpectResult, Outcome, Output, Progress, ReadoutResult, ResultValue};
@@ -46,9 +47,12 @@ pub(crate) struct Ran {
     pub steps: u64,
     /// Spikes of each population.
     pub spikes: Vec<u64>,
-    /// Recorded spikes.
-    pub logs: Vec<(PopId, SpikeLog)>,
+    /// Recorded spikes, and other events by their numbers.
+    pub logs: Vec<(LogKey, SpikeLog)>,
 }
+
+/// Names a log: the spikes of a population, or another event of it.
+pub(crate) type LogKey = (PopId, Option<u32>);
 
 /// See the module's description.
 pub(crate) struct Host<'a> {
@@ -62,8 +66,8 @@ pub(crate) struct Host<'a> {
     pub readouts: Vec<Readout>,
     /// Readouts scored with in this phase.
     pub scored: BTreeSet<ReadoutId>,
-    /// Recorded spikes, by population.
-    pub logs: Vec<SpikeLog>,
+    /// Recorded spikes and other events.
+    pub logs: BTreeMap<LogKey, SpikeLog>,
     /// Counts of this phase.
     pub steps: u64,
     pub samples: u64,
@@ -91,7 +95,7 @@ impl<'a> Host<'a> {
             in_test: false,
             readouts: cx.model.readouts.iter().map(|r| Readout::new(r.kind.clone())).collect(),
             scored: BTreeSet::new(),
-            logs: vec![SpikeLog::default(); pops],
+            logs: BTreeMap::new(),
             steps: 0,
             samples: 0,
             spikes: vec![0; pops],
@@ -103,6 +107,12 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// What was recorded of the spikes or another event of a population.
+    pub(crate) fn log_of(&self, pop: PopId, event: Option<u32>) -> &SpikeLog {
+        static NOTHING: SpikeLog = SpikeLog { step: Vec::new(), neuron: Vec::new() };
+        self.logs.get(&(pop, event)).unwrap_or(&NOTHING)
+    }
+
     /// A new experiment or test; `now` is the network's step.
     pub(crate) fn start_phase(&mut self, name: &str, now: u64) {
         name.clone_into(&mut self.phase);
@@ -112,11 +122,11 @@ impl<'a> Host<'a> {
         if self.in_test {
             // A fresh network: nothing of the test before remains.
             self.readouts = self.cx.model.readouts.iter().map(|r| Readout::new(r.kind.clone())).collect();
-            self.logs.iter_mut().for_each(|l| *l = SpikeLog::default());
+            self.logs.clear();
             self.active.clear();
         } else if self.active.iter().all(|a| !a.wants_spikes()) {
             // Only `rate` and its like read the spikes, and these look back to here at most.
-            self.logs.iter_mut().for_each(|l| *l = SpikeLog::default());
+            self.logs.clear();
         }
         self.progress.phase_start(name);
     }
@@ -200,8 +210,8 @@ impl<'a> Host<'a> {
                 for (total, n) in self.spikes.iter_mut().zip(&ran.spikes) {
                     *total += n;
                 }
-                for (pop, log) in ran.logs {
-                    let all = &mut self.logs[pop.index()];
+                for (key, log) in ran.logs {
+                    let all = self.logs.entry(key).or_default();
                     all.step.extend(log.step);
                     all.neuron.extend(log.neuron);
                 }
@@ -286,17 +296,25 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Takes the spikes recorded since the last time out of a network.
-pub(crate) fn drain(machine: &mut dyn Machine, pops: &BTreeSet<PopId>) -> Vec<(PopId, SpikeLog)> {
-    let logs: Vec<_> = pops.iter().map(|&p| (p, machine.spikes(p).clone())).collect();
+/// Takes what was recorded since the last time out of a network.
+pub(crate) fn drain(machine: &mut dyn Machine, program: &Program) -> Vec<(LogKey, SpikeLog)> {
+    let spikes = program.spikes_recorded.iter().map(|&p| ((p, None), machine.spikes(p).clone()));
+    let events = program.events_recorded.iter().map(|&(p, e)| ((p, Some(e)), machine.events(p, e)));
+    let logs: Vec<_> = spikes.chain(events).collect();
     if !logs.is_empty() {
         machine.clear_spikes();
     }
     logs
 }
 
+/// Asks a network to record what a program reads.
+pub(crate) fn start_logs(machine: &mut dyn Machine, program: &Program) {
+    program.spikes_recorded.iter().for_each(|p| machine.record_spikes(*p, true));
+    program.events_recorded.iter().for_each(|(p, e)| machine.record_event(*p, *e));
+}
+
 /// Moves logs in time: from steps counted since `from` to steps counted since `to`.
-pub(crate) fn shift(logs: &mut [(PopId, SpikeLog)], from: u64, to: u64) {
+pub(crate) fn shift(logs: &mut [(LogKey, SpikeLog)], from: u64, to: u64) {
     for (_, log) in logs {
         for s in &mut log.step {
             *s = to + s.saturating_sub(from);

@@ -182,6 +182,10 @@ impl Seen {
             }
             StmtKind::Load { vars, .. } => self.writes.extend(vars.iter().map(|v| v.key)),
             StmtKind::Reset(targets) | StmtKind::Redraw(targets) => self.resets.extend(targets),
+            StmtKind::ResetParts { whole, parts } => {
+                self.resets.extend(whole);
+                self.resets.extend(parts.iter().map(|(n, var)| part_of(n.view.pop, *var)));
+            }
             StmtKind::Observe(ReadoutUse { readout, .. }) | StmtKind::Score(ReadoutUse { readout, .. }) => {
                 self.decoders.insert(*readout);
             }
@@ -258,6 +262,7 @@ pub(crate) fn each_expr(s: &Stmt, visit: &mut dyn FnMut(&Expr)) {
             visit(&u.class);
         }
         StmtKind::Call { args, .. } => args.iter().for_each(visit),
+        StmtKind::ResetParts { parts, .. } => parts.iter().flat_map(|(n, _)| &n.at).for_each(visit),
         StmtKind::Play { times, ids, .. } => {
             visit(times);
             ids.iter().for_each(visit);
@@ -270,6 +275,11 @@ pub(crate) fn each_expr(s: &Stmt, visit: &mut dyn FnMut(&Expr)) {
         | StmtKind::Fit(_)
         | StmtKind::Record(_) => {}
     }
+}
+
+/// What a reset of a part changes some elements of.
+fn part_of(pop: PopId, var: Option<hir::VarId>) -> ResetTarget {
+    var.map_or(ResetTarget::Pop(pop), |var| ResetTarget::Var(VarKey { entity: Entity::Pop(pop), var }))
 }
 
 fn each_bound(samples: &Samples, visit: &mut dyn FnMut(&Expr)) {
@@ -597,7 +607,8 @@ impl Walk<'_> {
                 }
                 return false;
             }
-            StmtKind::Reset(targets) => {
+            // What parts leave out carries over.
+            StmtKind::Reset(targets) | StmtKind::ResetParts { whole: targets, .. } => {
                 for t in targets {
                     for item in self.reset_items(*t) {
                         self.state.network.remove(&item);

@@ -71,6 +71,8 @@ pub struct Program {
     pub counted: BTreeSet<PopId>,
     /// Populations whose spikes must be recorded: for `record X.spikes`, `rate`, `cv_isi`, `spikes`.
     pub spikes_recorded: BTreeSet<PopId>,
+    /// Other events that must be recorded, by their numbers: for `record X.e`, `rate(X.e)` and others.
+    pub events_recorded: BTreeSet<(PopId, u32)>,
     /// How many reductions over time there are.
     pub over_time: u32,
 }
@@ -309,6 +311,13 @@ pub enum StmtKind {
     Break,
     /// `reset(E, S, E.v)`
     Reset(Vec<ResetTarget>),
+    /// `reset(E[..10], E[3].v, I)`: parts of populations, and what is reset as a whole.
+    ResetParts {
+        /// What is reset as a whole.
+        whole: Vec<ResetTarget>,
+        /// Neurons, each with one state or input of them, or all.
+        parts: Vec<(Neurons, Option<crate::hir::VarId>)>,
+    },
     /// `redraw(E, E.v)`: draws initial values anew.
     Redraw(Vec<ResetTarget>),
     /// `X.play(times, ids)`: a source plays these spikes from now on, instead of those it had.
@@ -561,6 +570,8 @@ pub struct Record {
     pub items: Vec<RecordItem>,
     /// Values are sampled every so many steps, at the start of a step.
     pub every_steps: u64,
+    /// An interval in ms that is known only when the statement runs.
+    pub every: Option<Expr>,
     /// `to "…"`
     pub to: Option<String>,
     /// Where.
@@ -581,8 +592,8 @@ pub struct RecordItem {
 /// What is recorded.
 #[derive(Debug, Clone)]
 pub enum Recorded {
-    /// Spike times and indices (in the whole population).
-    Spikes(View),
+    /// Times and indices (in the whole population) of spikes, or of another event by its number.
+    Spikes(View, Option<u32>),
     /// A value.
     Value {
         /// The value.
@@ -690,6 +701,8 @@ pub enum ExprKind {
         from: Option<Box<Expr>>,
         /// `to =` in ms; now if missing.
         to: Option<Box<Expr>>,
+        /// Not of spikes but of another event, by its number.
+        event: Option<u32>,
     },
     /// `accuracy(r)`: share of right predictions since the last `score` of a new series.
     Accuracy(ReadoutId),

@@ -173,6 +173,16 @@ impl<'a> Cx<'a> {
             ast::ItemKind::Record(record) => {
                 let mut lower = Lower::new(self, BodyKind::Record, String::new());
                 let record = lower.record(record, item.span);
+                if let Some(every) = &record.every {
+                    let d = Diagnostic::new(
+                        Code::E0502,
+                        every.span,
+                        "the interval of a recording at top level is a constant",
+                    )
+                    .label("this changes while running")
+                    .help("put the `record` into an experiment, where it is computed once when it begins");
+                    lower.err(d);
+                }
                 self.program.records.push(record);
             }
             _ => {}

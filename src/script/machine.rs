@@ -194,6 +194,13 @@ pub trait Machine: Send {
     /// Restores initial values without drawing again.
     fn reset(&mut self, targets: &[ResetTarget]);
 
+    /// Gives some neurons of a population, by their indices, the initial values of one state or input, or of all together with free refractory
+    /// timers. Inputs that follow something and events on their way are left alone.
+    ///
+    /// # Errors
+    /// A bug: a state without storage.
+    fn reset_part(&mut self, pop: PopId, var: Option<VarId>, neurons: &[usize]) -> Result<(), Diagnostic>;
+
     /// Draws the initial values of all states of a population or projection anew, or of one variable whatever its role; `reset` restores
     /// these from then on. As [`Machine::reset`] it empties queues and refractory timers. `key` names the draws.
     ///
@@ -229,7 +236,15 @@ pub trait Machine: Send {
     /// What was recorded since the last [`Machine::clear_spikes`].
     fn spikes(&self, pop: PopId) -> &SpikeLog;
 
-    /// Forgets the recorded spikes of all populations.
+    /// Starts recording another event of a population, by its number.
+    fn record_event(&mut self, _pop: PopId, _event: u32) {}
+
+    /// What was recorded of it since the last [`Machine::clear_spikes`].
+    fn events(&self, _pop: PopId, _event: u32) -> SpikeLog {
+        SpikeLog::default()
+    }
+
+    /// Forgets the recorded spikes and events of all populations.
     fn clear_spikes(&mut self);
 
     /// The variables with an infinite or undefined value, each with the first such element: states of populations, and variables of

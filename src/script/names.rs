@@ -24,7 +24,7 @@ pub(crate) enum Thing {
         proj: ProjId,
         select: Select,
     },
-    Spikes(Neurons),
+    Spikes(Neurons, Option<u32>),
     Readout(ReadoutId),
     Data(DataId),
     Samples(Samples),
@@ -47,7 +47,8 @@ impl Thing {
             Self::Neurons(_) => "a population or part of one",
             Self::Synapses { select: Select::AllSynapses, .. } => "a projection",
             Self::Synapses { .. } => "synapses of a projection",
-            Self::Spikes(_) => "the spikes of a population, which can be recorded",
+            Self::Spikes(_, None) => "the spikes of a population, which can be recorded",
+            Self::Spikes(_, Some(_)) => "an event of a population, which can be recorded",
             Self::Readout(_) => "a readout",
             Self::Data(_) => "a data set",
             Self::Samples(_) => "samples of a data set",
@@ -300,6 +301,11 @@ impl Lower<'_, '_> {
             let key = VarKey { entity: Entity::Pop(pop), var: VarId(k as u32) };
             return self.variable(key, Select::Neurons(neurons), axes, span);
         }
+        let neuron = model.populations.get(pop.index()).and_then(|p| model.neurons.get(p.model.index()));
+        let event = neuron.and_then(|n| n.events.iter().position(|e| e.name == member.node));
+        if let Some(e) = event {
+            return Thing::Spikes(Neurons { span, ..neurons }, Some(e as u32));
+        }
         let array = |kind, expr| Thing::Value(Expr { kind: expr, ty: Ty::Num(NumTy { kind, axes }), span });
         match member.node.as_str() {
             "count" => {
@@ -310,7 +316,7 @@ impl Lower<'_, '_> {
                 self.cx.program.counted.insert(pop);
                 array(Kind::Real(Dim::TIME), ExprKind::First(neurons))
             }
-            "spikes" => Thing::Spikes(Neurons { span, ..neurons }),
+            "spikes" => Thing::Spikes(Neurons { span, ..neurons }, None),
             "N" => {
                 let n = if neurons.at.is_empty() { shape::view_len(model, &neurons.view) } else { 1 };
                 Thing::Value(Expr { kind: ExprKind::Const(n as f64), ty: Ty::scalar(Kind::Int), span })

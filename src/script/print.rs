@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::hir::{self, Model, View};
+use crate::hir::{self, Model, PopId, View};
 use crate::script::ir::{
     AssignOp, AxisName, AxisSource, BinaryOp, Body, Expr, ExprKind, IndexItem, Kind, LocalId, Neurons, Over, Place,
     Record, Recorded, Samples, Select, Stmt, StmtKind, Ty, UnaryOp,
@@ -137,6 +137,18 @@ impl<'a> Printer<'a> {
             StmtKind::Return(Some(e)) => format!("return {}", self.expr(e)),
             StmtKind::Break => "break".to_owned(),
             StmtKind::Reset(targets) => format!("reset({})", self.targets(targets)),
+            StmtKind::ResetParts { whole, parts } => {
+                let one = |(neurons, var): &(Neurons, Option<crate::hir::VarId>)| match var {
+                    None => self.neurons(neurons),
+                    Some(var) => {
+                        let key = VarKey { entity: Entity::Pop(neurons.view.pop), var: *var };
+                        format!("{}.{}", self.neurons(neurons), names::decl(self.model, key).map_or("?", |d| &d.name))
+                    }
+                };
+                let mut all: Vec<String> = parts.iter().map(one).collect();
+                all.extend((!whole.is_empty()).then(|| self.targets(whole)));
+                format!("reset({})", all.join(", "))
+            }
             StmtKind::Play { pop, times, ids } => {
                 let name = self.model.populations.get(pop.index()).map_or("?", |p| &p.name);
                 let ids = ids.as_ref().map_or_else(String::new, |e| format!(", {}", self.expr(e)));
@@ -185,13 +197,21 @@ impl<'a> Printer<'a> {
 
     fn record(&self, r: &Record) -> String {
         let one = |i: &super::ir::RecordItem| match &i.what {
-            Recorded::Spikes(view) => format!("{}.spikes", self.view(view)),
+            Recorded::Spikes(view, None) => format!("{}.spikes", self.view(view)),
+            Recorded::Spikes(view, Some(e)) => format!("{}.{}", self.view(view), self.event(view.pop, *e)),
             Recorded::Value { value, unit } if unit.name.is_empty() => self.expr(value),
             Recorded::Value { value, unit } => format!("{} in {}", self.expr(value), unit.name),
         };
         let items: Vec<String> = r.items.iter().map(one).collect();
         let to = r.to.as_ref().map_or_else(String::new, |t| format!(" to \"{t}\""));
-        format!("record {} every {} steps{to}", items.join(", "), r.every_steps)
+        format!(
+            "record {} every {}{to}",
+            items.join(", "),
+            match &r.every {
+                Some(time) => self.expr(time),
+                None => format!("{} steps", r.every_steps),
+            }
+        )
     }
 
     fn local(&self, id: LocalId) -> String {
@@ -210,6 +230,11 @@ impl<'a> Printer<'a> {
 
     fn keys<'k>(&self, keys: impl Iterator<Item = &'k VarKey>) -> String {
         keys.map(|k| self.key(*k)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn event(&self, pop: PopId, event: u32) -> &str {
+        let neuron = self.model.populations.get(pop.index()).and_then(|p| self.model.neurons.get(p.model.index()));
+        neuron.and_then(|n| n.events.get(event as usize)).map_or("?", |e| &e.name)
     }
 
     fn targets(&self, targets: &[ResetTarget]) -> String {
@@ -330,11 +355,12 @@ impl<'a> Printer<'a> {
                 };
                 format!("{}({}{over})", op.name(), self.expr(value))
             }
-            ExprKind::Metric { metric, of, from, to } => {
+            ExprKind::Metric { metric, of, from, to, event } => {
                 let end = |what: &str, e: &Option<Box<Expr>>| {
                     e.as_ref().map_or_else(String::new, |e| format!(", {what} = {}", self.expr(e)))
                 };
-                format!("{}({}{}{})", metric.name(), self.neurons(of), end("from", from), end("to", to))
+                let event = event.map_or_else(String::new, |e| format!(".{}", self.event(of.view.pop, e)));
+                format!("{}({}{event}{}{})", metric.name(), self.neurons(of), end("from", from), end("to", to))
             }
             ExprKind::Accuracy(r) => format!("accuracy({})", self.readout(*r)),
             ExprKind::Draw { dist, args, stream } => {

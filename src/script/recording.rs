@@ -72,7 +72,7 @@ impl Active {
     }
 
     pub(crate) fn wants_spikes(&self) -> bool {
-        self.record.items.iter().any(|i| matches!(i.what, Recorded::Spikes(_)))
+        self.record.items.iter().any(|i| matches!(i.what, Recorded::Spikes(..)))
     }
 
     /// Whether values are sampled now.
@@ -253,8 +253,8 @@ fn arrays(host: &Host<'_>, active: &Active, dt: f64) -> Vec<(String, NpyArray)> 
     let mut out = Vec::new();
     for (item, (column, shape)) in active.record.items.iter().zip(&active.columns) {
         match &item.what {
-            Recorded::Spikes(view) => {
-                let log = &host.logs[view.pop.index()];
+            Recorded::Spikes(view, event) => {
+                let log = host.log_of(view.pop, *event);
                 let inside = |s: u64| s > active.start && active.end.is_none_or(|e| s <= e);
                 let (t, i): (Vec<f64>, Vec<i64>) = log
                     .step

@@ -1,7 +1,7 @@
 //! `record`, at the top of a file and inside protocols.
 
 use crate::diag::{Code, Diagnostic};
-use crate::script::ir::{Record, RecordItem, Recorded, Ty};
+use crate::script::ir::{Expr, Record, RecordItem, Recorded, Ty};
 use crate::script::lower::Lower;
 use crate::script::names::Thing;
 use crate::script::operators::const_value;
@@ -15,7 +15,7 @@ impl Lower<'_, '_> {
         for target in &record.targets {
             let name = text::expr(target);
             let what = match self.resolve(target) {
-                Thing::Spikes(n) => {
+                Thing::Spikes(n, event) => {
                     if !n.at.is_empty() {
                         self.err(
                             Diagnostic::new(Code::E0502, target.span, "what is recorded must be known before the run")
@@ -23,8 +23,8 @@ impl Lower<'_, '_> {
                         );
                         continue;
                     }
-                    self.cx.program.spikes_recorded.insert(n.view.pop);
-                    Recorded::Spikes(n.view)
+                    self.logged(n.view.pop, event);
+                    Recorded::Spikes(n.view, event)
                 }
                 Thing::Poisoned => {
                     self.cx.hole(target.span);
@@ -67,8 +67,16 @@ impl Lower<'_, '_> {
             };
             items.push(RecordItem { name, what, span: target.span });
         }
-        let every_steps = record.every.as_ref().map_or(1, |e| self.every(e));
-        Record { items, every_steps, to: record.to.as_ref().map(|t| t.node.clone()), span }
+        let (every_steps, every) = record.every.as_ref().map_or((1, None), |e| self.every(e));
+        Record { items, every_steps, every, to: record.to.as_ref().map(|t| t.node.clone()), span }
+    }
+
+    /// Spikes or other events are read: they have to be recorded.
+    pub(crate) fn logged(&mut self, pop: crate::hir::PopId, event: Option<u32>) {
+        match event {
+            None => self.cx.program.spikes_recorded.insert(pop),
+            Some(e) => self.cx.program.events_recorded.insert((pop, e)),
+        };
     }
 
     /// A recorded value is evaluated during a `run`: without locals, draws and calls.
@@ -96,31 +104,25 @@ impl Lower<'_, '_> {
         true
     }
 
-    fn every(&mut self, e: &ast::Expr) -> u64 {
+    fn every(&mut self, e: &ast::Expr) -> (u64, Option<Expr>) {
         let time = self.time(e, "the interval of a recording");
         if time.ty == Ty::Poisoned {
-            return 1;
+            return (1, None);
         }
         let dt = self.cx.model.settings.dt;
         match const_value(&time) {
             Some(ms) if ms > 0.0 && ms / dt < 9e15 => {
                 self.check_multiple(ms, e.span, "this interval");
-                ((ms / dt).round() as u64).max(1)
+                (((ms / dt).round() as u64).max(1), None)
             }
             Some(_) => {
                 self.err(
                     Diagnostic::new(Code::E0205, e.span, "the interval of a recording is a positive time")
                         .label("not a usable interval"),
                 );
-                1
+                (1, None)
             }
-            None => {
-                self.err(
-                    Diagnostic::new(Code::E0901, e.span, "intervals that change while running are not supported yet")
-                        .label("a constant or a parameter is needed"),
-                );
-                1
-            }
+            None => (1, Some(time)),
         }
     }
 }

@@ -14,6 +14,7 @@ mod network;
 mod neuron;
 mod play;
 pub mod qualify;
+mod rounds;
 mod rules;
 pub mod scope;
 
@@ -108,6 +109,18 @@ pub fn check(
     let bindings = overrides(bindings, sources, options, sink);
     let declared = evaluate(&bindings, &mut scope, &mut globals, sink);
     let settings = consts::settings(file, options, &scope, &mut globals, sink);
+    if rounds::needed(&file.items) {
+        // What was found of constants is found again in the file without loops.
+        let constants = sink.items.split_off(start);
+        let Some(flat) = rounds::write_out(file, &prelude, &scope, &globals, sink) else {
+            sink.items.extend(constants);
+            sink.close();
+            return None;
+        };
+        let model = check(&flat, prelude.id, sources, options, sink);
+        sink.once(start);
+        return model;
+    }
     let mut model = hir::Model {
         settings,
         globals: declared,

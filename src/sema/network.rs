@@ -7,7 +7,7 @@ use super::drive::{base_name, drive, has_drive};
 use super::infer::{Count, Globals, Typer, list, strip};
 use super::kernel::{self, Kernel};
 use super::model::{Ends, Heads, ModelCx, Pops};
-use super::rules::{grids_fit, kernel_changes, rule};
+use super::rules::{grids_fit, rule};
 use super::views::{self, IndexNames, len};
 use super::{Schemas, circles, mismatch, neuron, play, poison, synapse, unroll};
 use crate::diag::{Code, Diagnostic, Sink};
@@ -773,19 +773,21 @@ fn projection(
     let instance = instance?;
     if let (true, Some(delay)) = (driven, &instance.delay) {
         typer.error(
-            Diagnostic::new(Code::E0901, delay.span, "a delay of `poisson_input` is not supported yet")
-                .note("its trains are independent: a delay would only move their beginning")
+            Diagnostic::new(Code::E0403, delay.span, "`poisson_input` takes no delay")
+                .note("its trains are independent of everything: a Poisson train that is moved in time is a Poisson train")
                 .help("leave out the delay"),
         );
         return None;
     }
     grids_fit(&rule, rule_span, c, &pre, &post, source_span, model, typer)?;
-    kernel_changes(&rule, rule_span, &instance.synapse, typer)?;
-    if let (Some(k), Some(delay)) = (&c.through, &instance.dendritic_delay) {
+    if let (Some(k), Some(delay)) = (&c.through, &instance.dendritic_delay)
+        && !matches!(delay.kind, hir::ExprKind::Const(_))
+    {
         typer.error(
-            Diagnostic::new(Code::E0901, delay.span, "a dendritic delay together with a kernel is not supported yet")
-                .also(k.span, "the kernel")
-                .help("let the kernel begin later, or use `delay`"),
+            Diagnostic::new(Code::E0403, delay.span, "with a kernel the dendritic delay must be one constant")
+                .label("this may differ between synapses")
+                .also(k.span, "the kernel spreads what all synapses of a neuron have delivered")
+                .help("use a constant here, or `delay`, which each synapse may have of its own"),
         );
         return None;
     }

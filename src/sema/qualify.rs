@@ -164,7 +164,7 @@ fn variables<'a>(items: impl Iterator<Item = &'a ast::Item>, prefix: &str) -> BT
     out
 }
 
-fn own_names(m: &ast::Model) -> BTreeSet<String> {
+pub(super) fn own_names(m: &ast::Model) -> BTreeSet<String> {
     use ModelItemKind as K;
     let mut names = BTreeSet::new();
     for item in &m.items {

@@ -206,47 +206,6 @@ fn no_grid(rule: Span, source: Span, shape: String, typer: &mut Typer<'_>) -> Op
     None
 }
 
-/// Shared entries of a kernel cannot change yet.
-pub(super) fn kernel_changes(
-    rule: &Rule,
-    rule_span: Span,
-    synapse: &crate::hir::SynapseModel,
-    typer: &mut Typer<'_>,
-) -> Option<()> {
-    let Rule::Conv { shared: true, .. } = rule else { return Some(()) };
-    let mut written: Vec<crate::hir::VarId> = synapse.odes.iter().map(|o| o.var).collect();
-    let blocks = [Some(&synapse.on_pre), synapse.on_post.as_ref()].into_iter().flatten();
-    let own = synapse.events.iter().map(|e| &e.on).chain(synapse.every.iter().map(|e| &e.body));
-    blocks.chain(own).for_each(|b| assigned(b, &mut written));
-    let weight =
-        written.into_iter().filter_map(|v| synapse.vars.get(v.index())).find(|v| v.role == crate::hir::Role::Weight);
-    let Some(weight) = weight else { return Some(()) };
-    typer.error(
-        Diagnostic::new(
-            Code::E0901,
-            rule_span,
-            "plasticity of the shared weights of a convolution is not supported yet",
-        )
-        .also(weight.span, format!("the synapse changes `{}`", weight.name))
-        .help("give each synapse a weight of its own: `conv(…, shared = false)`"),
-    );
-    None
-}
-
-fn assigned(block: &[crate::hir::Stmt], out: &mut Vec<crate::hir::VarId>) {
-    use crate::hir::StmtKind as K;
-    for s in block {
-        match &s.kind {
-            K::Assign { var, .. } => out.push(*var),
-            K::If { then, els, .. } => {
-                assigned(then, out);
-                assigned(els, out);
-            }
-            K::Local { .. } | K::Deliver { .. } => {}
-        }
-    }
-}
-
 /// A constant probability.
 fn probability(e: &ast::Expr, sizes: Option<(u64, u64)>, typer: &mut Typer<'_>) -> Option<f64> {
     let (t, p) = constant_in(e, &mut EndNames { sizes }, typer)?;

@@ -145,25 +145,12 @@ pub(crate) fn instantiate(
         if name == "delay" || name == "dendritic_delay" {
             let d = delay_argument(&mut cx, a, name, typer);
             ok &= d.is_some();
-            if let (Some(e), Some(i)) = (&d, injects.first()) {
-                typer.error(
-                    Diagnostic::new(
-                        Code::E0901,
-                        e.span,
-                        format!("`{name}` of a synapse with `inject` is not supported yet"),
-                    )
-                    .also(i.span, "a continuous coupling would have to read the neurons of an earlier time")
-                    .help("use a synapse that only delivers, or leave the delay out"),
-                );
-                ok = false;
-                continue;
-            }
             if name == "delay" {
-                if let (Some(e), true) = (&d, on_pre.is_none()) {
+                if let (Some(e), true) = (&d, on_pre.is_none() && injects.is_empty()) {
                     typer.error(Diagnostic::new(
                         Code::E0403,
                         e.span,
-                        format!("`{}` has no `on pre` for a delay to delay", model.name.node),
+                        format!("`{}` has no `on pre` or `inject` for a delay to delay", model.name.node),
                     ));
                     ok = false;
                 }

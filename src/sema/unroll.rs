@@ -9,7 +9,7 @@ use crate::source::Span;
 use crate::syntax::ast;
 
 /// The most connections that loops may make.
-const MOST: usize = 100_000;
+pub(super) const MOST: usize = 100_000;
 
 /// One connection, with the values of the loop variables around it.
 pub(super) struct Round<'a> {
@@ -60,14 +60,7 @@ fn items<'a>(
     for item in list {
         match &item.kind {
             ast::ItemKind::Connect(c) => {
-                if let (Some(name), false) = (&c.name, values.is_empty()) {
-                    sink.push(
-                        Diagnostic::new(Code::E0103, name.span, "a connection in a loop cannot have a name")
-                            .label("every round of the loop would make one of this name")
-                            .help("leave the name out, or write the connection outside of the loop"),
-                    );
-                    fine = false;
-                } else if out.len() >= MOST {
+                if out.len() >= MOST {
                     sink.push(
                         Diagnostic::new(Code::E0902, item.span, format!("loops make more than {MOST} connections"))
                             .help("use fewer rounds"),
@@ -83,13 +76,7 @@ fn items<'a>(
                 fine &= rounds(var, range, inner, values, scope, globals, sink, out);
             }
             ast::ItemKind::Error { .. } => {}
-            _ if !values.is_empty() => {
-                sink.push(
-                    Diagnostic::new(Code::E0901, item.span, "only connections can stand in a loop so far")
-                        .help("declare this outside of the loop: parts of one population can be connected by index"),
-                );
-                fine = false;
-            }
+            // Loops with other declarations have been written out: see `rounds`.
             _ => {}
         }
     }
@@ -107,20 +94,8 @@ fn rounds<'a>(
     sink: &mut Sink,
     out: &mut Vec<Round<'a>>,
 ) -> bool {
-    if matches!(var.node.as_str(), "i" | "j" | "t" | "dt" | "N") {
-        sink.push(
-            Diagnostic::new(Code::E0103, var.span, format!("`{}` has a meaning of its own", var.node))
-                .label("in a connection, `i` and `j` are the indices of the neurons")
-                .help("choose another name for the loop, such as `a`"),
-        );
-        return false;
-    }
-    if let Some((_, at)) = scope.names.get(&var.node) {
-        sink.push(
-            Diagnostic::new(Code::E0103, var.span, format!("`{}` is declared already", var.node))
-                .also(*at, "here")
-                .help("choose another name for the loop"),
-        );
+    if let Some(d) = bad_variable(var, scope, None) {
+        sink.push(d);
         return false;
     }
     let (s, g) = with(values, scope, globals);
@@ -140,8 +115,25 @@ fn rounds<'a>(
     true
 }
 
+/// Why a loop cannot have this variable.
+pub(super) fn bad_variable(var: &ast::Ident, scope: &Scope, around: Option<Span>) -> Option<Diagnostic> {
+    if matches!(var.node.as_str(), "i" | "j" | "t" | "dt" | "N") {
+        return Some(
+            Diagnostic::new(Code::E0103, var.span, format!("`{}` has a meaning of its own", var.node))
+                .label("in a connection, `i` and `j` are the indices of the neurons")
+                .help("choose another name for the loop, such as `a`"),
+        );
+    }
+    let at = around.or(scope.names.get(&var.node).map(|(_, at)| *at))?;
+    Some(
+        Diagnostic::new(Code::E0103, var.span, format!("`{}` is declared already", var.node))
+            .also(at, "here")
+            .help("choose another name for the loop"),
+    )
+}
+
 /// The constant ends of a loop's range.
-fn ends(range: &ast::Expr, typer: &mut Typer<'_>) -> Option<(i64, i64)> {
+pub(super) fn ends(range: &ast::Expr, typer: &mut Typer<'_>) -> Option<(i64, i64)> {
     let ast::ExprKind::Range { start: Some(a), end: Some(b) } = &strip(range).kind else {
         typer.error(
             Diagnostic::new(Code::E0205, range.span, "a loop around declarations needs a range of whole numbers")

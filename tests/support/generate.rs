@@ -481,8 +481,18 @@ impl Generator<'_> {
                 self.w.def(ty, Op::Gather { buf, index })
             }
             2 if float && self.below(3) == 0 => {
-                let f = self.one_of(&[MathFn::Sin, MathFn::Cos, MathFn::Tan, MathFn::Tanh, MathFn::Pow, MathFn::Fmod]);
-                let arity = if matches!(f, MathFn::Pow | MathFn::Fmod) { 2 } else { 1 };
+                let f = self.one_of(&[
+                    MathFn::Sin,
+                    MathFn::Cos,
+                    MathFn::Tan,
+                    MathFn::Tanh,
+                    MathFn::Pow,
+                    MathFn::Fmod,
+                    MathFn::DrawNormal,
+                    MathFn::DrawGamma,
+                    MathFn::DrawPoisson,
+                ]);
+                let arity = snnc::lir::verify::arity(f);
                 let args = (0..arity).map(|_| self.pick(ty)).collect();
                 self.w.def(ty, Op::Call(f, args))
             }

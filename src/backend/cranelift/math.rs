@@ -21,6 +21,12 @@ pub(super) fn symbol(function: MathFn, double: bool) -> &'static str {
         (MathFn::Pow, true) => "snnc_pow_f64",
         (MathFn::Fmod, false) => "snnc_fmod_f32",
         (MathFn::Fmod, true) => "snnc_fmod_f64",
+        (MathFn::DrawNormal, false) => "snnc_draw_normal_f32",
+        (MathFn::DrawNormal, true) => "snnc_draw_normal_f64",
+        (MathFn::DrawGamma, false) => "snnc_draw_gamma_f32",
+        (MathFn::DrawGamma, true) => "snnc_draw_gamma_f64",
+        (MathFn::DrawPoisson, false) => "snnc_draw_poisson_f32",
+        (MathFn::DrawPoisson, true) => "snnc_draw_poisson_f64",
     }
 }
 
@@ -49,8 +55,10 @@ macro_rules! helpers {
             )*]
         }
     };
-    (@call $function:ident $a:expr) => { math_f64(MathFn::$function, $a, 0.0) };
-    (@call $function:ident $a:expr, $b:expr) => { math_f64(MathFn::$function, $a, $b) };
+    (@call $function:ident $a:expr) => { math_f64(MathFn::$function, [$a, 0.0, 0.0, 0.0]) };
+    (@call $function:ident $a:expr, $b:expr) => { math_f64(MathFn::$function, [$a, $b, 0.0, 0.0]) };
+    (@call $function:ident $a:expr, $b:expr, $c:expr) => { math_f64(MathFn::$function, [$a, $b, $c, 0.0]) };
+    (@call $function:ident $a:expr, $b:expr, $c:expr, $d:expr) => { math_f64(MathFn::$function, [$a, $b, $c, $d]) };
 }
 
 helpers! {
@@ -60,6 +68,9 @@ helpers! {
     Tanh(a): tanh_f32, tanh_f64;
     Pow(a, b): pow_f32, pow_f64;
     Fmod(a, b): fmod_f32, fmod_f64;
+    DrawNormal(a, b, c): draw_normal_f32, draw_normal_f64;
+    DrawGamma(a, b, c, d): draw_gamma_f32, draw_gamma_f64;
+    DrawPoisson(a, b, c, d): draw_poisson_f32, draw_poisson_f64;
 }
 
 macro_rules! instructions {

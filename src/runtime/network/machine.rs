@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{CHUNK, Network, WRAP, failed, leap};
 use crate::backend::Buf;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{PopId, ProjId};
+use crate::hir::{PopId, ProjId, VarId};
 use crate::sched::{Place, Storage, Wiring};
 use crate::script::machine::{
     Entity, Machine, ResetTarget, RunKey, Slice, SliceMut, SpikeLog, Values, ValuesMut, VarKey,
@@ -28,6 +28,7 @@ impl Machine for Network {
             given: self.given.clone(),
             logs: vec![SpikeLog::default(); self.logs.len()],
             logging: self.logging.clone(),
+            event_logs: self.event_logs.keys().map(|k| (*k, SpikeLog::default())).collect(),
             scratch: Vec::new(),
             stale_slots: self.stale_slots.clone(),
             run: self.run,
@@ -85,6 +86,7 @@ impl Machine for Network {
         }
         self.rebase();
         self.fill_slots();
+        (0..self.shared.layout.projs.len()).for_each(|p| self.share_entries(p));
         self.run_step = 0;
         self.silent = None;
         for p in 0..self.shared.layout.pops.len() {
@@ -246,7 +248,10 @@ impl Machine for Network {
                     }
                 }
             }
-            Entity::Proj(p) => self.relist(p.index()),
+            Entity::Proj(p) => {
+                self.share_entries(p.index());
+                self.relist(p.index());
+            }
         }
     }
 
@@ -369,6 +374,36 @@ impl Machine for Network {
         }
     }
 
+    fn reset_part(&mut self, pop: PopId, var: Option<VarId>, neurons: &[usize]) -> Result<(), Diagnostic> {
+        let bufs = self.shared.layout.pops[pop.index()].clone();
+        let keys = match var {
+            Some(var) => vec![VarKey { entity: Entity::Pop(pop), var }],
+            None => self.states_of(Entity::Pop(pop)),
+        };
+        let all = self.initial.clone();
+        for key in keys {
+            let follows = bufs.live[key.var.index()].is_some();
+            let (Some(initial), false) = (all.get(&key), follows || self.var_buffer(key).is_none()) else { continue };
+            let mut values = self.values_mut(key)?;
+            for k in neurons {
+                let x = initial.get_f64(*k).unwrap_or(f64::NAN);
+                match &mut values.data {
+                    SliceMut::F32(v) => v.get_mut(*k).into_iter().for_each(|slot| *slot = x as f32),
+                    SliceMut::F64(v) => v.get_mut(*k).into_iter().for_each(|slot| *slot = x),
+                }
+            }
+            self.written(key);
+        }
+        if var.is_none() {
+            let below = bufs.signals.iter().map(|e| e.below);
+            for id in [bufs.refractory, bufs.below].into_iter().chain(below).chain(bufs.fed).flatten() {
+                neurons.iter().for_each(|k| self.buf(id).set_f64(*k, 0.0));
+            }
+            self.wake(pop.index());
+        }
+        Ok(())
+    }
+
     fn play(&mut self, pop: PopId, spikes: &[(u64, u32)]) -> Result<(), Diagnostic> {
         let now = self.steps();
         let Some(given) = self.given.get_mut(pop.index()) else {
@@ -418,8 +453,20 @@ impl Machine for Network {
         &self.logs[pop.index()]
     }
 
+    fn record_event(&mut self, pop: PopId, event: u32) {
+        let key = (pop.index(), event as usize);
+        let Some(signal) = self.shared.layout.pops[key.0].signals.get(key.1) else { return };
+        let id = signal.logging;
+        self.event_logs.entry(key).or_default();
+        self.set_int(id, 0, 1);
+    }
+
+    fn events(&self, pop: PopId, event: u32) -> SpikeLog {
+        self.event_logs.get(&(pop.index(), event as usize)).cloned().unwrap_or_default()
+    }
+
     fn clear_spikes(&mut self) {
-        for log in &mut self.logs {
+        for log in self.logs.iter_mut().chain(self.event_logs.values_mut()) {
             log.step.clear();
             log.neuron.clear();
         }

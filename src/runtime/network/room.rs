@@ -3,34 +3,45 @@
 use super::{LOG, LOG_STEPS, Network};
 use crate::backend::Buf;
 use crate::codegen::layout::Segments;
+use crate::lir::BufId;
+use crate::script::machine::SpikeLog;
 
 impl Network {
-    /// Moves logged spikes from the buffers to the logs.
+    /// Moves logged spikes and other events from the buffers to the logs.
     pub(super) fn drain(&mut self) {
         for p in 0..self.logs.len() {
-            let [count, steps, neurons] = self.shared.layout.pops[p].log;
-            let n = self.ints(count).first().copied().unwrap_or(0).max(0) as usize;
-            if n == 0 {
-                continue;
-            }
             let mut log = std::mem::take(&mut self.logs[p]);
-            let base = self.base;
-            log.step.extend(self.ints(steps).iter().take(n).map(|s| base + *s as u64));
-            log.neuron.extend(self.ints(neurons).iter().take(n).map(|k| *k as u32));
+            self.empty(self.shared.layout.pops[p].log, &mut log);
             self.logs[p] = log;
-            self.set_int(count, 0, 0);
         }
+        let mut others = std::mem::take(&mut self.event_logs);
+        for ((p, e), log) in &mut others {
+            self.empty(self.shared.layout.pops[*p].signals[*e].log, log);
+        }
+        self.event_logs = others;
+    }
+
+    /// Moves what one log's buffers hold behind the log.
+    fn empty(&mut self, [count, steps, neurons]: [BufId; 3], log: &mut SpikeLog) {
+        let n = self.ints(count).first().copied().unwrap_or(0).max(0) as usize;
+        if n == 0 {
+            return;
+        }
+        let base = self.base;
+        log.step.extend(self.ints(steps).iter().take(n).map(|s| base + *s as u64));
+        log.neuron.extend(self.ints(neurons).iter().take(n).map(|k| *k as u32));
+        self.set_int(count, 0, 0);
     }
 
     /// How many steps fit the log buffers whatever happens.
     pub(super) fn room(&mut self, wanted: u64) -> u64 {
+        let pops = &self.shared.layout.pops;
+        let spikes = (0..self.logs.len()).filter(|p| self.logging[*p]).map(|p| (p, pops[p].log));
+        let events = self.event_logs.keys().map(|(p, e)| (*p, pops[*p].signals[*e].log));
+        let all: Vec<(usize, [BufId; 3])> = spikes.chain(events).collect();
         let mut steps = wanted;
-        for p in 0..self.logs.len() {
-            if !self.logging[p] {
-                continue;
-            }
+        for (p, [_, a, b]) in all {
             let n = self.shared.model.populations[p].size().max(1);
-            let [_, a, b] = self.shared.layout.pops[p].log;
             let capacity = LOG.max(n as usize * LOG_STEPS);
             for id in [a, b] {
                 if let Buf::I32(v) = self.buf(id)
