@@ -61,8 +61,6 @@ pub struct Session {
     pub model: Option<Arc<Model>>,
     /// From reading the source to the checked model.
     pub front: Duration,
-    /// How equations are advanced; filled by [`Session::plan_only`].
-    pub advances: Vec<Advance>,
     /// Whether networks take the times of the parts of their steps.
     pub profile: bool,
 }
@@ -76,10 +74,6 @@ pub fn threads(setting: usize) -> usize {
 /// How the neurons of one population are advanced in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advance {
-    /// The population.
-    pub population: String,
-    /// Its model.
-    pub neuron: String,
     /// The states that the method integrates.
     pub states: Vec<String>,
     /// The integration method.
@@ -104,7 +98,8 @@ impl Session {
         Self::made(path, |session| session.check(text, settings, None, None))
     }
 
-    /// Checks a text again of which most is `known`: the same as [`Session::from_text`], in less time.
+    /// Checks a text again of which most is `known`. What [`rest`] finds out is missing: with that it is the same as [`Session::from_text`]
+    /// and [`Session::plan_only`].
     #[must_use]
     pub fn from_edited(path: &Path, text: &str, settings: &Settings, known: &mut syntax::Known) -> Self {
         Self::made(path, |session| session.check(text, settings, Some(known), None))
@@ -130,7 +125,6 @@ impl Session {
             imported: Vec::new(),
             model: None,
             front: Duration::ZERO,
-            advances: Vec::new(),
             profile: false,
         };
         check(&mut session);
@@ -151,6 +145,7 @@ impl Session {
             arrays: files::array_reader(&self.path),
         };
         let mut set = settings.set.clone();
+        let all = known.is_none();
         let (tree, faults) = match known {
             Some(known) => syntax::parse_again(id, text, known),
             None => syntax::parse(id, text),
@@ -175,13 +170,20 @@ impl Session {
         self.tree = Some(tree);
         // A fault of syntax leaves holes in the tree, in which uses are lost: no warnings then.
         if !self.sink.has_errors() {
-            if let Some(model) = &model {
+            if let Some(model) = model.as_ref().filter(|_| all) {
                 sched::warn(model, &mut self.sink);
             }
             self.model = model.map(Arc::new);
         }
-        // In order of the source, the model file first.
-        self.sink.items.sort_by_key(|d| d.primary.as_ref().map_or((FileId(0), 0), |l| (l.span.file, l.span.start)));
+        in_order(&mut self.sink);
+    }
+
+    /// Takes over what [`rest`] found out.
+    pub fn complete(&mut self, sink: Sink) {
+        self.sink = sink;
+        if self.sink.has_errors() {
+            self.model = None;
+        }
     }
 
     fn set_source(&mut self, name: &str, value: &str) -> FileId {
@@ -229,14 +231,7 @@ impl Session {
     /// Plans without building, so that faults of methods and placement are found by `check` too.
     pub fn plan_only(&mut self) {
         if let Some(model) = self.model.clone() {
-            match sched::build(&model, &Self::uses(&model), &std::collections::BTreeSet::new()) {
-                Ok(plan) => {
-                    sched::size::warn(&model, &plan, &mut self.sink);
-                    sched::clocked::warn(&model, &plan, &mut self.sink);
-                    self.advances = advances(&model, &plan);
-                }
-                Err(errors) => self.sink.items.extend(errors),
-            }
+            plan(&model, &mut self.sink);
         }
         if self.sink.has_errors() {
             self.model = None;
@@ -244,21 +239,48 @@ impl Session {
     }
 }
 
-/// The methods of a plan, by population.
-fn advances(model: &Model, plan: &sched::Plan) -> Vec<Advance> {
+/// In order of the source, the model file first.
+fn in_order(sink: &mut Sink) {
+    sink.items.sort_by_key(|d| d.primary.as_ref().map_or((FileId(0), 0), |l| (l.span.file, l.span.start)));
+}
+
+/// Reports what planning finds wrong or suspicious.
+fn plan(model: &Model, sink: &mut Sink) {
+    match sched::build(model, &Session::uses(model), &std::collections::BTreeSet::new()) {
+        Ok(plan) => {
+            sched::size::warn(model, &plan, sink);
+            sched::clocked::warn(model, &plan, sink);
+        }
+        Err(errors) => sink.items.extend(errors),
+    }
+}
+
+/// All that is to be said of a sound model of which something has been `said`: with what is suspicious, and what its plan finds. `None` once
+/// it is `outdated`.
+pub fn rest(model: &Model, said: Sink, mut outdated: impl FnMut() -> bool) -> Option<Sink> {
+    let mut sink = said;
+    if outdated() {
+        return None;
+    }
+    sched::warn(model, &mut sink);
+    in_order(&mut sink);
+    if outdated() {
+        return None;
+    }
+    plan(model, &mut sink);
+    Some(sink)
+}
+
+/// How the populations that are `asked` for are advanced in time; nothing on those that have no equations or no method that solves them.
+pub fn advances(model: &Model, asked: impl Fn(&hir::Population) -> bool) -> Vec<Advance> {
+    let uses = Session::uses(model);
     let mut out = Vec::new();
-    for p in &plan.populations {
-        let Some(population) = model.populations.get(p.pop.index()) else { continue };
+    for (p, population) in model.populations.iter().enumerate().filter(|(_, p)| asked(p)) {
         let Some(neuron) = model.neurons.get(population.model.index()) else { continue };
-        let Some(update) = &p.update else { continue };
-        let states = p.integrated.iter().filter_map(|v| Some(neuron.vars.get(v.index())?.name.clone()));
-        out.push(Advance {
-            population: population.name.clone(),
-            neuron: neuron.name.clone(),
-            states: states.collect(),
-            method: update.method,
-            why: update.why.clone(),
-        });
+        let Ok(plan) = sched::population_alone(model, &uses, p) else { continue };
+        let Some(update) = plan.update else { continue };
+        let states = plan.integrated.iter().filter_map(|v| Some(neuron.vars.get(v.index())?.name.clone()));
+        out.push(Advance { states: states.collect(), method: update.method, why: update.why });
     }
     out
 }

@@ -67,15 +67,10 @@ fn every_program_keeps_its_meaning_and_its_form() {
     }
 }
 
-/// Models that are not laid out yet.
-const NOT_YET: &[&str] = &["models/liquid.snn", "models/wang_buzsaki.snn"];
-
 #[test]
 fn every_shipped_model_is_laid_out() {
     for (name, text) in programs().into_iter().filter(|(name, _)| name.starts_with("models/")) {
-        let same = format(&text) == text;
-        assert!(same || NOT_YET.contains(&name.as_str()), "run `snnc fmt {name}`");
-        assert!(!same || !NOT_YET.contains(&name.as_str()), "{name} is laid out now: take it off the list");
+        assert_eq!(format(&text), text, "run `snnc fmt {name}`");
     }
 }
 

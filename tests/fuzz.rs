@@ -1,6 +1,7 @@
-//! The fuzz targets of `fuzz/` on mutated models: a minute each, or `SNNC_FUZZ_SECONDS`. The mutations are of tokens, so that most texts
-//! get past the parser, and of single characters. A text that breaks a promise is printed; it belongs into
-//! `tests/fuzz_regressions/`, whose files run first.
+//! The fuzz targets of `fuzz/` on mutated models: a minute each (in builds without optimisation a few seconds), or `SNNC_FUZZ_SECONDS`.
+//! The mutations are of tokens, so that most texts get past the parser, and of single characters. They are those of a seed, which is
+//! printed; `SNNC_FUZZ_SEED` gives others. A text that breaks a promise is printed; it belongs into `tests/fuzz_regressions/`, whose files
+//! run first.
 #![expect(
     clippy::print_stderr,
     clippy::print_stdout,
@@ -172,13 +173,19 @@ fn mutated(corpus: &[String], words: &[&str], rng: &mut Rng) -> String {
     out
 }
 
-/// Texts that each target reads at most unless `SNNC_FUZZ_SECONDS` is set: what has been seen to hold, so that the tests of a fast machine are
-/// those of a slow one.
-const TEXTS: u64 = 2000;
+/// How long each target runs: a minute, in builds without optimisation a few seconds.
+const SECONDS: f64 = if cfg!(debug_assertions) { 4.0 } else { 60.0 };
+
+/// A setting of the environment that is a number.
+fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")))
+}
 
 fn fuzz(name: &str, target: fn(&[u8]), seed: u64) {
-    let most = if std::env::var_os("SNNC_FUZZ_SECONDS").is_some() { u64::MAX } else { TEXTS };
-    let seconds = std::env::var("SNNC_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(60.0);
+    let seconds = setting("SNNC_FUZZ_SECONDS").unwrap_or(SECONDS);
+    let seed = setting("SNNC_FUZZ_SEED").unwrap_or(seed);
+    println!("{name}: SNNC_FUZZ_SEED={seed} for {seconds} s");
     let mut corpus = texts("models");
     corpus.extend(texts("tests/ui"));
     let words: Vec<&str> = corpus.iter().flat_map(|t| tokens(t)).collect();
@@ -186,7 +193,7 @@ fn fuzz(name: &str, target: fn(&[u8]), seed: u64) {
     let run = |text: &str| {
         catch_unwind(AssertUnwindSafe(|| targets::on_large_stack(text.as_bytes(), target))).unwrap_or_else(|_| {
             // As it stands, so that it can be kept.
-            eprintln!("=== {name} broke its promise on this text:\n{text}\n=== end");
+            eprintln!("=== {name} (SNNC_FUZZ_SEED={seed}) broke its promise on this text:\n{text}\n=== end");
             panic!("{name}: see the text above");
         });
     };
@@ -196,8 +203,8 @@ fn fuzz(name: &str, target: fn(&[u8]), seed: u64) {
         assert!(one.elapsed() < Duration::from_secs(5), "{name}: {:?} for\n{text}", one.elapsed());
     }
     let start = Instant::now();
-    let (mut done, mut slowest) = (0, Duration::ZERO);
-    while start.elapsed().as_secs_f64() < seconds && done < most {
+    let (mut done, mut slowest) = (0_u64, Duration::ZERO);
+    while start.elapsed().as_secs_f64() < seconds {
         let text = mutated(&corpus, &words, &mut rng);
         let one = Instant::now();
         run(&text);

@@ -40,7 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("sched", &["builtins", "diag", "hir", "methods", "script", "source"]),
-    ("script", &["builtins", "data", "diag", "hir", "rng", "sema", "simd", "source", "syntax", "units"]),
+    ("script", &["builtins", "data", "diag", "hir", "pages", "rng", "sema", "simd", "source", "syntax", "units"]),
     ("sema", &["builtins", "diag", "hir", "methods", "script", "source", "syntax", "units"]),
     ("simd", &[]),
     ("source", &[]),

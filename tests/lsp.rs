@@ -3,10 +3,10 @@
 #![cfg(feature = "lsp")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::thread::JoinHandle;
-use std::time::Duration;
+mod editor;
 
-use lsp_server::{Connection, Message, Notification, Request, Response};
+use editor::{Editor, position_of};
+use lsp_server::{Message, Notification, Request, Response};
 use serde_json::{Value, json};
 
 const URI: &str = "file:///models/cells.snn";
@@ -48,87 +48,7 @@ experiment main {
 test \"they fire\" { run 100 ms; expect rate(E) > 1 Hz }
 ";
 
-/// An editor with a server of its own.
-struct Editor {
-    connection: Connection,
-    server: Option<JoinHandle<Result<bool, String>>>,
-    next: i32,
-    version: i32,
-}
-
 impl Editor {
-    fn new() -> Self {
-        let (connection, theirs) = Connection::memory();
-        let thread = std::thread::Builder::new().stack_size(64 << 20);
-        let server = Some(thread.spawn(move || snnc::lsp::serve(&theirs)).unwrap());
-        let mut editor = Self { connection, server, next: 0, version: 0 };
-        let hello = editor.ask("initialize", json!({ "processId": null, "rootUri": null, "capabilities": {} }));
-        assert_eq!(hello["capabilities"]["hoverProvider"], json!(true));
-        assert_eq!(hello["serverInfo"]["name"], "snnc");
-        editor.tell("initialized", json!({}));
-        editor
-    }
-
-    fn tell(&self, method: &str, params: Value) {
-        self.connection.sender.send(Notification { method: method.to_owned(), params }.into()).unwrap();
-    }
-
-    fn receive(&self) -> Message {
-        self.connection.receiver.recv_timeout(Duration::from_secs(60)).unwrap()
-    }
-
-    fn response(&mut self, method: &str, params: Value) -> Response {
-        self.next += 1;
-        self.connection
-            .sender
-            .send(Request { id: self.next.into(), method: method.to_owned(), params }.into())
-            .unwrap();
-        match self.receive() {
-            Message::Response(r) => r,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn ask(&mut self, method: &str, params: Value) -> Value {
-        self.response(method, params).response_result.unwrap()
-    }
-
-    /// The diagnostics that follow an opened or changed text.
-    fn diagnostics(&self) -> Vec<Value> {
-        match self.receive() {
-            Message::Notification(n) if n.method == "textDocument/publishDiagnostics" => {
-                assert_eq!(n.params["uri"], URI);
-                if self.version > 0 {
-                    assert_eq!(n.params["version"], self.version);
-                }
-                n.params["diagnostics"].as_array().unwrap().clone()
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn open(&mut self, text: &str) -> Vec<Value> {
-        self.version += 1;
-        let document = json!({ "uri": URI, "languageId": "snn", "version": self.version, "text": text });
-        self.tell("textDocument/didOpen", json!({ "textDocument": document }));
-        self.diagnostics()
-    }
-
-    fn change(&mut self, text: &str) -> Vec<Value> {
-        self.version += 1;
-        let document = json!({ "uri": URI, "version": self.version });
-        self.tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": [{ "text": text }] }));
-        self.diagnostics()
-    }
-
-    fn at(&mut self, method: &str, position: Value) -> Value {
-        let mut params = json!({ "textDocument": { "uri": URI }, "position": position });
-        if method == "textDocument/references" {
-            params["context"] = json!({ "includeDeclaration": true });
-        }
-        self.ask(method, params)
-    }
-
     fn hover(&mut self, text: &str, place: &str) -> String {
         let found = self.at("textDocument/hover", position(text, place));
         found["contents"]["value"].as_str().unwrap_or_else(|| panic!("nothing at {place}")).to_owned()
@@ -140,22 +60,13 @@ impl Editor {
         let found = self.at("textDocument/completion", at);
         found.as_array().unwrap().iter().map(|i| i["label"].as_str().unwrap().to_owned()).collect()
     }
-
-    fn leave(mut self) {
-        assert_eq!(self.ask("shutdown", Value::Null), Value::Null);
-        self.tell("exit", Value::Null);
-        assert_eq!(self.server.take().unwrap().join().unwrap(), Ok(true));
-    }
 }
 
 /// The position of the first `place` in a text, or of the `|` in it.
 fn position(text: &str, place: &str) -> Value {
     let shift = place.find('|').unwrap_or(0);
     let byte = text.find(&place.replace('|', "")).unwrap_or_else(|| panic!("no {place}")) + shift;
-    let before = &text[..byte];
-    let line = before.matches('\n').count();
-    let column = before.rsplit('\n').next().unwrap().encode_utf16().count();
-    json!({ "line": line, "character": column })
+    position_of(text, byte)
 }
 
 /// The text of a range.
@@ -194,7 +105,7 @@ fn edited(text: &str, edits: &Value) -> String {
 
 #[test]
 fn faults_are_shown_where_they_are_and_go_away() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     let broken = CELLS.replace("tau * dv/dt = pull", "tau * dv/dt = pul");
     let found = editor.open(&broken);
     let named: Vec<_> = found.iter().map(|d| (slice(&broken, &d["range"]), d["code"].as_str().unwrap())).collect();
@@ -214,15 +125,15 @@ fn faults_are_shown_where_they_are_and_go_away() {
     let found = editor.change(&CELLS.replace("R = 100 MOhm", "R = 100 MOhm, idle = 1 ms"));
     assert!(found.iter().all(|d| d["severity"] == 2) && !found.is_empty(), "{found:?}");
     // A closed file has no diagnostics any more.
-    editor.version = 0;
     editor.tell("textDocument/didClose", json!({ "textDocument": { "uri": URI } }));
-    assert_eq!(editor.diagnostics(), Vec::<Value>::new());
+    assert!(editor.response("textDocument/hover", json!({})).response_result.is_err());
+    assert_eq!(editor.published.last(), Some(&(Value::Null, Vec::new())));
     editor.leave();
 }
 
 #[test]
 fn columns_count_utf16_units() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     let text = "test \"µ𝜏\" { expect nothing > 1 }\n";
     let found = editor.open(text);
     assert_eq!(found[0]["range"]["start"], json!({ "line": 0, "character": 20 }), "{found:?}");
@@ -232,7 +143,7 @@ fn columns_count_utf16_units() {
 
 #[test]
 fn a_quick_fix_mends_the_fault() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     let broken = CELLS.replace("pull + R*I", "pul + R*I");
     editor.open(&broken);
     let at = position(&broken, "pul +");
@@ -253,7 +164,7 @@ fn a_quick_fix_mends_the_fault() {
 
 #[test]
 fn formatting_changes_only_the_lines_that_differ() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     let ugly = CELLS.replace("  on pre { deliver w }", "      on pre {deliver    w}");
     editor.open(&ugly);
     let params = json!({ "textDocument": { "uri": URI }, "options": { "tabSize": 2, "insertSpaces": true } });
@@ -270,7 +181,7 @@ fn formatting_changes_only_the_lines_that_differ() {
 
 #[test]
 fn renaming_changes_every_use_and_refuses_conflicts() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     editor.open(CELLS);
     // Declaration, derivative, handler, other model and protocol: all of them, and nothing else.
     let mut params = json!({ "textDocument": { "uri": URI }, "position": position(CELLS, "|v = rest, x") });
@@ -337,7 +248,7 @@ fn renaming_changes_every_use_and_refuses_conflicts() {
 
 #[test]
 fn the_outline_has_every_declaration() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     editor.open(CELLS);
     let found = editor.ask("textDocument/documentSymbol", json!({ "textDocument": { "uri": URI } }));
     let names = |v: &Value| -> Vec<String> {
@@ -356,7 +267,7 @@ fn the_outline_has_every_declaration() {
 
 #[test]
 fn hovering_tells_units_values_methods_and_sources() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     editor.open(CELLS);
     for (place, parts) in [
         (
@@ -404,7 +315,7 @@ fn hovering_tells_units_values_methods_and_sources() {
 
 #[test]
 fn values_and_units_stay_known_while_the_text_is_broken() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     editor.open(CELLS);
     let broken = CELLS.replace("run 100 ms\n  print", "run 100 ms +\n  print");
     assert!(!editor.change(&broken).is_empty());
@@ -414,7 +325,7 @@ fn values_and_units_stay_known_while_the_text_is_broken() {
 
 #[test]
 fn definitions_and_references_follow_scopes() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     // Two models with a variable of one name each, and a local name that hides a global one.
     let text = CELLS.to_owned()
         + "\nneuron Other {\n  state v = 0 mV # another v\n  dv/dt = -v / 5 ms\n}\npopulation O[3]: Other()\nexperiment hide { let rest = 2; print(\"r\", rest, O.v) }\n";
@@ -471,14 +382,9 @@ fn names_of_imported_files_are_known() {
     let text = format!(
         "import \"{path}\"\nsimulation {{ seed = 1 }}\npopulation E[10]: Cell(tau = 10 ms)\nexperiment main {{ run 1 ms; print(\"v\", mean(E.v), rest) }}\n"
     );
-    let mut editor = Editor::new();
     let uri = format!("file://{}/m.snn", dir.path().display());
-    let document = json!({ "uri": uri, "languageId": "snn", "version": 1, "text": text });
-    editor.tell("textDocument/didOpen", json!({ "textDocument": document }));
-    match editor.receive() {
-        Message::Notification(n) => assert_eq!(n.params["diagnostics"], json!([]), "{n:?}"),
-        other => panic!("{other:?}"),
-    }
+    let mut editor = Editor::new(&uri);
+    assert_eq!(editor.open(&text), Vec::<Value>::new());
     let mut ask = |method: &str, text: &str, place: &str| {
         let mut params = json!({ "textDocument": { "uri": uri }, "position": position(text, place) });
         params["newName"] = json!("Other");
@@ -525,7 +431,7 @@ fn names_of_imported_files_are_known() {
 
 #[test]
 fn completions_fit_the_place() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     editor.open(CELLS);
     let inside = CELLS.replace("  dx/dt = -x / tau\n", "  dx/dt = -x / ta@\n");
     let found = editor.completions(&inside);
@@ -559,7 +465,7 @@ fn completions_fit_the_place() {
 
 #[test]
 fn hints_name_units_that_are_not_written() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     editor.open(CELLS);
     let all = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 99, "character": 0 } });
     let found = editor.ask("textDocument/inlayHint", json!({ "textDocument": { "uri": URI }, "range": all }));
@@ -575,7 +481,7 @@ fn hints_name_units_that_are_not_written() {
 
 #[test]
 fn tokens_cover_names_in_order() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     editor.open(CELLS);
     let found = editor.ask("textDocument/semanticTokens/full", json!({ "textDocument": { "uri": URI } }));
     let data: Vec<u64> = found["data"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
@@ -595,7 +501,7 @@ fn tokens_cover_names_in_order() {
 
 #[test]
 fn any_request_on_any_text_is_answered() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     let models: Vec<String> = ["cuba.snn", "diehl_cook.snn"]
         .map(|m| std::fs::read_to_string(format!("{}/models/{m}", env!("CARGO_MANIFEST_DIR"))).unwrap())
         .to_vec();
@@ -644,7 +550,7 @@ fn any_request_on_any_text_is_answered() {
 
 #[test]
 fn faulty_requests_are_errors_and_the_server_goes_on() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     let code = |r: Response| r.response_result.unwrap_err().code;
     let elsewhere = json!({ "textDocument": { "uri": "file:///other" }, "position": { "line": 0, "character": 0 } });
     assert_eq!(code(editor.response("textDocument/hover", elsewhere)), -32602);
@@ -658,7 +564,7 @@ fn faulty_requests_are_errors_and_the_server_goes_on() {
 
 #[test]
 fn an_editor_that_hangs_up_ends_the_server() {
-    let mut editor = Editor::new();
+    let mut editor = Editor::new(URI);
     let server = editor.server.take().unwrap();
     drop(editor);
     assert_eq!(server.join().unwrap(), Ok(false));

@@ -40,7 +40,9 @@ fn parse(id: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
 }
 
 fn parse_again(id: FileId, text: &str, known: &mut Known) -> (ast::File, Vec<Diagnostic>) {
-    on_large_stack(|| syntax::parse_again(id, text, known))
+    let (file, faults) = on_large_stack(|| syntax::parse_again(id, text, known));
+    known.keep(text.into(), file.clone());
+    (file, faults)
 }
 
 fn clean(text: &str) -> ast::File {

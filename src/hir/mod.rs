@@ -11,6 +11,7 @@
 //!   its own has the dimension of the argument given there.
 //! * User functions are inlined.
 
+mod ends;
 pub mod print;
 mod walk;
 
@@ -22,6 +23,7 @@ use crate::source::Span;
 use crate::units::Dim;
 
 pub use crate::units::ShownUnit;
+pub use ends::Ends;
 pub use walk::each_of_block;
 
 macro_rules! ids {
@@ -80,6 +82,8 @@ pub struct Model {
     pub readouts: Vec<Readout>,
     /// Protocols.
     pub script: script::Program,
+    /// Which projections end where.
+    pub ends: Ends,
 }
 
 /// Floating-point kind of states and weights.

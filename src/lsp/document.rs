@@ -4,10 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use super::later::{Job, Later};
 use super::names::{self, Names};
 use super::text::Text;
-use crate::diag::{Code, Diagnostic};
-use crate::driver::{Advance, Session, Settings};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::driver::{Session, Settings};
 use crate::hir::Model;
 use crate::source::{FileId, SourceFile, Span};
 use crate::syntax::Known;
@@ -15,102 +16,191 @@ use crate::syntax::Known;
 /// The file of an editor is the first of its session.
 pub(super) const FILE: FileId = FileId(0);
 
-/// What one check found out.
-pub(super) struct Analysis {
-    pub(super) session: Session,
-    /// Read off the tree when a request asks for names.
-    pub(super) names: Option<Names>,
-    /// Whether faults of methods and placement have been looked for.
-    planned: bool,
+/// What was found out about a text.
+struct Analysis {
+    session: Session,
+    /// Read off the tree when a request asks for names: with all uses, or with those near a place.
+    names: Option<(Uses, Names)>,
+    /// What is missing of what is to be said.
+    missing: Missing,
+}
+
+/// Where the uses of names are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Uses {
+    Everywhere,
+    /// In these items of the tree.
+    In(usize, usize),
+}
+
+/// What is suspicious in a sound text is found out later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// Nothing.
+    Nothing,
+    /// It has not been asked for.
+    Rest,
+    /// It has been asked for.
+    Asked,
+}
+
+/// Which diagnostics of a text the client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    None,
+    /// Those that could be told at once.
+    First,
+    All,
 }
 
 /// An open file.
 pub(super) struct Document {
     pub(super) version: i32,
     pub(super) text: Text,
+    /// The number of the text among all that the server has seen.
+    number: u64,
     path: PathBuf,
     /// What the text held when it was checked last.
     known: Known,
     analysis: Option<Analysis>,
-    /// Planning the text before had something to say: then diagnostics wait for the plan, so that none goes away and comes back with
-    /// every letter.
-    pub(super) plan_spoke: bool,
+    shown: Shown,
+    /// There was something suspicious in the text before: then diagnostics wait until all is found out, so that none goes away and comes
+    /// back with every letter.
+    suspicious: bool,
     /// While somebody types, the text is mostly broken; values and units are then those of the last text that was not.
-    pub(super) model: Option<Arc<Model>>,
-    pub(super) advances: Vec<Advance>,
+    model: Option<Arc<Model>>,
 }
 
 impl Document {
-    pub(super) fn new(uri: &str, version: i32, text: &str) -> Self {
-        let path = path_of(uri);
-        let known = Known::default();
+    pub(super) fn new(uri: &str, number: u64, version: i32, text: &str) -> Self {
         Self {
             version,
             text: Text::new(text),
-            path,
-            known,
+            number,
+            path: path_of(uri),
+            known: Known::default(),
             analysis: None,
-            plan_spoke: false,
+            shown: Shown::None,
+            suspicious: false,
             model: None,
-            advances: Vec::new(),
         }
     }
 
-    pub(super) fn change(&mut self, version: i32, text: &str) {
+    pub(super) fn change(&mut self, number: u64, version: i32, text: &str) {
         self.version = version;
+        self.number = number;
         self.text = Text::new(text);
-        self.analysis = None;
+        self.shown = Shown::None;
+        if let Some(Analysis { mut session, .. }) = self.analysis.take()
+            && let (Some(tree), Some(file)) = (session.tree.take(), session.sources.get(FILE))
+        {
+            self.known.keep(file.text.clone(), tree);
+        }
+    }
+
+    /// Forgets what was found out: it may depend on other files (imports, data, arrays), which have changed.
+    pub(super) fn reread(&mut self, number: u64) {
+        let text = self.text.as_str().to_owned();
+        self.change(number, self.version, &text);
     }
 
     /// Checks the text unless it has been.
-    fn check(&mut self) {
+    fn check(&mut self, later: &Later) {
         if self.analysis.is_some() {
             return;
         }
         let (path, text, known) = (&self.path, self.text.as_str(), &mut self.known);
         let checked = catch_unwind(AssertUnwindSafe(|| check(path, text, known)));
-        self.analysis = Some(checked.unwrap_or_else(|_| stumbled(path)));
+        let analysis = checked.unwrap_or_else(|_| stumbled(path));
+        if let Some(model) = &analysis.session.model
+            && let Some(old) = self.model.replace(model.clone())
+        {
+            later.free(old);
+        }
+        self.analysis = Some(analysis);
     }
 
-    /// Plans the text unless it has been.
-    fn plan(&mut self) {
-        self.check();
-        let Some(analysis) = self.analysis.as_mut().filter(|a| !a.planned) else { return };
-        analysis.planned = true;
-        let before = analysis.session.sink.items.len();
-        if catch_unwind(AssertUnwindSafe(|| analysis.session.plan_only())).is_err() {
-            *analysis = stumbled(&self.path);
-            self.plan_spoke = true;
+    /// Asks for what is missing; whether it will come.
+    pub(super) fn ask(&mut self, uri: &str, later: &Later) -> bool {
+        self.check(later);
+        let Some(Analysis { session, missing, .. }) = &mut self.analysis else { return false };
+        if let (Missing::Rest, Some(model)) = (*missing, &session.model) {
+            let said = Sink { items: session.sink.items.clone(), holes: Vec::new() };
+            later.find(Job { number: self.number, uri: uri.to_owned(), model: model.clone(), said });
+            *missing = Missing::Asked;
+        }
+        *missing == Missing::Asked
+    }
+
+    /// Takes over what was missing, if it is about this text.
+    pub(super) fn complete(&mut self, number: u64, found: Option<Sink>) {
+        let Some(analysis) = self.analysis.as_mut().filter(|a| a.missing == Missing::Asked) else { return };
+        if number != self.number {
             return;
         }
-        self.plan_spoke = analysis.session.sink.items.len() > before;
-        if let Some(model) = &analysis.session.model {
-            self.model = Some(model.clone());
-            self.advances.clone_from(&analysis.session.advances);
+        analysis.missing = Missing::Nothing;
+        match found {
+            Some(sink) => {
+                self.suspicious = sink.items.len() > analysis.session.sink.items.len();
+                analysis.session.complete(sink);
+            }
+            None => {
+                self.suspicious = true;
+                *analysis = stumbled(&self.path);
+            }
         }
     }
 
-    /// What the diagnostics need that can be told at once, and whether those are all. The names are left out.
-    pub(super) fn first_seen(&mut self) -> (Seen<'_>, bool) {
-        if self.plan_spoke {
-            return (self.seen(), true);
-        }
-        self.check();
-        let Self { text, path, known, analysis, model, advances, .. } = self;
-        let analysis = analysis.get_or_insert_with(|| check(path, "", known));
-        let complete = analysis.planned || analysis.session.model.is_none();
-        let session = &analysis.session;
-        (Seen { text, session, names: &names::NONE, model: model.as_deref(), advances }, complete)
+    /// Whether the client is to get diagnostics now: it has not got them all, and more is known than it has.
+    pub(super) fn tells(&mut self) -> bool {
+        let Some(analysis) = &self.analysis else { return false };
+        let last = self.shown;
+        self.shown = match (analysis.missing, last) {
+            (Missing::Nothing, _) => Shown::All,
+            (_, Shown::None) if !self.suspicious => Shown::First,
+            _ => last,
+        };
+        // What was complete at first glance needs no second message.
+        self.shown != last && !(last == Shown::First && !self.suspicious)
     }
 
-    /// The text with what is known of it.
-    pub(super) fn seen(&mut self) -> Seen<'_> {
-        self.plan();
-        let Self { text, path, known, analysis, model, advances, .. } = self;
+    /// The text with what is known of it, without names.
+    pub(super) fn plain(&mut self, later: &Later) -> Seen<'_> {
+        self.check(later);
+        let Self { text, path, known, analysis, model, .. } = self;
+        let session = &analysis.get_or_insert_with(|| check(path, "", known)).session;
+        Seen { text, session, names: &names::NONE, model: model.as_deref() }
+    }
+
+    /// The text with what is known of it, the uses of names near a byte among it.
+    pub(super) fn near(&mut self, later: &Later, byte: usize) -> Seen<'_> {
+        self.check(later);
+        let Some(tree) = self.analysis.as_ref().and_then(|a| a.session.tree.as_ref()) else { return self.plain(later) };
+        let first = tree.items.partition_point(|i| i.span.range().end < byte);
+        let touched = tree.items.iter().skip(first).take_while(|i| i.span.range().start <= byte).count();
+        let at = Uses::In(first, first + touched);
+        self.seen(later, at)
+    }
+
+    /// The text with all that is known of it.
+    pub(super) fn whole(&mut self, later: &Later) -> Seen<'_> {
+        self.seen(later, Uses::Everywhere)
+    }
+
+    fn seen(&mut self, later: &Later, uses: Uses) -> Seen<'_> {
+        self.check(later);
+        let Self { text, path, known, analysis, model, .. } = self;
         let Analysis { session, names, .. } = analysis.get_or_insert_with(|| check(path, "", known));
-        let of = |session: &Session| session.tree.as_ref().map(|tree| Names::of(tree, &session.imported));
-        let names = names.get_or_insert_with(|| of(session).unwrap_or_default());
-        Seen { text, session, names, model: model.as_deref(), advances }
+        let fits = |have: Uses| have == Uses::Everywhere || have == uses;
+        if names.as_ref().is_none_or(|(have, _)| !fits(*have)) {
+            let found = session.tree.as_ref().map(|tree| match uses {
+                Uses::Everywhere => Names::of(tree, &session.imported, &tree.items),
+                Uses::In(from, to) => Names::of(tree, &session.imported, tree.items.get(from..to).unwrap_or_default()),
+            });
+            *names = Some((uses, found.unwrap_or_default()));
+        }
+        let names = names.as_ref().map_or(&names::NONE, |(_, names)| names);
+        Seen { text, session, names, model: model.as_deref() }
     }
 }
 
@@ -121,7 +211,6 @@ pub(super) struct Seen<'a> {
     pub(super) session: &'a Session,
     pub(super) names: &'a Names,
     pub(super) model: Option<&'a Model>,
-    pub(super) advances: &'a [Advance],
 }
 
 impl Seen<'_> {
@@ -133,7 +222,8 @@ impl Seen<'_> {
 
 fn check(path: &Path, text: &str, known: &mut Known) -> Analysis {
     let session = Session::from_edited(path, text, &Settings::default(), known);
-    Analysis { session, names: None, planned: false }
+    let missing = if session.model.is_some() { Missing::Rest } else { Missing::Nothing };
+    Analysis { session, names: None, missing }
 }
 
 /// What is said of a text over which a pass stumbles.
@@ -141,7 +231,7 @@ fn stumbled(path: &Path) -> Analysis {
     // There is nothing to stumble over in the empty text.
     let mut analysis = check(path, "", &mut Known::default());
     analysis.session.model = None;
-    analysis.planned = true;
+    analysis.missing = Missing::Nothing;
     let span = Span::new(FILE, 0, 0);
     let d = Diagnostic::new(Code::E0900, span, "a bug in snnc: it stumbled over this file");
     analysis.session.sink.items = vec![d.help("please report it with this file")];

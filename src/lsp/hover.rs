@@ -5,10 +5,10 @@ use gen_lsp_types as lsp;
 use super::document::{FILE, Seen};
 use super::names::{Def, Kind};
 use crate::builtins::{Builtin, DimRule, Dist, Row};
-use crate::connect;
-use crate::hir::{Expr, ExprKind, LetDecl, Model, Type, VarDecl};
+use crate::hir::{Expr, ExprKind, LetDecl, Model, Population, Type, VarDecl};
 use crate::methods;
 use crate::units;
+use crate::{connect, driver};
 
 /// What is known of the name at a byte.
 pub(super) fn hover(seen: Seen<'_>, byte: usize) -> Option<lsp::Hover> {
@@ -82,17 +82,19 @@ fn fact(seen: Seen<'_>, def: &Def) -> String {
         text += &format!(", from `{name}`");
     }
     text += ".";
+    let Some(model) = seen.model else { return text };
+    let of = |p: &Population| model.neurons.get(p.model.index()).map_or("", |n| n.name.as_str());
+    let advances = match (def.kind, owner) {
+        (Kind::Neuron, _) => driver::advances(model, |p| of(p) == def.name),
+        (Kind::Population, _) => driver::advances(model, |p| p.name == def.name),
+        (Kind::State, Some(owner)) => driver::advances(model, |p| of(p) == owner.name),
+        _ => Vec::new(),
+    };
     let mut told = Vec::new();
-    for a in seen.advances {
-        let asked = match def.kind {
-            Kind::Neuron => a.neuron == def.name,
-            Kind::Population => a.population == def.name,
-            Kind::State => owner.is_some_and(|o| o.name == a.neuron) && a.states.contains(&def.name),
-            _ => false,
-        };
+    for a in advances.iter().filter(|a| def.kind != Kind::State || a.states.contains(&def.name)) {
         let line = format!("Method `{}` for {}: {}.", a.method, a.states.join(", "), a.why);
         // Several populations of one model are usually advanced alike.
-        if asked && !told.contains(&line) {
+        if !told.contains(&line) {
             text += &format!("\n\n{line}");
             told.push(line);
         }

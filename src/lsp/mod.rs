@@ -10,6 +10,7 @@ mod diagnostics;
 mod document;
 mod hints;
 mod hover;
+mod later;
 mod names;
 mod navigate;
 mod rename;
@@ -25,7 +26,9 @@ use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crossbeam_channel::select;
 use document::{Document, Seen};
+use later::{Done, Later};
 
 /// Why a request cannot be answered.
 struct Refusal {
@@ -57,10 +60,20 @@ pub fn serve(connection: &Connection) -> Result<bool, String> {
         }),
     };
     let hello = serde_json::to_value(hello).map_err(|e| e.to_string())?;
-    let mut server = Server { connection, documents: BTreeMap::new() };
+    let later = Later::new().map_err(|e| e.to_string())?;
+    let mut server = Server { connection, later, documents: BTreeMap::new(), texts: 0 };
     // The client's `initialized` changes nothing, so it is not waited for.
     server.send(Response::new_ok(id, hello));
-    for message in &connection.receiver {
+    let (messages, found) = (&connection.receiver, server.later.done.clone());
+    loop {
+        let message = select! {
+            recv(messages) -> message => message,
+            recv(found) -> done => {
+                done.into_iter().for_each(|done| server.complete(done));
+                continue;
+            }
+        };
+        let Ok(message) = message else { return Ok(false) };
         match message {
             Message::Request(request) => match connection.handle_shutdown(&request) {
                 Ok(true) => return Ok(true),
@@ -73,11 +86,10 @@ pub fn serve(connection: &Connection) -> Result<bool, String> {
             Message::Response(_) => {}
         }
         // While more is waiting, it may be the next letter typed.
-        if connection.receiver.is_empty() {
+        if messages.is_empty() {
             server.publish();
         }
     }
-    Ok(false)
 }
 
 fn capabilities() -> lsp::ServerCapabilities {
@@ -87,6 +99,7 @@ fn capabilities() -> lsp::ServerCapabilities {
             lsp::TextDocumentSyncOptions {
                 open_close: Some(true),
                 change: Some(lsp::TextDocumentSyncKind::Full),
+                save: Some(true.into()),
                 ..Default::default()
             }
             .into(),
@@ -127,19 +140,11 @@ fn capabilities() -> lsp::ServerCapabilities {
 
 struct Server<'a> {
     connection: &'a Connection,
+    later: Later,
     /// By URI.
-    documents: BTreeMap<String, (Document, Owed)>,
-}
-
-/// Which diagnostics of a text the client is still to get.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Owed {
-    /// All: it changed.
-    All,
-    /// Those of its plan, if there are any.
-    Rest,
-    /// None.
-    Nothing,
+    documents: BTreeMap<String, Document>,
+    /// How many texts there have been.
+    texts: u64,
 }
 
 impl Server<'_> {
@@ -165,18 +170,24 @@ impl Server<'_> {
             "textDocument/didOpen" => {
                 if let Ok(p) = serde_json::from_value::<lsp::DidOpenTextDocumentParams>(n.params) {
                     let d = p.text_document;
-                    let document = Document::new(&d.uri.0, d.version, &d.text);
-                    self.documents.insert(d.uri.0, (document, Owed::All));
+                    self.texts += 1;
+                    let document = Document::new(&d.uri.0, self.texts, d.version, &d.text);
+                    self.documents.insert(d.uri.0, document);
                 }
             }
             "textDocument/didChange" => {
                 if let Ok(p) = serde_json::from_value::<Changed>(n.params)
-                    && let Some((document, owed)) =
-                        self.documents.get_mut(&p.text_document.text_document_identifier.uri.0)
+                    && let Some(document) = self.documents.get_mut(&p.text_document.text_document_identifier.uri.0)
                     && let Some(last) = p.content_changes.last()
                 {
-                    document.change(p.text_document.version, &last.text);
-                    *owed = Owed::All;
+                    self.texts += 1;
+                    document.change(self.texts, p.text_document.version, &last.text);
+                }
+            }
+            "textDocument/didSave" | "workspace/didChangeWatchedFiles" => {
+                for document in self.documents.values_mut() {
+                    self.texts += 1;
+                    document.reread(self.texts);
                 }
             }
             "textDocument/didClose" => {
@@ -191,39 +202,39 @@ impl Server<'_> {
         }
     }
 
-    /// Sends the diagnostics of all texts that changed: at once those of what is written, and when nobody waits those of the plan.
+    /// Sends the diagnostics of all texts of which more is known than the client has: at once those of what is written, and when it is
+    /// found out what is suspicious in it.
     fn publish(&mut self) {
         let mut out = Vec::new();
-        for (uri, (document, owed)) in self.documents.iter_mut().filter(|(_, (_, owed))| *owed == Owed::All) {
-            let uri = lsp::Uri(uri.clone());
+        for (uri, document) in &mut self.documents {
             let version = document.version;
             let found = catch_unwind(AssertUnwindSafe(|| {
-                let (seen, complete) = document.first_seen();
-                (diagnostics::all(seen, &uri), complete)
+                document.ask(uri, &self.later);
+                let uri = lsp::Uri(uri.clone());
+                document.tells().then(|| (diagnostics::all(document.plain(&self.later), &uri), uri))
             }));
-            let (found, complete) = found.unwrap_or_default();
-            *owed = if complete { Owed::Nothing } else { Owed::Rest };
-            out.push((uri, version, found));
+            out.extend(found.ok().flatten().map(|(found, uri)| (uri, version, found)));
         }
         for (uri, version, found) in out {
             self.diagnostics(uri, Some(version), found);
         }
-        let mut out = Vec::new();
-        for (uri, (document, owed)) in self.documents.iter_mut().filter(|(_, (_, owed))| *owed == Owed::Rest) {
-            if !self.connection.receiver.is_empty() {
-                break;
-            }
-            *owed = Owed::Nothing;
-            let uri = lsp::Uri(uri.clone());
-            let version = document.version;
-            let found = catch_unwind(AssertUnwindSafe(|| diagnostics::all(document.seen(), &uri)));
-            if document.plan_spoke {
-                out.push((uri, version, found.unwrap_or_default()));
-            }
+    }
+
+    /// Takes over what was found out later.
+    fn complete(&mut self, done: Done) {
+        if let Some(document) = self.documents.get_mut(&done.uri) {
+            document.complete(done.number, done.sink);
+            self.publish();
         }
-        for (uri, version, found) in out {
-            self.diagnostics(uri, Some(version), found);
+    }
+
+    /// Waits until all is found out that is to be said of a document, and says it.
+    fn settle(&mut self, uri: &lsp::Uri) {
+        while self.documents.get_mut(&uri.0).is_some_and(|d| d.ask(&uri.0, &self.later)) {
+            let Ok(done) = self.later.done.recv() else { break };
+            self.complete(done);
         }
+        self.publish();
     }
 
     fn diagnostics(&self, uri: lsp::Uri, version: Option<i32>, diagnostics: Vec<lsp::Diagnostic>) {
@@ -233,32 +244,44 @@ impl Server<'_> {
         }
     }
 
-    fn document(&mut self, uri: &lsp::Uri) -> Result<&mut Document, Refusal> {
-        let found = self.documents.get_mut(&uri.0).map(|(d, _)| d);
-        found.ok_or_else(|| Refusal::new(ErrorCode::InvalidParams, format!("`{}` is not open", uri.0)))
+    fn document(&mut self, uri: &lsp::Uri) -> Result<(&Later, &mut Document), Refusal> {
+        let found = self.documents.get_mut(&uri.0);
+        let document =
+            found.ok_or_else(|| Refusal::new(ErrorCode::InvalidParams, format!("`{}` is not open", uri.0)))?;
+        Ok((&self.later, document))
     }
 
     /// The open file and the byte that a position means.
     fn place(&mut self, at: &lsp::TextDocumentPositionParams) -> Result<(Seen<'_>, usize), Refusal> {
-        let seen = self.document(&at.text_document.uri)?.seen();
-        Ok((seen, seen.text.byte(at.position)))
+        let (later, document) = self.document(&at.text_document.uri)?;
+        let byte = document.text.byte(at.position);
+        Ok((document.near(later, byte), byte))
+    }
+
+    /// The same with the uses of names in all of the file.
+    fn place_of_all(&mut self, at: &lsp::TextDocumentPositionParams) -> Result<(Seen<'_>, usize), Refusal> {
+        let (later, document) = self.document(&at.text_document.uri)?;
+        let byte = document.text.byte(at.position);
+        Ok((document.whole(later), byte))
     }
 
     fn answer(&mut self, method: &str, params: Value) -> Result<Value, Refusal> {
         match method {
             "textDocument/formatting" => {
                 let p: lsp::DocumentFormattingParams = read(params)?;
-                let document = self.document(&p.text_document.uri)?;
-                written(format(document))
+                written(format(self.document(&p.text_document.uri)?.1))
             }
             "textDocument/documentSymbol" => {
                 let p: lsp::DocumentSymbolParams = read(params)?;
-                written(symbols::outline(self.document(&p.text_document.uri)?.seen()))
+                let (later, document) = self.document(&p.text_document.uri)?;
+                written(symbols::outline(document.plain(later)))
             }
             "textDocument/codeAction" => {
                 let p: lsp::CodeActionParams = read(params)?;
                 let uri = p.text_document.uri;
-                written(diagnostics::actions(self.document(&uri)?.seen(), &uri, p.range))
+                self.settle(&uri);
+                let (later, document) = self.document(&uri)?;
+                written(diagnostics::actions(document.plain(later), &uri, p.range))
             }
             "textDocument/hover" => {
                 let p: lsp::TextDocumentPositionParams = read(params)?;
@@ -273,25 +296,25 @@ impl Server<'_> {
             "textDocument/references" => {
                 let p: lsp::ReferenceParams = read(params)?;
                 let at = p.text_document_position_params;
-                let (seen, byte) = self.place(&at)?;
+                let (seen, byte) = self.place_of_all(&at)?;
                 let found = navigate::references(seen, byte, p.context.include_declaration).into_iter();
                 let uri = at.text_document.uri;
                 written(found.map(|range| lsp::Location { uri: uri.clone(), range }).collect::<Vec<_>>())
             }
             "textDocument/prepareRename" => {
                 let p: lsp::TextDocumentPositionParams = read(params)?;
-                let (seen, byte) = self.place(&p)?;
+                let (seen, byte) = self.place_of_all(&p)?;
                 written(rename::prepare(seen, byte)?)
             }
             "textDocument/rename" => {
                 let p: lsp::RenameParams = read(params)?;
                 let at = p.text_document_position_params;
-                let (seen, byte) = self.place(&at)?;
+                let (seen, byte) = self.place_of_all(&at)?;
                 written(rename::rename(seen, &at.text_document.uri, byte, &p.new_name)?)
             }
             "textDocument/documentHighlight" => {
                 let p: lsp::TextDocumentPositionParams = read(params)?;
-                let (seen, byte) = self.place(&p)?;
+                let (seen, byte) = self.place_of_all(&p)?;
                 let found = navigate::references(seen, byte, true).into_iter();
                 written(found.map(|range| lsp::DocumentHighlight { range, kind: None }).collect::<Vec<_>>())
             }
@@ -302,12 +325,14 @@ impl Server<'_> {
             }
             "textDocument/inlayHint" => {
                 let p: lsp::InlayHintParams = read(params)?;
-                let seen = self.document(&p.text_document.uri)?.seen();
+                let (later, document) = self.document(&p.text_document.uri)?;
+                let seen = document.plain(later);
                 written(hints::hints(seen, seen.text.byte(p.range.start), seen.text.byte(p.range.end)))
             }
             "textDocument/semanticTokens/full" => {
                 let p: lsp::SemanticTokensParams = read(params)?;
-                let data = navigate::tokens(self.document(&p.text_document.uri)?.seen());
+                let (later, document) = self.document(&p.text_document.uri)?;
+                let data = navigate::tokens(document.whole(later));
                 written(lsp::SemanticTokens { result_id: None, data })
             }
             _ => Err(Refusal::new(ErrorCode::MethodNotFound, format!("snnc does not know `{method}`"))),

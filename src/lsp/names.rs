@@ -116,8 +116,8 @@ pub(super) static NONE: Names = Names {
 };
 
 impl Names {
-    /// The names of a file, with those of the files that it imports.
-    pub(super) fn of(file: &ast::File, imported: &[ast::Item]) -> Self {
+    /// The names of a file, with those of the files that it imports, and the uses in some of its items.
+    pub(super) fn of(file: &ast::File, imported: &[ast::Item], used: &[ast::Item]) -> Self {
         let mut names = Self::default();
         let prelude = sema::prelude_tree(PRELUDE_FILE);
         for item in &prelude.items {
@@ -126,7 +126,7 @@ impl Names {
         for item in imported.iter().chain(&file.items) {
             names.declare(item);
         }
-        walk::uses(file, &mut names);
+        walk::uses(used, &mut names);
         names
     }
 

@@ -108,7 +108,7 @@ fn agreed(seen: Seen<'_>, k: usize, new: &str) -> Result<(), Refusal> {
         let at = faults.first().and_then(|d| d.primary.as_ref()).map_or(0, |l| l.span.start);
         return Err(clash(renamed.get(..at as usize).map_or(1, |t| t.matches('\n').count() + 1)));
     }
-    let names = Names::of(&tree, &seen.session.imported);
+    let names = Names::of(&tree, &seen.session.imported, &tree.items);
     // Two declarations of one name where there was one of each.
     let twin = seen.names.defs.get(k).and_then(|mine| {
         seen.names.defs.iter().enumerate().find(|(o, d)| {

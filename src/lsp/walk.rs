@@ -6,10 +6,10 @@ use crate::syntax::ast::{
     self, Arg, Block, ConnectSource, Else, Expr, ExprKind, Item, ItemKind, ModelItemKind, Path, Segment, Stmt, StmtKind,
 };
 
-/// Enters all uses of a file.
-pub(super) fn uses(file: &ast::File, names: &mut Names) {
+/// Enters all uses in some items of a file.
+pub(super) fn uses(items: &[Item], names: &mut Names) {
     let mut walk = Walk { names, model: None, locals: Vec::new() };
-    file.items.iter().for_each(|i| walk.item(i));
+    items.iter().for_each(|i| walk.item(i));
 }
 
 struct Walk<'a> {

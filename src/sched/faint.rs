@@ -24,15 +24,13 @@ pub(super) fn apply(model: &Model, populations: &mut [PopPlan], projections: &mu
             }
         }
     }
-    for (q, plan) in populations.iter_mut().enumerate() {
+    for plan in populations.iter_mut() {
         for var in plan.shared.clone() {
-            let amounts = projections
-                .iter()
-                .filter(|p| model.projections[p.proj.index()].post.pop.index() == q)
-                .filter_map(|p| match (p.wiring, p.on_pre.delivers.as_slice()) {
-                    (Wiring::Uniform(u), [(_, amount)]) if u.target == var => p.graph.as_const(*amount),
-                    _ => None,
-                });
+            let into = model.ids_into(plan.pop).iter().filter_map(|p| projections.get(p.index()));
+            let amounts = into.filter_map(|p| match (p.wiring, p.on_pre.delivers.as_slice()) {
+                (Wiring::Uniform(u), [(_, amount)]) if u.target == var => p.graph.as_const(*amount),
+                _ => None,
+            });
             // The least of all jumps, so that no event's share is lost.
             let least = amounts.map(f64::abs).filter(|x| *x > 0.0).fold(f64::INFINITY, f64::min);
             if least.is_finite() {

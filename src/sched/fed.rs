@@ -1,12 +1,12 @@
 //! Inputs that synapses feed: what projections inject or deliver into them is summed anew for every step.
 
-use crate::hir::{Model, Role, Stmt, StmtKind, VarId};
+use crate::hir::{Model, PopId, Role, Stmt, StmtKind, VarId};
 
 /// The inputs of population `p` that some projection feeds, in order.
 pub(super) fn fed(model: &Model, p: usize) -> Vec<VarId> {
     let neuron = &model.neurons[model.populations[p].model.index()];
     let mut out = Vec::new();
-    for projection in model.projections.iter().filter(|j| j.post.pop.index() == p) {
+    for projection in model.projections_into(PopId(p as u32)) {
         out.extend(projection.target);
         delivered(&projection.synapse.on_pre, &mut out);
     }

@@ -124,8 +124,8 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
         leap::apply(&mut populations, &projections);
     }
     if settings.opt > 0 {
-        for (p, plan) in populations.iter_mut().enumerate() {
-            plan.rests = may_rest(model, plan, p);
+        for plan in &mut populations {
+            plan.rests = may_rest(model, plan);
             plan.calms = may_calm(model, plan);
         }
     }
@@ -134,6 +134,15 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
         late::apply(model, &mut plan);
     }
     Ok(plan)
+}
+
+/// Plans one population alone: how its equations are advanced depends on no other.
+///
+/// # Errors
+/// A method that cannot solve its model, or something that is not supported yet.
+pub fn population_alone(model: &Model, uses: &Uses, p: usize) -> Result<PopPlan, Diagnostic> {
+    let storage = population::storage(model, uses, p);
+    population::plan(model, p, storage, &|_| false, &population::Delays::default())
 }
 
 /// The plans of all populations and projections, before anything is restructured.
@@ -198,8 +207,8 @@ fn may_calm(model: &Model, plan: &PopPlan) -> bool {
 }
 
 /// Whether neurons of a population may be left out while nothing reaches them: see [`PopPlan::rests`].
-fn may_rest(model: &Model, plan: &PopPlan, p: usize) -> bool {
-    let mut incoming = model.projections.iter().filter(|j| j.post.pop.index() == p).peekable();
+fn may_rest(model: &Model, plan: &PopPlan) -> bool {
+    let mut incoming = model.projections_into(plan.pop).peekable();
     let driven_singly = incoming.peek().is_some() && incoming.all(|j| j.rule == Rule::OneToOne);
     let timeless =
         |s: Sym| !plan.graph.any(s, &|n| matches!(n, Node::Time | Node::Timed(..) | Node::Draw(_) | Node::Other(..)));

@@ -27,10 +27,9 @@ impl Sharing {
         let mut states = vec![Vec::new(); pops.len()];
         for (q, plan) in pops.iter().enumerate() {
             for (k, var) in plan.integrated.iter().enumerate() {
-                let into: Vec<usize> = (0..projs.len())
-                    .filter(|p| model.projections[projs[*p].proj.index()].post.pop.index() == q)
-                    .filter(|p| delivers_to(&projs[*p], *var))
-                    .collect();
+                // Plans stand in the order of their projections.
+                let into = model.ids_into(plan.pop).iter().map(|p| p.index());
+                let into: Vec<usize> = into.filter(|p| delivers_to(&projs[*p], *var)).collect();
                 let alike = !into.is_empty() && into.iter().all(|p| uniform[*p].is_some_and(|u| u.target == *var));
                 if alike && decays_alone(model, uses, plan, k) {
                     states[q].push(*var);

@@ -40,7 +40,7 @@ pub(super) fn check(model: &Model, sink: &mut Sink) {
         let population = &model.populations[p];
         let neuron = &model.neurons[population.model.index()];
         // Neurons without a use of their spikes may well be silent: a membrane to look at.
-        let used = model.projections.iter().any(|c| c.pre.pop.index() == p && c.event.is_none());
+        let used = model.projections_from(PopId(p as u32)).any(|c| c.event.is_none());
         if !used
             && !model.script.spikes_recorded.contains(&PopId(p as u32))
             && !model.script.counted.contains(&PopId(p as u32))
@@ -62,14 +62,14 @@ pub(super) fn check(model: &Model, sink: &mut Sink) {
                     let text = number(x / decl.shown.factor);
                     if decl.shown.name.is_empty() { text } else { format!("{text} {}", decl.shown.name) }
                 };
-                let fed = model.projections.iter().any(|c| c.post.pop.index() == p);
+                let fed = !model.ids_into(PopId(p as u32)).is_empty();
                 let way = if shown(*from) == shown(*to) {
                     format!("`{}` rests at {}, and nothing excites it", decl.name, shown(*to))
                 } else {
                     format!("`{}` goes from {} to {}, and nothing excites it", decl.name, shown(*from), shown(*to))
                 };
                 let d = d.label(way);
-                let d = match &neuron.spike {
+                let d = match neuron.spike.as_ref().filter(|clause| clause.span.file == population.span.file) {
                     Some(clause) => d.also(clause.span, "this condition is false there"),
                     None => d,
                 };
@@ -102,7 +102,7 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
     if active || script.assigned.iter().any(|k| k.entity == entity) {
         return None;
     }
-    let incoming: Vec<&Projection> = model.projections.iter().filter(|c| c.post.pop.index() == p).collect();
+    let incoming: Vec<&Projection> = model.projections_into(PopId(p as u32)).collect();
     if incoming.iter().any(|c| c.kernel.is_some() || !c.synapse.injects.is_empty()) {
         return None;
     }

@@ -160,7 +160,12 @@ impl<'a> Known<'a> {
                     continue;
                 }
                 let given = args.iter().find(|(v, _)| *v == id).map(|(_, e)| e).or(var.init.as_ref());
-                if let Some(x) = given.and_then(|e| self.value(e)) {
+                let value = match given {
+                    Some(e) => self.value(e),
+                    // An input that nothing feeds is zero.
+                    None => (var.role == Role::Input).then_some(0.0),
+                };
+                if let Some(x) = value {
                     self.values[k] = Some(x);
                     changed = true;
                 }
@@ -262,9 +267,13 @@ fn reset(population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, 
 fn after_reset(mut low: Lowering<'_, '_>, cond: &Expr, block: &[Stmt]) -> bool {
     let mut values: BTreeMap<VarId, f64> = BTreeMap::new();
     for stmt in block {
-        let StmtKind::Assign { var, op: hir::AssignOp::Set, value } = &stmt.kind else { return false };
-        let Some(x) = low.expr(value).and_then(|s| low.graph.as_const(s)) else { return false };
-        values.insert(*var, x);
+        let StmtKind::Assign { var, op, value } = &stmt.kind else { return false };
+        let constant = low.expr(value).and_then(|s| low.graph.as_const(s));
+        match (op, constant) {
+            (hir::AssignOp::Set, Some(x)) => drop(values.insert(*var, x)),
+            // What becomes of it is not known: the condition may be about something else.
+            _ => drop(values.remove(var)),
+        }
     }
     let Some(c) = low.expr(cond) else { return false };
     let mut map = std::collections::HashMap::new();
@@ -335,7 +344,7 @@ fn unstable(model: &Model, p: usize, neuron: &NeuronModel, known: &Known<'_>) ->
 /// The states and inputs of population `p` that some projection delivers to or injects into.
 pub(super) fn targets(model: &Model, p: usize) -> BTreeSet<VarId> {
     let mut out = BTreeSet::new();
-    for projection in model.projections.iter().filter(|c| c.post.pop.index() == p) {
+    for projection in model.projections_into(PopId(p as u32)) {
         out.extend(projection.target);
         delivered(&projection.synapse.on_pre, &mut out);
     }

@@ -3,6 +3,7 @@
 //!
 //! Values and places are those of the storage. Values are compared by their bits: what is taken back is what was there.
 
+use crate::pages;
 use crate::script::tensor::Data;
 use crate::simd::widest;
 
@@ -164,18 +165,32 @@ fn add_part<T: Float>(part: &Part, values: &[T], start: &[T], sums: &mut [f64]) 
     }
 }
 
+/// Makes room for `n` values. Lanes read and write all over them.
+fn empty<T>(values: &mut Vec<T>, n: usize) {
+    values.clear();
+    if values.capacity() < n {
+        *values = pages::with_capacity(n);
+    }
+}
+
 /// Makes `to` a copy, in the memory that it has.
 pub(super) fn copy(from: &Data, to: &mut Data) {
     match (from, to) {
-        (Data::F32(from), Data::F32(to)) => to.clone_from(from),
-        (Data::F64(from), Data::F64(to)) => to.clone_from(from),
+        (Data::F32(from), Data::F32(to)) => {
+            empty(to, from.len());
+            to.extend_from_slice(from);
+        }
+        (Data::F64(from), Data::F64(to)) => {
+            empty(to, from.len());
+            to.extend_from_slice(from);
+        }
         (from, to) => *to = from.clone(),
     }
 }
 
 /// The same in double precision, in the memory that there is.
 pub(super) fn to_f64(from: &Data, to: &mut Vec<f64>) {
-    to.clear();
+    empty(to, from.len());
     match from {
         Data::F32(from) => to.extend(from.iter().map(|x| f64::from(*x))),
         Data::F64(from) => to.extend_from_slice(from),

@@ -136,6 +136,7 @@ fn network() -> (Model, Scope) {
             span: Span::default(),
         }],
         script: Program::default(),
+        ends: hir::Ends::default(),
     };
     let mut names = BTreeMap::new();
     let mut put = |n: &str, s| names.insert(n.to_owned(), (s, Span::default()));

@@ -136,6 +136,7 @@ pub fn check(
         projections: Vec::new(),
         readouts: Vec::new(),
         script: script::Program::default(),
+        ends: hir::Ends::default(),
     };
     network::build(file, &prelude, &options.schemas, &mut scope, &globals, &mut model, sink);
     for item in &file.items {

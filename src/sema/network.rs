@@ -414,7 +414,10 @@ pub(super) fn population(
         no_model("neuron", &m.name, &known, typer);
         return None;
     };
-    let id = (*id)?;
+    let Some(id) = *id else {
+        unknown_arguments(m, tree, typer);
+        return None;
+    };
     if m.name.node == "poisson_input" && m.name.span != name.span && tree.name.span.file == typer.globals.prelude {
         typer.error(
             Diagnostic::new(Code::E0401, m.name.span, "`poisson_input` is a source, not a population").help(
@@ -451,12 +454,8 @@ pub(super) fn population(
         let Some(position) = position else {
             let at = a.name.as_ref().map_or(a.span, |n| n.span);
             let wrong = a.name.as_ref().map_or("", |n| n.node.as_str());
-            let d = Diagnostic::new(Code::E0105, at, format!("the model `{}` has no parameter `{wrong}`", decl.name));
             let known: Vec<String> = decl.vars.iter().map(|v| v.name.clone()).collect();
-            typer.error(match nearest(wrong, known.iter().map(String::as_str)) {
-                Some(n) => d.help(format!("did you mean `{n}`?")).fix(at, n),
-                None => d.note(format!("it has {}", list(&known))),
-            });
+            no_parameter(&decl.name, wrong, at, &known, typer);
             ok = false;
             continue;
         };
@@ -525,6 +524,35 @@ pub(super) fn population(
         play,
         span: name.span,
     })
+}
+
+/// Arguments that a faulty model does not have: a fault of their own where all of its declarations are known.
+fn unknown_arguments(m: &ast::ModelRef, tree: &ast::Model, typer: &mut Typer<'_>) {
+    use ast::ModelItemKind as K;
+    let mut known = Vec::new();
+    for item in &tree.items {
+        match &item.kind {
+            K::Param(list) | K::State(list) | K::Weight(list) | K::Learned(list) | K::Input(list) => {
+                known.extend(list.iter().map(|b| b.name.node.clone()));
+            }
+            // What it would have declared is not known.
+            K::Error { .. } => return,
+            _ => {}
+        }
+    }
+    for name in m.args.iter().flatten().filter_map(|a| a.name.as_ref()) {
+        if !known.contains(&name.node) {
+            no_parameter(&tree.name.node, &name.node, name.span, &known, typer);
+        }
+    }
+}
+
+fn no_parameter(model: &str, wrong: &str, at: Span, known: &[String], typer: &mut Typer<'_>) {
+    let d = Diagnostic::new(Code::E0105, at, format!("the model `{model}` has no parameter `{wrong}`"));
+    typer.error(match nearest(wrong, known.iter().map(String::as_str)) {
+        Some(n) => d.help(format!("did you mean `{n}`?")).fix(at, n),
+        None => d.note(format!("it has {}", list(known))),
+    });
 }
 
 fn readout(name: &ast::Ident, m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<Readout> {

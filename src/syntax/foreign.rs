@@ -43,6 +43,10 @@ pub(super) fn line(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
         (Place::File, "import", name) if head.kind(1) == Some(Kind::Word) => {
             said(format!("`import` takes a file, not the Python module `{name}`"), "delete the line: units, functions and models of the prelude are always there")
         }
+        (Place::File, name, "=") if head.word(2).starts_with("'''") || head.word(2).starts_with("\"\"\"") => said(
+            format!("`{name}` is not a string of equations"),
+            "declare `neuron M { … }` with the equations by themselves, such as `tau * dv/dt = E_L - v`",
+        ),
         (Place::File, _, "=" | "." | "(") => call(&head).and_then(|(name, help)| said(format!("there is no `{name}`"), help)),
         (Place::File, "NEURON" | "PARAMETER" | "ASSIGNED" | "STATE" | "INITIAL" | "BREAKPOINT" | "DERIVATIVE" | "NET_RECEIVE" | "UNITS", _) => {
             said(format!("`{word}` is a block of NMODL"), "a model is `neuron M { … }` with `param`, `state` and equations such as `dv/dt = …` inside")

@@ -211,6 +211,14 @@ fn python_head(f: &Fault<'_>) -> Option<Diagnostic> {
                 .help("write `let x = …`")
                 .fix(first, "let"),
         ),
+        "on" | "every" if f.word(0) == ":" && f.on_one_line() => Some({
+            let end = Span { start: f.last_span().end, ..f.last_span() };
+            idiom(f.span, "a block stands in braces, not after `:`")
+                .label("Python's form")
+                .help(format!("write `{head} {} {{ … }}`", f.lexed.word(f.piece.start + 1)))
+                .fix(f.span, " {")
+                .fix(end, " }")
+        }),
         "for" | "while" | "if" | "else" | "try" if f.word(0) == ":" => Some(
             idiom(f.span, "a block stands in braces, not after `:`")
                 .label("Python's form")
@@ -224,6 +232,11 @@ fn python_head(f: &Fault<'_>) -> Option<Diagnostic> {
 
 /// Characters that look like others, and quotes.
 fn character(f: &Fault<'_>) -> Option<Diagnostic> {
+    if f.word(0).starts_with("'''") || f.word(0).starts_with("\"\"\"") {
+        let quotes = Span { end: f.span.start + 3, ..f.span };
+        let help = "write equations by themselves in `neuron M { … }`, and `#` before every line of a comment";
+        return Some(idiom(quotes, "there are no strings over several lines").label("Python's form").help(help));
+    }
     let right = match f.word(0) {
         "'" | "\u{2018}" | "\u{2019}" | "\u{201c}" | "\u{201d}" => {
             return Some(

@@ -139,6 +139,10 @@ pub(crate) fn lex(text: &str) -> Lexed<'_> {
                 at += number_length(rest);
                 Kind::Number
             }
+            b'"' | b'\'' if multiline(rest).is_some() => {
+                at += multiline(rest).unwrap_or(1);
+                Kind::Unknown
+            }
             b'"' => {
                 let inside = rest.get(1..).unwrap_or_default();
                 let length = inside.iter().take_while(|b| !matches!(b, b'"' | b'\n' | b'\r')).count();
@@ -195,6 +199,12 @@ fn blank<'t>(text: &'t str, ranges: &[Range<usize>]) -> Cow<'t, str> {
     }
     out.push_str(text.get(done..).unwrap_or(""));
     Cow::Owned(out)
+}
+
+/// The length of a string of Python over several lines, in three quotes, if one begins here.
+fn multiline(rest: &[u8]) -> Option<usize> {
+    let quotes = rest.get(..3).filter(|q| matches!(*q, b"\"\"\"" | b"'''"))?;
+    Some(find(rest.get(3..)?, quotes)? + 6)
 }
 
 fn line_length(rest: &[u8]) -> usize {
@@ -254,6 +264,14 @@ mod tests {
         assert_eq!(lexed.text.matches('\n').count(), 2);
         assert_eq!(lexed.foreign_comments.len(), 2);
         assert_eq!(words(text), ["a", "=", "1", "b", "=", "2"]);
+    }
+
+    #[test]
+    fn a_string_of_python_is_one_token() {
+        let lexed = lex("a = '''\nb { = 1\n'''\nc ''' d");
+        assert_eq!((lexed.word(2), lexed.kind(2)), ("'''\nb { = 1\n'''", Kind::Unknown));
+        // One that nothing closes is three quotes.
+        assert_eq!((lexed.word(3), lexed.word(4), lexed.word(7)), ("c", "'", "d"));
     }
 
     #[test]

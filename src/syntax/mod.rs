@@ -32,27 +32,30 @@ const MAX_FAULTS: usize = 1000;
 /// [`MAX_SOURCE`] bytes give an empty tree and `E0006`.
 #[must_use]
 pub fn parse(id: FileId, text: &str) -> (ast::File, Vec<Diagnostic>) {
-    parsed(id, text, None)
+    let (file, faults, _) = parsed(id, text, None);
+    (file, faults)
 }
 
 /// Parses a file again: the same answer as [`parse`], but only items that are not `known` from the time before are matched against the
-/// grammar. `known` then is what this text holds.
+/// grammar. `known` then waits for this tree: see [`Known::keep`].
 #[must_use]
 pub fn parse_again(id: FileId, text: &str, known: &mut Known) -> (ast::File, Vec<Diagnostic>) {
-    known.begin();
-    let result = parsed(id, text, Some(&mut *known));
-    known.end();
-    result
+    let (before, items, sound) = std::mem::take(known).parts();
+    let mut old = known::Old::new(&before, items, &sound);
+    let (file, faults, sound) = parsed(id, text, Some(&mut old));
+    *known = Known::next(sound);
+    (file, faults)
 }
 
-fn parsed(id: FileId, text: &str, known: Option<&mut Known>) -> (ast::File, Vec<Diagnostic>) {
+/// The tree, its faults, and which items have none.
+fn parsed(id: FileId, text: &str, old: Option<&mut known::Old<'_>>) -> (ast::File, Vec<Diagnostic>, Vec<bool>) {
     if text.len() > MAX_SOURCE {
         let fault = Diagnostic::new(Code::E0006, Span::new(id, 0, 0), decode::too_large(text.len()));
-        return (ast::File { id, items: Vec::new() }, vec![fault]);
+        return (ast::File { id, items: Vec::new() }, vec![fault], Vec::new());
     }
     let lexed = lex::lex(text);
     let brackets = split::match_brackets(&lexed);
-    let recover::Recovered { items, mut faults, mut hidden } = recover::file(id, &lexed, &brackets, known);
+    let recover::Recovered { items, sound, mut faults, mut hidden } = recover::file(id, &lexed, &brackets, old);
     faults.extend(idioms::foreign_comments(id, text, &lexed.foreign_comments));
     hidden += lexed.foreign_comments.len().saturating_sub(MAX_FAULTS);
     faults.sort_by_key(|d| d.primary.as_ref().map_or(0, |l| l.span.start));
@@ -61,7 +64,7 @@ fn parsed(id: FileId, text: &str, known: Option<&mut Known>) -> (ast::File, Vec<
     if let Some(last) = faults.last_mut().filter(|_| hidden > 0) {
         last.notes.push(format!("{hidden} more faults are not shown"));
     }
-    (ast::File { id, items }, faults)
+    (ast::File { id, items }, faults, sound)
 }
 
 /// The items of a text, in order, faulty ones included. Parsing `text[item.range]` alone gives the same item.

@@ -12,7 +12,7 @@ use pest::iterators::{Pair, Pairs};
 use super::MAX_FAULTS;
 use super::ast::*;
 use super::errors::{self, Place};
-use super::known::Known;
+use super::known::Old;
 use super::lex::{Kind, Lexed};
 use super::parser::{Builder, Rule, matches};
 use super::split::{BracketFault, Brackets, doc_text, pieces};
@@ -23,24 +23,28 @@ use crate::source::{FileId, Span};
 pub(super) struct Recovered {
     /// All items.
     pub(super) items: Vec<Item>,
+    /// Which of them have no fault.
+    pub(super) sound: Vec<bool>,
     /// All faults except those of comments, up to [`MAX_FAULTS`].
     pub(super) faults: Vec<Diagnostic>,
     /// How many more there are.
     pub(super) hidden: usize,
 }
 
-/// Parses all items of a file, without those that are known.
-pub(super) fn file(id: FileId, lexed: &Lexed<'_>, brackets: &Brackets, known: Option<&mut Known>) -> Recovered {
-    let mut recovery = Recovery { id, lexed, brackets, known, faults: Vec::new(), hidden: 0 };
-    let items = recovery.file();
-    Recovered { items, faults: recovery.faults, hidden: recovery.hidden }
+/// Parses all items of a file; those that stood in an old one are taken out of it.
+pub(super) fn file(id: FileId, lexed: &Lexed<'_>, brackets: &Brackets, old: Option<&mut Old<'_>>) -> Recovered {
+    let mut recovery = Recovery { id, lexed, brackets, old, is_sound: false, faults: Vec::new(), hidden: 0 };
+    let (items, sound) = recovery.file();
+    Recovered { items, sound, faults: recovery.faults, hidden: recovery.hidden }
 }
 
-struct Recovery<'l> {
+struct Recovery<'l, 't> {
     id: FileId,
     lexed: &'l Lexed<'l>,
     brackets: &'l Brackets,
-    known: Option<&'l mut Known>,
+    old: Option<&'l mut Old<'t>>,
+    /// Whether the last item had no fault.
+    is_sound: bool,
     faults: Vec<Diagnostic>,
     hidden: usize,
 }
@@ -56,11 +60,12 @@ struct Parts {
     rest: Range<usize>,
 }
 
-impl Recovery<'_> {
+impl Recovery<'_, '_> {
     // ------------------------------------------------------------------------------------------------------------- items
 
-    fn file(&mut self) -> Vec<Item> {
-        let mut items = Vec::new();
+    /// The items, and which of them have no fault.
+    fn file(&mut self) -> (Vec<Item>, Vec<bool>) {
+        let (mut items, mut sound) = (Vec::new(), Vec::new());
         let mut done = 0;
         // Where the faults begin that a stray `}` further on would explain: pieces that belong into the model it closed.
         let mut explained = 0;
@@ -69,12 +74,14 @@ impl Recovery<'_> {
         for piece in pieces(self.lexed, self.brackets, 0..self.lexed.tokens.len()) {
             self.stray_braces(done..piece.start, &mut explained);
             done = piece.end;
-            if colon.is_some_and(|column| self.column(&piece) > column) {
+            if colon.is_some_and(|column| self.column(&piece) > column || self.ends(&piece, column)) {
                 items.push(self.swallowed(&piece));
+                sound.push(false);
                 continue;
             }
             colon = (self.lexed.word(piece.end - 1) == ":").then(|| self.column(&piece));
             let word = self.lexed.word(piece.start).to_owned();
+            self.is_sound = false;
             let new = self.item(piece);
             let leaked = matches!(word.as_str(), "param" | "let" | "record" | "for")
                 || (errors::begins(&word) != Some(Place::File)
@@ -82,16 +89,22 @@ impl Recovery<'_> {
             if !leaked {
                 explained = self.faults.len();
             }
+            sound.resize(sound.len() + new.len(), self.is_sound);
             items.extend(new);
         }
         self.stray_braces(done..self.lexed.tokens.len(), &mut explained);
-        items
+        (items, sound)
     }
 
     /// How far the first token of a piece is indented, in bytes.
     fn column(&self, piece: &Range<usize>) -> usize {
         let start = self.lexed.bytes(piece).start;
         self.lexed.text.get(..start).map_or(0, |before| before.len() - before.rfind('\n').map_or(0, |n| n + 1))
+    }
+
+    /// Whether a piece is the `end` of a block of NESTML that began at a column.
+    fn ends(&self, piece: &Range<usize>, column: usize) -> bool {
+        piece.len() == 1 && self.lexed.word(piece.start) == "end" && self.column(piece) == column
     }
 
     /// A line of a block that was not opened: its names stay silent.
@@ -130,21 +143,22 @@ impl Recovery<'_> {
         let mut fallback = Vec::new();
         if broken.is_empty() {
             let text = self.lexed.text.get(span.range()).unwrap_or("");
-            if let Some(kind) = self.known.as_mut().and_then(|k| k.take(self.id, text, span.range().start)) {
+            if let Some(kind) = self.old.as_mut().and_then(|k| k.take(self.id, text, span.range().start)) {
+                self.is_sound = true;
                 return one(kind);
             }
             match self.build(Rule::only_item, &piece, Place::File, Builder::item) {
                 Ok(mut kind) => {
                     self.document(&mut kind);
-                    if let Some(known) = self.known.as_mut() {
-                        known.keep(text, span.range().start, &kind);
-                    }
+                    self.is_sound = true;
                     return one(kind);
                 }
                 Err(faults) => fallback = faults,
             }
         }
         let kind = self.taken_apart(&piece);
+        // Its parts may have been.
+        self.is_sound = false;
         if self.count() == before && broken.is_empty() {
             self.report(fallback);
         }
@@ -217,7 +231,7 @@ impl Recovery<'_> {
     fn model_items(&mut self, tokens: Range<usize>, place: Place) -> Vec<ModelItem> {
         let (mut items, mut colon) = (Vec::new(), None);
         for piece in pieces(self.lexed, self.brackets, tokens) {
-            if colon.is_some_and(|column| self.column(&piece) > column) {
+            if colon.is_some_and(|column| self.column(&piece) > column || self.ends(&piece, column)) {
                 let kind = ModelItemKind::Error { defines: self.name(piece.start) };
                 items.push(ModelItem { doc: String::new(), kind, span: self.span(&piece) });
                 continue;
