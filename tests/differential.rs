@@ -565,7 +565,7 @@ fn tape() -> impl Strategy<Value = Vec<u32>> {
 fn generated_programs_are_varied() {
     let mut seen = std::collections::BTreeMap::<String, usize>::new();
     let mut state = 1u32;
-    for round in 0..200 {
+    for round in 0..400 {
         let tape: Vec<u32> = (0..300)
             .map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -580,7 +580,7 @@ fn generated_programs_are_varied() {
         "For", "marked", "carried", "If", "Append", "AddRows", "Store", "Scatter", "Gather", "Load", "Call", "Fma",
         "Select", "Cast", "Bitcast", "Splat", "Pack", "Sum", "Any", "All", "Lane", "Iota", "Mod", "FloorDiv", "Exprel",
     ] {
-        assert!(seen.get(what).copied().unwrap_or(0) > 5, "{what} in 200 programs: {seen:?}");
+        assert!(seen.get(what).copied().unwrap_or(0) > 5, "{what} in 400 programs: {seen:?}");
     }
 }
 
