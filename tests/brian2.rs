@@ -236,3 +236,67 @@ fn izhikevichs_neuron_has_brian2s_traces() {
         neuron_agrees("neurons.npz", &format!("{name}_"), &text, &["v", "u"], 3000, 10, 0.01);
     }
 }
+
+/// Rate, CV of intervals and synchrony of the excitatory neurons after 100 ms, as `brunel.py` defines them.
+fn regime(text: &str, n_exc: usize, warm: u64, span: u64) -> [f64; 3] {
+    let mut network = net::build(text, BackendKind::Jit);
+    let spikes: Vec<(u64, u32)> = simulated(&mut network, warm + span)
+        .into_iter()
+        .filter(|(step, _)| *step > warm)
+        .map(|(step, neuron)| (step - warm, neuron))
+        .collect();
+    let (rate, cv) = statistics(&spikes, n_exc, span as f64 * 1e-4, 1e-4);
+    let mut counts = vec![0.0; (span / 10) as usize];
+    for (step, neuron) in &spikes {
+        if (*neuron as usize) < n_exc {
+            counts[((step - 1) / 10) as usize] += 1.0;
+        }
+    }
+    let mean = counts.iter().sum::<f64>() / counts.len() as f64;
+    let variance = counts.iter().map(|c| (c - mean).powi(2)).sum::<f64>() / counts.len() as f64;
+    [rate, cv, variance.sqrt() / mean]
+}
+
+/// The four regimes of Brunel (2000), figure 8, each by parameters of `models/brunel2000.snn`, four seeds against four of Brian2's. With 12 comparisons of some six degrees
+/// of freedom, means may differ by five standard errors of the difference.
+#[test]
+fn brunels_regimes_are_those_of_brian2() {
+    let text = std::fs::read_to_string(fixture("brunel.json")).expect("a readable fixture");
+    let reference: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let number = |v: &serde_json::Value| v.as_f64().expect("a figure");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/brunel2000.snn");
+    let model = std::fs::read_to_string(model).expect("the model");
+    let regimes = reference["regimes"].as_object().expect("regimes");
+    assert_eq!(regimes.len(), 4);
+    for (name, r) in regimes {
+        let (from, to) = (number(&r["delays_ms"][0]), number(&r["delays_ms"][1]));
+        let delay = if from == to { format!("{from} ms") } else { format!("uniform({from} ms, {to} ms)") };
+        let mut ours = [Vec::new(), Vec::new(), Vec::new()];
+        for seed in 100..104 {
+            let mut text = model.clone();
+            for (old, new) in [
+                ("g = 5.0, eta = 2.0", format!("g = {:?}, eta = {:?}", number(&r["g"]), number(&r["eta"]))),
+                ("delay = 1.5 ms", format!("delay = {delay}")),
+                ("seed = 1 ", format!("seed = {seed} ")),
+            ] {
+                assert!(text.contains(old), "the model has no `{old}`");
+                text = text.replace(old, &new);
+            }
+            let steps = |key: &serde_json::Value| number(key) as u64 * 10;
+            for (all, value) in
+                ours.iter_mut().zip(regime(&text, 2000, steps(&reference["warm_ms"]), steps(&r["span_ms"])))
+            {
+                all.push(value);
+            }
+        }
+        for (what, ours) in ["rate_hz", "cv_isi", "synchrony"].iter().zip(&ours) {
+            let (mean, error) = mean_and_error(ours);
+            let (theirs, their_error) = (number(&r[what]["mean"]), number(&r[what]["sem"]));
+            let limit = 5.0 * error.hypot(their_error);
+            assert!(
+                (mean - theirs).abs() < limit,
+                "{name}, {what}: {mean} ± {error} against {theirs} ± {their_error}, limit {limit}"
+            );
+        }
+    }
+}
