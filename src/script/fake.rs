@@ -166,6 +166,7 @@ pub(crate) fn model() -> Model {
         }],
         readouts: vec![Readout { name: "vote".to_owned(), kind: ReadoutKind::MaxRate { classes: 3 }, span }],
         script: Program::default(),
+        ends: crate::hir::Ends::default(),
     }
 }
 
