@@ -135,6 +135,20 @@ fn server(c: &mut Criterion) {
             );
         });
     });
+    // Quick fixes are of all diagnostics: the server answers when warnings and plan are known too.
+    c.bench_function(&format!("edit of {lines} lines to all warnings"), |b| {
+        b.iter(|| {
+            k += 1;
+            edit("neuron M385 {\n  param tau = 20 ms", &format!("neuron M385 {{\n  param tau = {} ms", 10 + k % 131));
+            let place = json!({ "line": 0, "character": 0 });
+            let range = json!({ "start": place, "end": place });
+            let document = json!({ "uri": "file:///long.snn" });
+            ask(
+                "textDocument/codeAction",
+                json!({ "textDocument": document, "range": range, "context": { "diagnostics": [] } }),
+            );
+        });
+    });
     ask("shutdown", Value::Null);
     tell("exit", Value::Null);
     let _ = serving.join();

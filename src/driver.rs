@@ -59,6 +59,8 @@ pub struct Session {
     pub imported: Vec<ast::Item>,
     /// The checked model; `None` after an error.
     pub model: Option<Arc<Model>>,
+    /// What there is of a model after an error. It is of no use, but freeing it takes a while.
+    pub parts: Option<Box<Model>>,
     /// From reading the source to the checked model.
     pub front: Duration,
     /// Whether networks take the times of the parts of their steps.
@@ -124,6 +126,7 @@ impl Session {
             tree: None,
             imported: Vec::new(),
             model: None,
+            parts: None,
             front: Duration::ZERO,
             profile: false,
         };
@@ -165,15 +168,17 @@ impl Session {
         }
         let read = whole.as_ref().unwrap_or(&tree);
         options.schemas = files::schemas(read, &path);
-        let model = sema::check(read, prelude, &self.sources, &options, &mut self.sink);
+        let (model, sound) = sema::check(read, prelude, &self.sources, &options, &mut self.sink);
         self.imported = whole.map_or_else(Vec::new, |w| w.items.into_iter().filter(|i| i.span.file != id).collect());
         self.tree = Some(tree);
         // A fault of syntax leaves holes in the tree, in which uses are lost: no warnings then.
-        if !self.sink.has_errors() {
-            if let Some(model) = model.as_ref().filter(|_| all) {
-                sched::warn(model, &mut self.sink);
+        if sound && !self.sink.has_errors() {
+            if all {
+                sched::warn(&model, &mut self.sink);
             }
-            self.model = model.map(Arc::new);
+            self.model = Some(Arc::new(model));
+        } else {
+            self.parts = Some(Box::new(model));
         }
         in_order(&mut self.sink);
     }

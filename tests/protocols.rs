@@ -14,8 +14,8 @@ fn check(name: &str) -> (Option<hir::Model>, Vec<Diagnostic>, SourceMap) {
     let prelude = sema::add_prelude(&mut sources);
     let (tree, faults) = syntax::parse(file, &text);
     let mut sink = Sink { items: faults, ..Sink::default() };
-    let model = sema::check(&tree, prelude, &sources, &sema::Options::default(), &mut sink);
-    (model, sink.items, sources)
+    let (model, sound) = sema::check(&tree, prelude, &sources, &sema::Options::default(), &mut sink);
+    (sound.then_some(model), sink.items, sources)
 }
 
 fn accepted(name: &str) -> hir::Model {

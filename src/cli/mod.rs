@@ -292,8 +292,10 @@ enum Template {
     Simulation,
     /// A recurrent network
     Network,
-    /// Digits and a readout
+    /// Digits without a teacher, by STDP
     Mnist,
+    /// Digits by a random layer and a trained linear readout
+    Classifier,
 }
 
 #[derive(Debug, Args)]

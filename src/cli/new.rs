@@ -15,6 +15,7 @@ impl Template {
             Self::Simulation => include_str!("templates/simulation.snn"),
             Self::Network => include_str!("templates/network.snn"),
             Self::Mnist => include_str!("templates/mnist.snn"),
+            Self::Classifier => include_str!("templates/classifier.snn"),
         }
     }
 }

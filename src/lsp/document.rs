@@ -111,12 +111,10 @@ impl Document {
         }
         let (path, text, known) = (&self.path, self.text.as_str(), &mut self.known);
         let checked = catch_unwind(AssertUnwindSafe(|| check(path, text, known)));
-        let analysis = checked.unwrap_or_else(|_| stumbled(path));
-        if let Some(model) = &analysis.session.model
-            && let Some(old) = self.model.replace(model.clone())
-        {
-            later.free(old);
-        }
+        let mut analysis = checked.unwrap_or_else(|_| stumbled(path));
+        let new = analysis.session.model.clone();
+        let old = if new.is_some() { std::mem::replace(&mut self.model, new) } else { None };
+        later.free(old, analysis.session.parts.take());
         self.analysis = Some(analysis);
     }
 
@@ -161,7 +159,7 @@ impl Document {
             _ => last,
         };
         // What was complete at first glance needs no second message.
-        self.shown != last && !(last == Shown::First && !self.suspicious)
+        self.shown != last && (self.suspicious || last != Shown::First)
     }
 
     /// The text with what is known of it, without names.

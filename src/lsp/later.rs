@@ -36,7 +36,7 @@ pub(super) struct Done {
 enum Order {
     Find(Box<Job>),
     /// Memory that takes a while to be freed.
-    Free(Arc<Model>),
+    Free(Option<Arc<Model>>, Option<Box<Model>>),
 }
 
 /// The thread. It ends when this is dropped.
@@ -59,8 +59,11 @@ impl Later {
         let _ = self.orders.send(Order::Find(Box::new(job)));
     }
 
-    pub(super) fn free(&self, model: Arc<Model>) {
-        let _ = self.orders.send(Order::Free(model));
+    /// Frees a model and the parts of one.
+    pub(super) fn free(&self, model: Option<Arc<Model>>, parts: Option<Box<Model>>) {
+        if model.is_some() || parts.is_some() {
+            let _ = self.orders.send(Order::Free(model, parts));
+        }
     }
 }
 
@@ -98,6 +101,6 @@ fn take(order: Order, waiting: &mut VecDeque<Box<Job>>) {
             waiting.retain(|old| old.uri != job.uri);
             waiting.push_back(job);
         }
-        Order::Free(model) => drop(model),
+        Order::Free(model, parts) => drop((model, parts)),
     }
 }

@@ -153,7 +153,7 @@ impl Lower<'_, '_> {
     /// All names that could stand here.
     fn visible(&self) -> Vec<String> {
         let mut names: Vec<String> = self.scopes.iter().flatten().map(|(n, ..)| n.clone()).collect();
-        names.extend(self.cx.scope.names.keys().cloned());
+        names.extend(self.cx.scope.names.iter().map(|(name, _)| name.clone()));
         names.extend(["t", "dt", "pi", "inf"].map(str::to_owned));
         names.extend(table::functions().map(str::to_owned));
         names

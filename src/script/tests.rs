@@ -1,7 +1,5 @@
 //! Protocols against a network built by hand: what lowers, and which faults are found. Whole programs are in `tests/`.
 
-use std::collections::BTreeMap;
-
 use crate::diag::{Diagnostic, Sink};
 use crate::hir::{self, DataDecl, DataSource, Model, Precision, Role, Settings, Type, VarDecl, View};
 use crate::script::ir::{AxisName, AxisSource, ExprKind, Kind, Over, StmtKind, Ty};
@@ -138,7 +136,7 @@ fn network() -> (Model, Scope) {
         script: Program::default(),
         ends: hir::Ends::default(),
     };
-    let mut names = BTreeMap::new();
+    let mut names = crate::sema::scope::TopNames::default();
     let mut put = |n: &str, s| names.insert(n.to_owned(), (s, Span::default()));
     put("n_train", Symbol::Global(0));
     put("digits", Symbol::Data(hir::DataId(0)));

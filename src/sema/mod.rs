@@ -93,14 +93,15 @@ pub fn prelude_tree(id: FileId) -> Arc<ast::File> {
     trees.entry(id).or_insert_with(|| Arc::new(syntax::parse(id, PRELUDE).0)).clone()
 }
 
-/// Checks a program. Everything found goes to `sink`; the model exists only if there was no error (in the tree neither).
+/// Checks a program. Everything found goes to `sink`; the model is sound only if there was no error (in the tree neither), which is told. The
+/// parts of another one are of no use, but take a while to be freed: the caller chooses when.
 pub fn check(
     file: &ast::File,
     prelude: FileId,
     sources: &SourceMap,
     options: &Options,
     sink: &mut Sink,
-) -> Option<hir::Model> {
+) -> (hir::Model, bool) {
     let start = sink.items.len();
     let mut globals = Globals { dt: 0.1, prelude, arrays: options.arrays.clone(), ..Globals::default() };
     let prelude = prelude_tree(prelude);
@@ -146,10 +147,8 @@ pub fn check(
     }
     model.script = script::lower(file, &scope, &model, sink);
     sink.close();
-    if sink.items[start..].iter().any(|d| d.severity == Severity::Error) {
-        return None;
-    }
-    Some(model)
+    let sound = !sink.items[start..].iter().any(|d| d.severity == Severity::Error);
+    (model, sound)
 }
 
 /// Enters all top-level names.

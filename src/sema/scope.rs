@@ -1,6 +1,8 @@
 //! The top-level names of a program. Model checking fills the scope; protocols are checked against it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use rustc_hash::FxBuildHasher;
 
 use crate::hir::{DataId, PopId, ProjId, ReadoutId, View};
 use crate::source::Span;
@@ -53,5 +55,29 @@ pub enum Symbol {
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     /// By name. Prelude names are shadowed by the file's.
-    pub names: BTreeMap<String, (Symbol, Span)>,
+    pub names: TopNames,
+}
+
+/// A table that is asked for every name of a program: the order of names plays a part in suggestions only.
+#[derive(Debug, Clone, Default)]
+pub struct TopNames(HashMap<String, (Symbol, Span), FxBuildHasher>);
+
+impl TopNames {
+    /// What a name stands for, and where it is declared.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&(Symbol, Span)> {
+        self.0.get(name)
+    }
+
+    /// Gives a name its meaning.
+    pub fn insert(&mut self, name: String, meaning: (Symbol, Span)) {
+        self.0.insert(name, meaning);
+    }
+
+    /// All names in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &(Symbol, Span))> {
+        let mut all: Vec<_> = self.0.iter().collect();
+        all.sort_by_key(|(name, _)| *name);
+        all.into_iter()
+    }
 }
