@@ -110,18 +110,6 @@ pub fn check(
     let bindings = overrides(bindings, sources, options, sink);
     let declared = evaluate(&bindings, &mut scope, &mut globals, sink);
     let settings = consts::settings(file, options, &scope, &mut globals, sink);
-    if rounds::needed(&file.items) {
-        // What was found of constants is found again in the file without loops.
-        let constants = sink.items.split_off(start);
-        let Some(flat) = rounds::write_out(file, &prelude, &scope, &globals, sink) else {
-            sink.items.extend(constants);
-            sink.close();
-            return None;
-        };
-        let model = check(&flat, prelude.id, sources, options, sink);
-        sink.once(start);
-        return model;
-    }
     let mut model = hir::Model {
         settings,
         globals: declared,
@@ -139,6 +127,18 @@ pub fn check(
         script: script::Program::default(),
         ends: hir::Ends::default(),
     };
+    if rounds::needed(&file.items) {
+        // What was found of constants is found again in the file without loops.
+        let constants = sink.items.split_off(start);
+        let Some(flat) = rounds::write_out(file, &prelude, &scope, &globals, sink) else {
+            sink.items.extend(constants);
+            sink.close();
+            return (model, false);
+        };
+        let checked = check(&flat, prelude.id, sources, options, sink);
+        sink.once(start);
+        return checked;
+    }
     network::build(file, &prelude, &options.schemas, &mut scope, &globals, &mut model, sink);
     for item in &file.items {
         if let ast::ItemKind::Neuron(m) | ast::ItemKind::Synapse(m) = &item.kind {
