@@ -2,6 +2,7 @@
 //! the grammar allows it, at the outermost bracket and the loosest operator. A block on one line stays on one line if it fits.
 
 use super::WIDTH;
+use super::marks::Sign;
 use super::tokens::{Comment, Tok};
 
 /// How far the inside of a block is indented, and the continuation of a statement.
@@ -137,7 +138,9 @@ impl Printer<'_, '_> {
             } else if self.line.cells.is_empty() {
                 self.line.indent = self.continuation(k);
             }
-            let spaces = usize::from(tok.space && !self.line.cells.is_empty());
+            let spaces = usize::from(
+                tok.space && !self.line.cells.is_empty() || self.line.cells.len() == 1 && self.begins_with_factor(),
+            );
             self.line.cells.push(Cell { tok: k, semi: false, spaces });
             if tok.first && !joined && self.line.cells.len() == 1 && !begins {
                 self.line.indent = self.continuation(k);
@@ -290,7 +293,18 @@ impl Printer<'_, '_> {
             if let Some(first) = self.line.cells.first_mut() {
                 first.spaces = 0;
             }
+            if self.begins_with_factor()
+                && let Some(next) = self.line.cells.get_mut(1)
+            {
+                next.spaces = 1;
+            }
         }
+    }
+
+    /// Whether the line begins with `*`, `/` or `%`, which count as written within spaces there.
+    fn begins_with_factor(&self) -> bool {
+        let first = self.line.cells.first().and_then(|c| self.toks.get(c.tok));
+        first.is_some_and(|t| t.sign == Some(Sign::AsWritten))
     }
 
     /// The last token of the statement that begins with token `k`, if it has a block, stands on one line and fits there.
