@@ -34,7 +34,7 @@ pub(crate) fn with_capacity<T>(n: usize) -> Vec<T> {
 fn room<T>(n: usize) -> usize {
     let size = size_of::<T>().max(1);
     match n.checked_mul(size) {
-        Some(bytes) if bytes >= WORTH_IT && bytes < usize::MAX / 2 => {
+        Some(bytes) if (WORTH_IT..usize::MAX / 2).contains(&bytes) => {
             ((bytes + HEADER).next_multiple_of(PAGE) - HEADER) / size
         }
         _ => n,
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(room::<f32>(1000), 1000);
         for n in [WORTH_IT, PAGE, 5 * PAGE + 7] {
             let room = room::<u8>(n);
-            assert!(room >= n && room < n + PAGE + HEADER && (room + HEADER) % PAGE == 0, "{n}: {room}");
+            assert!(room >= n && room < n + PAGE + HEADER && (room + HEADER).is_multiple_of(PAGE), "{n}: {room}");
         }
         assert_eq!(room::<u32>(usize::MAX / 3), usize::MAX / 3);
     }
