@@ -69,34 +69,32 @@ pub fn assign_at(
     if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
 }
 
-/// Multiplies each of some columns by its factor; gives those in which a bound stopped an element. The values of these columns have been read before,
-/// row by row: reading a column is waiting for memory.
+/// Multiplies each of some columns by its factor; gives those in which a bound stopped an element.
 ///
 /// # Errors
 /// See [`WriteFault`]; after [`WriteFault::Nan`] the other elements are written.
-pub fn scale_columns(
-    target: &mut ValuesMut<'_>,
-    columns: &[u32],
-    values: &mut Data,
-    factors: &Data,
-) -> Result<Vec<u32>, WriteFault> {
+pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data) -> Result<Vec<u32>, WriteFault> {
     fn scale<T: Float>(
         data: &mut [T],
         (rows, stride): (usize, usize),
         columns: &[u32],
-        (values, factors): (&mut [T], &[T]),
+        factors: &[T],
         bounds: Option<(f64, f64)>,
     ) -> Result<Vec<u32>, WriteFault> {
-        if factors.len() != columns.len() || values.len() != rows * columns.len() {
+        if factors.len() != columns.len() {
             return Err(WriteFault::Size);
         }
         let bounds = bounds.map(|(lo, hi)| (T::of(lo), T::of(hi)));
-        // Row by row, since neighbours share cache lines; the elements of a row are scaled in vectors, and put back.
+        // Row by row, since neighbours share cache lines; the elements of a row are fetched, scaled in vectors, and put back.
+        let mut part = vec![T::of(0.0); columns.len()];
         let mut stops = vec![false; columns.len()];
         let mut nans = 0;
         let end = if rows == 0 { 0 } else { (rows - 1) * stride + columns.iter().max().map_or(0, |c| *c as usize + 1) };
         let data = data.get_mut(..end).ok_or(WriteFault::OutOfRange)?;
-        for (row, part) in data.chunks_mut(stride.max(1)).zip(values.chunks_mut(columns.len().max(1))) {
+        for row in data.chunks_mut(stride.max(1)) {
+            for (x, c) in part.iter_mut().zip(columns) {
+                *x = *row.get(*c as usize).ok_or(WriteFault::OutOfRange)?;
+            }
             let mut undefined = false;
             for ((x, factor), stop) in part.iter_mut().zip(factors).zip(&mut stops) {
                 let free = *x * *factor;
@@ -120,10 +118,9 @@ pub fn scale_columns(
         Ok(columns.iter().zip(stops).filter(|(_, stop)| *stop).map(|(c, _)| *c).collect())
     }
     let (shape, bounds) = ((target.rows, target.stride), target.bounds);
-    match (&mut target.data, values) {
-        (SliceMut::F32(d), Data::F32(x)) => scale::<f32>(d, shape, columns, (x, &f32::of_data(factors)), bounds),
-        (SliceMut::F64(d), Data::F64(x)) => scale::<f64>(d, shape, columns, (x, &f64::of_data(factors)), bounds),
-        _ => Err(WriteFault::Size),
+    match &mut target.data {
+        SliceMut::F32(d) => scale::<f32>(d, shape, columns, &f32::of_data(factors), bounds),
+        SliceMut::F64(d) => scale::<f64>(d, shape, columns, &f64::of_data(factors), bounds),
     }
 }
 
@@ -351,20 +348,13 @@ mod tests {
                     stopped.push(*c);
                 }
             }
-            let read = |data: &[f32]| {
-                Data::F32((0..rows).flat_map(|r| columns.map(|c| data[r * stride + c as usize])).collect())
-            };
-            let mut values = read(&data);
             let mut to = target(&mut data, rows, cols, stride, Some((0.0, 1.0)));
             let factors = Data::F32(factors.to_vec());
-            assert_eq!(scale_columns(&mut to, &columns, &mut values, &factors), Ok(stopped), "{rows} rows");
+            assert_eq!(scale_columns(&mut to, &columns, &factors), Ok(stopped), "{rows} rows");
             assert_eq!(data, expected, "{rows} rows");
-            assert_eq!(read(&data), values);
             let mut to = target(&mut data, rows, cols, stride, None);
             let nan = Data::F32(vec![f32::NAN, 1.0]);
-            assert_eq!(scale_columns(&mut to, &columns, &mut values, &nan), Err(WriteFault::Nan(rows)));
-            let mut few = Data::F32(vec![0.0]);
-            assert_eq!(scale_columns(&mut to, &columns, &mut few, &nan), Err(WriteFault::Size));
+            assert_eq!(scale_columns(&mut to, &columns, &nan), Err(WriteFault::Nan(rows)));
         }
     }
 }

@@ -63,13 +63,13 @@ impl Interp<'_, '_> {
     /// Scales the columns that have changed, if the network knows them. `None`: it does not.
     pub(super) fn normalise_changed(&mut self, n: &Normalise, span: Span) -> Res<Option<Result<(), WriteFault>>> {
         let Some(columns) = self.machine.changed_columns(n.key, n.rule) else { return Ok(None) };
-        let Some((sums, mut values)) = column_sums(&self.machine.values(n.key), &columns) else { return Ok(None) };
+        let Some(sums) = column_sums(&self.machine.values(n.key), &columns) else { return Ok(None) };
         let sums = Tensor { shape: vec![columns.len()], data: sums };
         let factors =
             ops::binary(BinaryOp::Div, &n.total, &sums.into()).map_err(|m| crate::script::expr::bug(span, &m))?;
         let Value::Tensor(factors) = factors else { return Ok(None) };
         let mut target = self.machine.values_mut(n.key).map_err(|d| crate::script::eval::at(d, span))?;
-        let result = scale_columns(&mut target, &columns, &mut values, &factors.data);
+        let result = scale_columns(&mut target, &columns, &factors.data);
         self.machine.written(n.key);
         if let Ok(stopped) = &result {
             self.machine.settle_columns(n.key, n.rule, stopped);

@@ -364,37 +364,25 @@ fn reduce_matrix<T: Real>(op: Reduction, m: &Matrix<'_, T>, over: MatrixOver) ->
     })
 }
 
-/// The sums of some columns over all rows, with the accumulators of the sum of all columns: the same bits; and the values of these columns, row by
-/// row. `None` for a value that is not stored.
-pub fn column_sums(values: &Values<'_>, columns: &[u32]) -> Option<(Data, Data)> {
-    fn sums<T: Real, const LANES: usize>(
-        data: &[T],
-        rows: usize,
-        stride: usize,
-        columns: &[u32],
-    ) -> Option<(Vec<T>, Vec<T>)> {
+/// The sums of some columns over all rows, with the accumulators of the sum of all columns: the same bits. `None` for a value that is not
+/// stored.
+pub fn column_sums(values: &Values<'_>, columns: &[u32]) -> Option<Data> {
+    fn sums<T: Real, const LANES: usize>(data: &[T], rows: usize, stride: usize, columns: &[u32]) -> Option<Vec<T>> {
         // Row by row, since neighbours share cache lines; row r goes to the accumulators r % LANES of all columns.
         let mut acc = vec![T::ZERO; LANES * columns.len()];
-        let mut found = Vec::with_capacity(rows * columns.len());
         let data = data.get(..rows.checked_mul(stride)?.min(data.len()))?;
         for (r, row) in data.chunks(stride.max(1)).enumerate() {
             let part = acc.get_mut(r % LANES * columns.len()..)?;
             for (acc, c) in part.iter_mut().zip(columns) {
-                let x = *row.get(*c as usize)?;
-                *acc = *acc + x;
-                found.push(x);
+                *acc = *acc + *row.get(*c as usize)?;
             }
         }
         let column = |n: usize| tree(std::array::from_fn::<T, LANES, _>(|k| acc[k * columns.len() + n]), |x, y| x + y);
-        Some(((0..columns.len()).map(column).collect(), found))
+        Some((0..columns.len()).map(column).collect())
     }
     match values.data {
-        Slice::F32(d) => {
-            sums::<f32, 16>(d, values.rows, values.stride, columns).map(|(s, x)| (Data::F32(s), Data::F32(x)))
-        }
-        Slice::F64(d) => {
-            sums::<f64, 8>(d, values.rows, values.stride, columns).map(|(s, x)| (Data::F64(s), Data::F64(x)))
-        }
+        Slice::F32(d) => sums::<f32, 16>(d, values.rows, values.stride, columns).map(Data::F32),
+        Slice::F64(d) => sums::<f64, 8>(d, values.rows, values.stride, columns).map(Data::F64),
         Slice::Uniform(_) => None,
     }
 }
