@@ -30,6 +30,27 @@ pub(crate) fn with_capacity<T>(n: usize) -> Vec<T> {
     v
 }
 
+/// A copy.
+pub(crate) fn copy_of<T: Copy>(from: &[T]) -> Vec<T> {
+    let mut v = with_capacity(from.len());
+    v.extend_from_slice(from);
+    v
+}
+
+/// Makes `to` a copy, in the memory that it has if that is enough.
+pub(crate) fn copy_into<T: Copy>(from: &[T], to: &mut Vec<T>) {
+    empty(to, from.len());
+    to.extend_from_slice(from);
+}
+
+/// Empties a vector and makes room for `n` elements.
+pub(crate) fn empty<T>(v: &mut Vec<T>, n: usize) {
+    v.clear();
+    if v.capacity() < n {
+        *v = with_capacity(n);
+    }
+}
+
 /// The elements to ask for, so that they fill large pages.
 fn room<T>(n: usize) -> usize {
     let size = size_of::<T>().max(1);
@@ -71,6 +92,11 @@ mod tests {
             assert!(v.iter().all(|x| *x == 0.0));
             let w = with_capacity::<u64>(n);
             assert!(w.is_empty() && w.capacity() >= n);
+            let ramp: Vec<u32> = (0..n as u32).collect();
+            let mut again = copy_of(&ramp);
+            assert_eq!(again, ramp);
+            copy_into(&ramp[n / 2..], &mut again);
+            assert_eq!(again, ramp[n / 2..]);
         }
     }
 

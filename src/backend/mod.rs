@@ -14,7 +14,7 @@ use crate::lir::{FuncId, Program, Scalar};
 use crate::pages;
 
 /// The storage of one buffer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum Buf {
     /// `f32` elements.
     F32(Vec<f32>),
@@ -24,6 +24,28 @@ pub enum Buf {
     I32(Vec<i32>),
     /// `i64` elements.
     I64(Vec<i64>),
+}
+
+/// A copy is stored as what it is a copy of; [`Clone::clone_from`] keeps the memory that there is.
+impl Clone for Buf {
+    fn clone(&self) -> Self {
+        match self {
+            Self::F32(v) => Self::F32(pages::copy_of(v)),
+            Self::F64(v) => Self::F64(pages::copy_of(v)),
+            Self::I32(v) => Self::I32(pages::copy_of(v)),
+            Self::I64(v) => Self::I64(pages::copy_of(v)),
+        }
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        match (self, source) {
+            (Self::F32(to), Self::F32(from)) => pages::copy_into(from, to),
+            (Self::F64(to), Self::F64(from)) => pages::copy_into(from, to),
+            (Self::I32(to), Self::I32(from)) => pages::copy_into(from, to),
+            (Self::I64(to), Self::I64(from)) => pages::copy_into(from, to),
+            (to, from) => *to = from.clone(),
+        }
+    }
 }
 
 impl Buf {

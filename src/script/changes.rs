@@ -165,32 +165,18 @@ fn add_part<T: Float>(part: &Part, values: &[T], start: &[T], sums: &mut [f64]) 
     }
 }
 
-/// Makes room for `n` values. Lanes read and write all over them.
-fn empty<T>(values: &mut Vec<T>, n: usize) {
-    values.clear();
-    if values.capacity() < n {
-        *values = pages::with_capacity(n);
-    }
-}
-
 /// Makes `to` a copy, in the memory that it has.
 pub(super) fn copy(from: &Data, to: &mut Data) {
     match (from, to) {
-        (Data::F32(from), Data::F32(to)) => {
-            empty(to, from.len());
-            to.extend_from_slice(from);
-        }
-        (Data::F64(from), Data::F64(to)) => {
-            empty(to, from.len());
-            to.extend_from_slice(from);
-        }
+        (Data::F32(from), Data::F32(to)) => pages::copy_into(from, to),
+        (Data::F64(from), Data::F64(to)) => pages::copy_into(from, to),
         (from, to) => *to = from.clone(),
     }
 }
 
 /// The same in double precision, in the memory that there is.
 pub(super) fn to_f64(from: &Data, to: &mut Vec<f64>) {
-    empty(to, from.len());
+    pages::empty(to, from.len());
     match from {
         Data::F32(from) => to.extend(from.iter().map(|x| f64::from(*x))),
         Data::F64(from) => to.extend_from_slice(from),
