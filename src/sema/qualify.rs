@@ -8,7 +8,8 @@ use super::infer::list;
 use super::model::unit_clash;
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::Span;
-use crate::syntax::ast::{self, Arg, Block, Else, Expr, ExprKind, Ident, ItemKind, ModelItemKind, Segment, StmtKind};
+use crate::syntax::ast::{self, Arg, Block, Expr, ExprKind, Ident, ItemKind, ModelItemKind, Segment, StmtKind};
+use crate::syntax::visit::{self, VisitMut};
 use crate::units::nearest::nearest;
 
 /// A file of a program. The model that is run is the first.
@@ -505,14 +506,40 @@ impl Walk<'_> {
     }
 
     fn args(&mut self, args: Option<&mut [Arg]>) {
-        for a in args.unwrap_or_default() {
-            self.expr(&mut a.value);
-            a.over.iter_mut().for_each(|o| self.rename(&mut o.node));
-        }
+        args.unwrap_or_default().iter_mut().for_each(|a| self.arg(a));
     }
 
-    fn record(&mut self, r: &mut ast::Record) {
-        r.targets.iter_mut().chain(&mut r.every).for_each(|e| self.expr(e));
+    /// `cells.E.v` is the member `v` of the population `cells.E`.
+    fn member(&mut self, e: &mut Expr) {
+        let mut chain = Vec::new();
+        if let Some((root, span)) = names_in(e, &mut chain)
+            && self.is_file(&root)
+        {
+            chain.insert(0, (root, span));
+            let names: Vec<(&str, Span)> = chain.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+            match self.follow(&names) {
+                Found::Name(full, used) => {
+                    let last = chain.get(used - 1).map_or(span, |(_, s)| *s);
+                    let mut out = Expr { kind: ExprKind::Name(full), span: span.to(last) };
+                    for (name, at) in chain.drain(used..) {
+                        let whole = span.to(at);
+                        let member = Ident::new(name, at);
+                        out = Expr { kind: ExprKind::Member { base: Box::new(out), member }, span: whole };
+                    }
+                    *e = out;
+                }
+                Found::File | Found::Missing(..) => e.kind = ExprKind::Error,
+            }
+        } else if let ExprKind::Member { base, .. } = &mut e.kind {
+            self.expr(base);
+        }
+    }
+}
+
+impl VisitMut for Walk<'_> {
+    fn arg(&mut self, a: &mut Arg) {
+        self.expr(&mut a.value);
+        a.over.iter_mut().for_each(|o| self.rename(&mut o.node));
     }
 
     fn path(&mut self, p: &mut ast::Path) {
@@ -542,11 +569,7 @@ impl Walk<'_> {
         } else {
             self.rename(&mut p.root.node);
         }
-        for s in &mut p.segments {
-            if let Segment::Index(index) = s {
-                index.items.iter_mut().for_each(|e| self.expr(e));
-            }
-        }
+        visit::walk_path(self, p);
     }
 
     fn block(&mut self, b: &mut Block) {
@@ -557,24 +580,11 @@ impl Walk<'_> {
 
     fn stmt(&mut self, s: &mut ast::Stmt) {
         match &mut s.kind {
-            StmtKind::If { cond, then, els } => {
-                self.expr(cond);
-                self.block(then);
-                match els {
-                    Some(Else::If(s)) => self.stmt(s),
-                    Some(Else::Block(b)) => self.block(b),
-                    None => {}
-                }
-            }
             StmtKind::For { var, range, batch, epochs, body } => {
                 std::iter::once(range).chain(batch).chain(epochs).for_each(|e| self.expr(e));
                 self.locals.push(var.node.clone());
                 self.block(body);
                 self.locals.pop();
-            }
-            StmtKind::While { cond, body } => {
-                self.expr(cond);
-                self.block(body);
             }
             StmtKind::Repeat { body, until } => {
                 // The condition sees the names of the body.
@@ -583,84 +593,34 @@ impl Walk<'_> {
                 self.expr(until);
                 self.locals.truncate(depth);
             }
-            StmtKind::Run(e) | StmtKind::Expect(e) | StmtKind::Inject(e) => self.expr(e),
             StmtKind::Minimize { loss, over, by } => {
                 self.expr(loss);
                 over.iter_mut().for_each(|p| self.path(p));
+                // An optimiser is no model.
                 self.args(by.args.as_deref_mut());
             }
-            StmtKind::Return(e) => e.iter_mut().for_each(|e| self.expr(e)),
-            StmtKind::Break => {}
-            StmtKind::Record(r) => self.record(r),
-            StmtKind::Deliver { value, .. } => self.expr(value),
             StmtKind::Let(l) => {
                 self.let_value(l, false);
                 self.locals.push(l.name.node.clone());
-            }
-            StmtKind::Assign(a) => {
-                self.path(&mut a.target);
-                self.expr(&mut a.value);
             }
             StmtKind::Call { name, args } => {
                 self.qualified(name, "a statement");
                 self.args(Some(args));
             }
+            _ => visit::walk_stmt(self, s),
         }
     }
 
     fn expr(&mut self, e: &mut Expr) {
         match &mut e.kind {
-            ExprKind::Number { .. } | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::Error => {}
             ExprKind::Name(n) if self.is_file(n) => {
                 let name = n.clone();
                 self.follow(&[(&name, e.span)]);
                 e.kind = ExprKind::Error;
             }
             ExprKind::Name(n) => self.rename(n),
-            ExprKind::List(items) => items.iter_mut().for_each(|e| self.expr(e)),
-            ExprKind::Unary { operand, .. } => self.expr(operand),
-            ExprKind::Paren(inner) => self.expr(inner),
-            ExprKind::Binary { left, right, .. } => {
-                self.expr(left);
-                self.expr(right);
-            }
-            ExprKind::Range { start, end } => start.iter_mut().chain(end).for_each(|e| self.expr(e)),
-            ExprKind::If { cond, then, els } => [cond, then, els].into_iter().for_each(|e| self.expr(e)),
-            ExprKind::Call { callee, args } => {
-                self.expr(callee);
-                self.args(Some(args));
-            }
-            ExprKind::Index { base, index } => {
-                self.expr(base);
-                index.items.iter_mut().for_each(|e| self.expr(e));
-            }
             ExprKind::Member { .. } => self.member(e),
-        }
-    }
-
-    /// `cells.E.v` is the member `v` of the population `cells.E`.
-    fn member(&mut self, e: &mut Expr) {
-        let mut chain = Vec::new();
-        if let Some((root, span)) = names_in(e, &mut chain)
-            && self.is_file(&root)
-        {
-            chain.insert(0, (root, span));
-            let names: Vec<(&str, Span)> = chain.iter().map(|(n, s)| (n.as_str(), *s)).collect();
-            match self.follow(&names) {
-                Found::Name(full, used) => {
-                    let last = chain.get(used - 1).map_or(span, |(_, s)| *s);
-                    let mut out = Expr { kind: ExprKind::Name(full), span: span.to(last) };
-                    for (name, at) in chain.drain(used..) {
-                        let whole = span.to(at);
-                        let member = Ident::new(name, at);
-                        out = Expr { kind: ExprKind::Member { base: Box::new(out), member }, span: whole };
-                    }
-                    *e = out;
-                }
-                Found::File | Found::Missing(..) => e.kind = ExprKind::Error,
-            }
-        } else if let ExprKind::Member { base, .. } = &mut e.kind {
-            self.expr(base);
+            _ => visit::walk_expr(self, e),
         }
     }
 }

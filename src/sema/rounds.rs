@@ -11,6 +11,7 @@ use super::unroll::{MOST, bad_variable, ends};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::Span;
 use crate::syntax::ast::{self, Arg, Block, Else, Expr, ExprKind, Ident, Item, ItemKind, Segment, Stmt, StmtKind};
+use crate::syntax::visit::{self, VisitMut};
 
 /// Whether a loop of the file declares anything but connections without names.
 pub(super) fn needed(items: &[Item]) -> bool {
@@ -58,6 +59,7 @@ pub(super) fn write_out(
         locals: Vec::new(),
         fine: true,
         looked_for: None,
+        rounds_left: MOST,
         sink,
     };
     let (mut items, mut found) = (Vec::new(), BTreeMap::new());
@@ -84,6 +86,8 @@ struct Walk<'a, 's> {
     fine: bool,
     /// A variable that may choose rounds, and whether it does.
     looked_for: Option<(String, bool)>,
+    /// How many rounds of loops of protocols may still be written out.
+    rounds_left: usize,
     sink: &'s mut Sink,
 }
 
@@ -292,49 +296,8 @@ impl Walk<'_, '_> {
         self.locals.truncate(depth);
     }
 
-    fn model_ref(&mut self, m: &mut ast::ModelRef) {
-        let depth = self.locals.len();
-        self.locals.extend(self.models.get(&m.name.node).into_iter().flatten().cloned());
-        self.args(m.args.as_deref_mut());
-        self.locals.truncate(depth);
-    }
-
     fn args(&mut self, args: Option<&mut [Arg]>) {
-        args.unwrap_or_default().iter_mut().for_each(|a| self.expr(&mut a.value));
-    }
-
-    fn record(&mut self, r: &mut ast::Record) {
-        r.targets.iter_mut().chain(&mut r.every).for_each(|e| self.expr(e));
-    }
-
-    fn path(&mut self, p: &mut ast::Path) {
-        let known = self.declared.contains_key(&p.root.node);
-        if let (true, Some(Segment::Index(index))) = (known, p.segments.first_mut()) {
-            if let Some(full) = self.chosen(&p.root.node, index, p.root.span.to(index.span)) {
-                p.root = Ident::new(full, p.root.span.to(index.span));
-                p.segments.remove(0);
-            }
-        } else {
-            self.bare(&p.root.node, p.root.span);
-        }
-        for s in &mut p.segments {
-            if let Segment::Index(index) = s {
-                index.items.iter_mut().for_each(|e| self.expr(e));
-            }
-        }
-    }
-
-    fn block(&mut self, b: &mut Block) {
-        let depth = self.locals.len();
-        let mut out = Vec::new();
-        for mut s in std::mem::take(&mut b.stmts) {
-            if !self.written_out(&s, &mut out) {
-                self.stmt(&mut s);
-                out.push(s);
-            }
-        }
-        b.stmts = out;
-        self.locals.truncate(depth);
+        args.unwrap_or_default().iter_mut().for_each(|a| self.arg(a));
     }
 
     /// A loop of a protocol whose variable chooses rounds is written out too.
@@ -355,7 +318,18 @@ impl Walk<'_, '_> {
             );
             return true;
         }
-        for k in a..b.min(a.saturating_add(MOST as i64)) {
+        for k in a..b {
+            if self.rounds_left == 0 {
+                self.error(
+                    Diagnostic::new(Code::E0902, var.span, format!("more than {MOST} rounds of loops are written out"))
+                        .label("this variable chooses among declarations, so each round is written out")
+                        .help("use fewer rounds"),
+                );
+            }
+            if !self.fine {
+                break;
+            }
+            self.rounds_left -= 1;
             let mut then = body.clone();
             let hidden = std::mem::take(&mut self.locals);
             self.locals = hidden.iter().filter(|l| **l != var.node).cloned().collect();
@@ -381,6 +355,7 @@ impl Walk<'_, '_> {
             locals: self.locals.clone(),
             fine: true,
             looked_for: Some((var.to_owned(), false)),
+            rounds_left: 0,
             sink: &mut quiet,
         };
         let mut copy = body.clone();
@@ -389,55 +364,56 @@ impl Walk<'_, '_> {
         }
         probe.looked_for.is_some_and(|(_, found)| found)
     }
+}
+
+impl VisitMut for Walk<'_, '_> {
+    fn model_ref(&mut self, m: &mut ast::ModelRef) {
+        let depth = self.locals.len();
+        self.locals.extend(self.models.get(&m.name.node).into_iter().flatten().cloned());
+        self.args(m.args.as_deref_mut());
+        self.locals.truncate(depth);
+    }
+
+    fn path(&mut self, p: &mut ast::Path) {
+        let known = self.declared.contains_key(&p.root.node);
+        if let (true, Some(Segment::Index(index))) = (known, p.segments.first_mut()) {
+            if let Some(full) = self.chosen(&p.root.node, index, p.root.span.to(index.span)) {
+                p.root = Ident::new(full, p.root.span.to(index.span));
+                p.segments.remove(0);
+            }
+        } else {
+            self.bare(&p.root.node, p.root.span);
+        }
+        visit::walk_path(self, p);
+    }
+
+    fn block(&mut self, b: &mut Block) {
+        let depth = self.locals.len();
+        let mut out = Vec::new();
+        for mut s in std::mem::take(&mut b.stmts) {
+            // Who only looks for a variable changes nothing.
+            if self.looked_for.is_some() || !self.written_out(&s, &mut out) {
+                self.stmt(&mut s);
+                out.push(s);
+            }
+        }
+        b.stmts = out;
+        self.locals.truncate(depth);
+    }
 
     fn stmt(&mut self, s: &mut Stmt) {
         match &mut s.kind {
-            StmtKind::If { cond, then, els } => {
-                self.expr(cond);
-                self.block(then);
-                match els {
-                    Some(Else::If(s)) => self.stmt(s),
-                    Some(Else::Block(b)) => self.block(b),
-                    None => {}
-                }
-            }
             StmtKind::For { var, range, batch, epochs, body } => {
-                [Some(range), batch.as_mut(), epochs.as_mut()].into_iter().flatten().for_each(|e| self.expr(e));
+                std::iter::once(range).chain(batch).chain(epochs).for_each(|e| self.expr(e));
                 self.locals.push(var.node.clone());
-                if self.looked_for.is_some() {
-                    body.stmts.iter_mut().for_each(|s| self.stmt(s));
-                } else {
-                    self.block(body);
-                }
+                self.block(body);
                 self.locals.pop();
             }
-            StmtKind::While { cond, body } => {
-                self.expr(cond);
-                self.block(body);
-            }
-            StmtKind::Repeat { body, until } => {
-                self.block(body);
-                self.expr(until);
-            }
-            StmtKind::Run(e) | StmtKind::Expect(e) | StmtKind::Inject(e) => self.expr(e),
-            StmtKind::Minimize { loss, over, by } => {
-                self.expr(loss);
-                over.iter_mut().for_each(|p| self.path(p));
-                self.args(by.args.as_deref_mut());
-            }
-            StmtKind::Return(e) => e.iter_mut().for_each(|e| self.expr(e)),
-            StmtKind::Record(r) => self.record(r),
-            StmtKind::Deliver { value, .. } => self.expr(value),
             StmtKind::Let(l) => {
                 self.expr(&mut l.value);
                 self.locals.push(l.name.node.clone());
             }
-            StmtKind::Assign(a) => {
-                self.path(&mut a.target);
-                self.expr(&mut a.value);
-            }
-            StmtKind::Call { args, .. } => self.args(Some(args)),
-            StmtKind::Break => {}
+            _ => visit::walk_stmt(self, s),
         }
     }
 
@@ -464,25 +440,11 @@ impl Walk<'_, '_> {
                     }
                     return;
                 }
-                self.expr(base);
-                index.items.iter_mut().for_each(|e| self.expr(e));
+                visit::walk_expr(self, e);
             }
-            ExprKind::Number { .. } | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::Error => {}
-            ExprKind::List(items) => items.iter_mut().for_each(|e| self.expr(e)),
-            ExprKind::Unary { operand: a, .. } | ExprKind::Member { base: a, .. } | ExprKind::Paren(a) => self.expr(a),
-            ExprKind::Binary { left, right, .. } => {
-                self.expr(left);
-                self.expr(right);
-            }
-            ExprKind::Range { start, end } => start.iter_mut().chain(end).for_each(|e| self.expr(e)),
-            ExprKind::If { cond, then, els } => [cond, then, els].into_iter().for_each(|e| self.expr(e)),
-            ExprKind::Call { callee, args } => {
-                // The name of a function is no population.
-                if !matches!(callee.kind, ExprKind::Name(_)) {
-                    self.expr(callee);
-                }
-                self.args(Some(args));
-            }
+            // The name of a function is no population.
+            ExprKind::Call { callee, args } if matches!(callee.kind, ExprKind::Name(_)) => self.args(Some(args)),
+            _ => visit::walk_expr(self, e),
         }
     }
 }

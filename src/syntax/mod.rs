@@ -16,6 +16,7 @@ mod lex;
 mod parser;
 mod recover;
 mod split;
+pub(crate) mod visit;
 
 pub use decode::{MAX_SOURCE, decode};
 pub use errors::is_reserved;
