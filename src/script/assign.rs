@@ -2,7 +2,6 @@
 
 use crate::script::ir::AssignOp;
 use crate::script::machine::{SliceMut, ValuesMut};
-use crate::script::reduce::{COLUMNS, groups};
 use crate::script::tensor::Data;
 use crate::simd::widest;
 
@@ -90,14 +89,20 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
         let data = data.get_mut(..end).ok_or(WriteFault::OutOfRange)?;
         let mut stopped = Vec::new();
         let mut nans = 0;
-        for ((group, own), factors) in groups(columns).zip(factors.chunks(COLUMNS)) {
-            let factors = std::array::from_fn(|k| factors.get(k).or(factors.first()).map_or(T::of(1.0), |f| *f));
-            let (stops, undefined) = widest(
-                #[inline(always)]
-                || scale_group(data, stride, group, factors, bounds),
-            )?;
-            stopped.extend(group.iter().zip(stops).take(own).filter(|(_, stop)| *stop).map(|(c, _)| *c as u32));
-            nans += undefined.iter().take(own).sum::<usize>();
+        for (column, factor) in columns.iter().zip(factors) {
+            let elements = data.get_mut(*column as usize..).ok_or(WriteFault::OutOfRange)?;
+            let (mut stops, mut undefined) = (false, 0);
+            for x in elements.iter_mut().step_by(stride.max(1)) {
+                let free = *x * *factor;
+                *x = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
+                // What is no number differs from itself.
+                stops |= *x != free;
+                undefined += usize::from(x.is_undefined());
+            }
+            if stops {
+                stopped.push(*column);
+            }
+            nans += undefined;
         }
         if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(stopped) }
     }
@@ -106,45 +111,6 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
         SliceMut::F32(d) => scale::<f32>(d, shape, columns, &f32::of_data(factors), bounds),
         SliceMut::F64(d) => scale::<f64>(d, shape, columns, &f64::of_data(factors), bounds),
     }
-}
-
-/// Scales a group of columns row by row, since neighbours share cache lines. Gives which a bound stopped, and how many values of each are undefined.
-#[inline(always)]
-fn scale_group<T: Float>(
-    data: &mut [T],
-    stride: usize,
-    columns: [usize; COLUMNS],
-    factors: [T; COLUMNS],
-    bounds: Option<(T, T)>,
-) -> Result<([bool; COLUMNS], [usize; COLUMNS]), WriteFault> {
-    let mut stops = [false; COLUMNS];
-    let mut nans = [0; COLUMNS];
-    for row in data.chunks_mut(stride.max(1)) {
-        let mut part = [T::of(0.0); COLUMNS];
-        for (x, c) in part.iter_mut().zip(columns) {
-            *x = *row.get(c).ok_or(WriteFault::OutOfRange)?;
-        }
-        let mut undefined = false;
-        for ((x, factor), stop) in part.iter_mut().zip(factors).zip(&mut stops) {
-            let free = *x * factor;
-            *x = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
-            // What is no number differs from itself.
-            *stop |= *x != free;
-            undefined |= x.is_undefined();
-        }
-        // A column that a group repeats is written twice, with the same value.
-        for (x, c) in part.iter().zip(columns) {
-            if let Some(to) = row.get_mut(c) {
-                *to = *x;
-            }
-        }
-        if undefined {
-            for (n, x) in nans.iter_mut().zip(&part) {
-                *n += usize::from(x.is_undefined());
-            }
-        }
-    }
-    Ok((stops, nans))
 }
 
 /// Writes one element; false if it became NaN.

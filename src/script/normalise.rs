@@ -9,7 +9,7 @@ use crate::script::eval::{Interp, Res};
 use crate::script::ir::{AxisSource, BinaryOp, Expr, ExprKind, Over, Place, Reduction, Select};
 use crate::script::machine::{Slice, VarKey};
 use crate::script::ops;
-use crate::script::reduce::{COLUMNS, MatrixOver, column_sums, reduce_values};
+use crate::script::reduce::{MatrixOver, column_sums, reduce_values};
 use crate::script::tensor::{Tensor, Value};
 use crate::source::Span;
 
@@ -65,7 +65,8 @@ impl Interp<'_, '_> {
         let Some(columns) = self.machine.changed_columns(n.key, n.rule) else { return Ok(None) };
         let mut stopped = Vec::new();
         let mut fault = None;
-        // Columns that were just summed are still in the caches when they are scaled.
+        // So many that they are still in the caches when they are scaled, after their sums.
+        const COLUMNS: usize = 4;
         for columns in columns.chunks(COLUMNS) {
             let Some(sums) = column_sums(&self.machine.values(n.key), columns) else { return Ok(None) };
             let sums = Tensor { shape: vec![columns.len()], data: sums };

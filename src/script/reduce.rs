@@ -364,48 +364,23 @@ fn reduce_matrix<T: Real>(op: Reduction, m: &Matrix<'_, T>, over: MatrixOver) ->
     })
 }
 
-/// Columns that are read or written together: as many as fill a vector, so that the code for them is straight.
-pub(super) const COLUMNS: usize = 8;
-
-/// Columns in groups of [`COLUMNS`]; the last group repeats its first column where there are no more. Each group with the number of its own.
-pub(super) fn groups(columns: &[u32]) -> impl Iterator<Item = ([usize; COLUMNS], usize)> {
-    columns.chunks(COLUMNS).map(|group| {
-        let first = group.first().copied().unwrap_or(0);
-        (std::array::from_fn(|k| group.get(k).copied().unwrap_or(first) as usize), group.len())
-    })
-}
-
 /// The sums of some columns over all rows, with the accumulators of the sum of all columns: the same bits. `None` for a value that is not
 /// stored.
+///
+/// One column after the other: its elements are equally far apart, which the machine foresees.
 pub fn column_sums(values: &Values<'_>, columns: &[u32]) -> Option<Data> {
-    /// Row by row, since neighbours share cache lines; row r goes to the accumulators r % LANES of all columns.
-    #[inline(always)]
-    fn group<T: Real, const LANES: usize>(
-        data: &[T],
-        stride: usize,
-        columns: [usize; COLUMNS],
-    ) -> Option<[T; COLUMNS]> {
-        let mut acc = [[T::ZERO; COLUMNS]; LANES];
-        for rows in data.chunks(stride.saturating_mul(LANES).max(1)) {
-            for (acc, row) in acc.iter_mut().zip(rows.chunks(stride.max(1))) {
-                for (acc, c) in acc.iter_mut().zip(columns) {
-                    *acc = *acc + *row.get(c)?;
-                }
-            }
-        }
-        Some(std::array::from_fn(|n| tree(std::array::from_fn::<T, LANES, _>(|k| acc[k][n]), |x, y| x + y)))
-    }
     fn sums<T: Real, const LANES: usize>(data: &[T], rows: usize, stride: usize, columns: &[u32]) -> Option<Vec<T>> {
         let data = data.get(..rows.checked_mul(stride)?.min(data.len()))?;
-        let mut all = Vec::with_capacity(columns.len());
-        for (columns, own) in groups(columns) {
-            let sums = widest(
-                #[inline(always)]
-                || group::<T, LANES>(data, stride, columns),
-            );
-            all.extend_from_slice(sums?.get(..own)?);
-        }
-        Some(all)
+        let column = |c: &u32| {
+            let mut acc = [T::ZERO; LANES];
+            for rows in data.get(*c as usize..)?.chunks(stride.saturating_mul(LANES).max(1)) {
+                for (acc, x) in acc.iter_mut().zip(rows.iter().step_by(stride.max(1))) {
+                    *acc = *acc + *x;
+                }
+            }
+            Some(tree(acc, |x, y| x + y))
+        };
+        columns.iter().map(column).collect()
     }
     match values.data {
         Slice::F32(d) => sums::<f32, 16>(d, values.rows, values.stride, columns).map(Data::F32),
