@@ -20,6 +20,7 @@ pub mod scope;
 
 mod synapse;
 mod tables;
+mod twice;
 mod unroll;
 mod views;
 
@@ -148,6 +149,9 @@ pub fn check(
     model.script = script::lower(file, &scope, &model, sink);
     sink.close();
     let sound = !sink.items[start..].iter().any(|d| d.severity == Severity::Error);
+    if sound {
+        twice::check(file, &prelude, &model, sink);
+    }
     (model, sound)
 }
 
