@@ -232,7 +232,7 @@ impl Recovery<'_, '_> {
         let (mut items, mut colon) = (Vec::new(), None);
         for piece in pieces(self.lexed, self.brackets, tokens) {
             if colon.is_some_and(|column| self.column(&piece) > column || self.ends(&piece, column)) {
-                let kind = ModelItemKind::Error { defines: self.name(piece.start) };
+                let kind = ModelItemKind::Error { defines: self.name(piece.start), words: self.words(&piece) };
                 items.push(ModelItem { doc: String::new(), kind, span: self.span(&piece) });
                 continue;
             }
@@ -260,15 +260,18 @@ impl Recovery<'_, '_> {
             ("on", Some(parts)) => {
                 let event = self.head(Rule::only_head, &parts.head, place, Builder::head_ident);
                 let body = self.block(&parts);
-                Some(event.map_or(ModelItemKind::Error { defines: None }, |event| ModelItemKind::On { event, body }))
+                Some(match event {
+                    Some(event) => ModelItemKind::On { event, body },
+                    None => ModelItemKind::Error { defines: None, words: Vec::new() },
+                })
             }
             ("every", Some(parts)) => {
                 let period = self.head(Rule::only_head, &parts.head, place, Builder::head_expr);
                 let body = self.block(&parts);
-                Some(
-                    period
-                        .map_or(ModelItemKind::Error { defines: None }, |period| ModelItemKind::Every { period, body }),
-                )
+                Some(match period {
+                    Some(period) => ModelItemKind::Every { period, body },
+                    None => ModelItemKind::Error { defines: None, words: Vec::new() },
+                })
             }
             _ => None,
         };
@@ -285,7 +288,7 @@ impl Recovery<'_, '_> {
                 ("learned", Ok(b)) => ModelItemKind::Learned(vec![b]),
                 ("input", Ok(b)) => ModelItemKind::Input(vec![b]),
                 (_, Ok(b)) => ModelItemKind::Param(vec![b]),
-                (_, Err(defines)) => ModelItemKind::Error { defines },
+                (_, Err(defines)) => ModelItemKind::Error { defines, words: self.words(piece) },
             };
             ModelItem { doc: doc.clone(), kind, span }
         });
@@ -518,6 +521,11 @@ impl Recovery<'_, '_> {
             _ if self.lexed.word(piece.start + 1) == "=" => self.name(piece.start),
             _ => None,
         }
+    }
+
+    /// The words of a piece that could be names.
+    fn words(&self, piece: &Range<usize>) -> Vec<String> {
+        piece.clone().filter_map(|t| self.name(t)).map(|n| n.node).collect()
     }
 
     fn name(&self, token: usize) -> Option<Ident> {
