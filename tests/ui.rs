@@ -92,6 +92,14 @@ fn every_broken_model_gives_the_diagnostics_it_names() {
         if !named.is_empty() || !given.is_empty() {
             wrong += &format!("== {name}: not given {named:?}, not marked {given:?}\n{rendered}\n");
         }
+        // Names that the compiler makes have an `@`, which no name of a program has.
+        let internal = |d: &&Diagnostic| {
+            let labels = d.primary.iter().chain(&d.secondary).map(|l| &l.text);
+            labels.chain([&d.message]).chain(&d.notes).chain(&d.helps).any(|t| t.contains('@'))
+        };
+        for d in session.sink.items.iter().filter(internal) {
+            wrong += &format!("== {name}: an internal name in {d:?}\n");
+        }
         for long in texts.iter().filter(|t| t.trim().lines().count() > 12) {
             wrong += &format!("== {name}: longer than twelve lines\n{long}\n");
         }
