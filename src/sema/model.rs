@@ -750,6 +750,10 @@ impl<'a> ModelCx<'a> {
             }
             // Of a statement that did not parse no more is known than that.
             K::Expect(e) | K::Run(e) if matches!(e.kind, ast::ExprKind::Error) => return None,
+            K::Call { name, .. } if let Some(d) = super::foreign::function(&name.node, name.span, true) => {
+                typer.error(d);
+                return None;
+            }
             _ => {
                 typer.error(
                     Diagnostic::new(Code::E0303, s.span, "this statement belongs into an experiment, not into a model")

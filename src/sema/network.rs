@@ -140,9 +140,7 @@ pub(super) fn build(
         if faulty.contains(&round.span) {
             continue;
         }
-        if let Some(w) = &c.with {
-            instantiated.push(&w.name.node);
-        }
+        let before = sink.items.len();
         let own = round.names(scope, globals);
         let (names_here, globals_here) = own.as_ref().map_or((&*scope, globals), |(s, g)| (s, g));
         let typer = &mut Typer::new(names_here, globals_here, sink);
@@ -160,6 +158,15 @@ pub(super) fn build(
         if p.is_none() {
             faulty.push(round.span);
             sink.hole(round.span);
+        }
+        // Where an end is faulty, its synapse has not been looked at.
+        if let Some((name, m)) = c.with.as_ref().and_then(|w| synapses.get_key_value(w.name.node.as_str())) {
+            let at = |d: &Diagnostic| d.primary.as_ref().map(|l| l.span);
+            let inside =
+                |s: Span| m.items.iter().any(|i| i.span.file == s.file && i.span.range().contains(&s.range().start));
+            if p.is_some() || sink.items.iter().skip(before).filter_map(at).any(inside) {
+                instantiated.push(name);
+            }
         }
         if let Some(name) = &c.name {
             // Connections that loops make move the numbers of those behind them.

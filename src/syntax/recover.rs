@@ -236,7 +236,9 @@ impl Recovery<'_, '_> {
                 items.push(ModelItem { doc: String::new(), kind, span: self.span(&piece) });
                 continue;
             }
-            colon = (self.lexed.word(piece.end - 1) == ":").then(|| self.column(&piece));
+            // `update:` takes the line after it into its piece: what follows the colon of a type may stand there.
+            let opens = self.lexed.word(piece.end - 1) == ":" || self.lexed.word(piece.start + 1) == ":";
+            colon = opens.then(|| self.column(&piece));
             items.extend(self.model_item(&piece, place));
         }
         items
