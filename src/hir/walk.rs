@@ -200,6 +200,10 @@ impl Model {
     pub fn live_inputs(&self, proj: ProjId) -> Vec<bool> {
         let Some(projection) = self.projections.get(proj.index()) else { return Vec::new() };
         let synapse = &projection.synapse;
+        // Most synapses have none.
+        if synapse.vars.iter().all(|v| v.role != Role::Input) {
+            return vec![false; synapse.vars.len()];
+        }
         let changes = |pop: PopId| {
             let neuron = self.populations.get(pop.index()).and_then(|p| self.neurons.get(p.model.index()));
             let roles = neuron.map(|n| n.vars.iter().map(|v| matches!(v.role, Role::State | Role::Learned)));
