@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn every_function_of_protocols_has_its_line() {
-        let own = |f: &&str| !TABLE.iter().any(|r| r.name == **f) && !DISTS.iter().any(|r| r.name == **f);
+        let own = |f: &&str| !TABLE.iter().any(|r| r.name == *f) && !DISTS.iter().any(|r| r.name == *f);
         let told = |f: &str| FUNCTIONS.iter().any(|(name, ..)| *name == f);
         let missing: Vec<&str> = crate::script::functions().filter(own).filter(|f| !told(f)).collect();
         assert!(missing.is_empty(), "{missing:?}");
