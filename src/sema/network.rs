@@ -135,14 +135,15 @@ pub(super) fn build(
     let mut names: BTreeMap<String, u32> = BTreeMap::new();
     // What is wrong with a connection in a loop is said once, not in every round.
     let mut faulty: Vec<Span> = Vec::new();
+    let mut inside = None;
     for round in unroll::connections(file, scope, globals, sink) {
         let c = round.connect;
         if faulty.contains(&round.span) {
             continue;
         }
         let before = sink.items.len();
-        let own = round.names(scope, globals);
-        let (names_here, globals_here) = own.as_ref().map_or((&*scope, globals), |(s, g)| (s, g));
+        let own = round.enter(scope, globals, &mut inside);
+        let (names_here, globals_here) = own.map_or((&*scope, globals), |i| (&i.scope, &i.globals));
         let typer = &mut Typer::new(names_here, globals_here, sink);
         let p = match &c.source {
             ast::ConnectSource::Path(_) => {
@@ -173,6 +174,7 @@ pub(super) fn build(
             let id = ProjId(model.projections.len() as u32);
             let symbol = if p.is_some() { Symbol::Proj(id) } else { Symbol::Poisoned };
             scope.names.insert(name.node.clone(), (symbol, name.span));
+            inside = None;
         }
         model.projections.push(p.unwrap_or_else(|| empty_projection(c, round.span)));
     }

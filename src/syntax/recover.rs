@@ -283,6 +283,8 @@ impl Recovery<'_, '_> {
         if let Some(kind) = kind {
             return one(kind);
         }
+        // The words of the piece stand in its first faulty binding, not in each.
+        let mut words = self.words(piece);
         let found = self.bindings(piece).into_iter().map(|(rule, result)| {
             let kind = match (rule, result) {
                 ("state", Ok(b)) => ModelItemKind::State(vec![b]),
@@ -290,7 +292,7 @@ impl Recovery<'_, '_> {
                 ("learned", Ok(b)) => ModelItemKind::Learned(vec![b]),
                 ("input", Ok(b)) => ModelItemKind::Input(vec![b]),
                 (_, Ok(b)) => ModelItemKind::Param(vec![b]),
-                (_, Err(defines)) => ModelItemKind::Error { defines, words: self.words(piece) },
+                (_, Err(defines)) => ModelItemKind::Error { defines, words: std::mem::take(&mut words) },
             };
             ModelItem { doc: doc.clone(), kind, span }
         });
