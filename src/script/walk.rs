@@ -23,7 +23,6 @@ pub fn children(e: &Expr, f: &mut dyn FnMut(&Expr)) {
         | ExprKind::Time
         | ExprKind::Field { .. }
         | ExprKind::Accuracy(_)
-        | ExprKind::Zeros
         | ExprKind::Error => {}
         ExprKind::Var(place) => select(&place.select, f),
         ExprKind::Count(n) | ExprKind::First(n) => neurons(n, f),
@@ -42,21 +41,27 @@ pub fn children(e: &Expr, f: &mut dyn FnMut(&Expr)) {
             f(b);
             f(c);
         }
-        ExprKind::Builtin(_, args)
-        | ExprKind::Draw { args, .. }
-        | ExprKind::List(args)
-        | ExprKind::Call { args, .. } => args.iter().for_each(f),
+        ExprKind::Builtin(_, args) | ExprKind::List(args) | ExprKind::Zeros(args) | ExprKind::Call { args, .. } => {
+            args.iter().for_each(f)
+        }
+        ExprKind::Draw { args, within, .. } => {
+            args.iter().for_each(&mut *f);
+            if let Some(ends) = within {
+                f(&ends.0);
+                f(&ends.1);
+            }
+        }
+        ExprKind::Timed { list: a, step: b } | ExprKind::With { value: a, body: b, .. } => {
+            f(a);
+            f(b);
+        }
         ExprKind::Metric { of, from, to, bin, .. } => {
             neurons(of, f);
             from.iter().chain(to).chain(bin).for_each(|e| f(e));
         }
         ExprKind::Index { base, items } => {
             f(base);
-            for item in items {
-                if let IndexItem::At(e) = item {
-                    f(e);
-                }
-            }
+            items.iter().flat_map(IndexItem::ends).for_each(f);
         }
     }
 }
@@ -71,11 +76,13 @@ pub fn select(s: &Select, f: &mut dyn FnMut(&Expr)) {
             f(a);
             f(b);
         }
+        Select::Block(items) => items.iter().flat_map(IndexItem::ends).for_each(f),
+        Select::Part(a, b) => a.iter().chain(b).for_each(|e| f(e)),
     }
 }
 
 fn neurons(n: &Neurons, f: &mut dyn FnMut(&Expr)) {
-    n.at.iter().for_each(f);
+    n.at.iter().flat_map(IndexItem::ends).for_each(f);
 }
 
 /// Whether a test holds for some statement of a block or of the blocks in it.
