@@ -181,9 +181,10 @@ fn the_squid_axon_has_brian2s_trace() {
     neuron_agrees("hh_single.npz", "", &text, &["v", "m", "h", "n"], 20000, 10, 1e-8);
 }
 
-/// Eight patterns of Naud et al. (2008). Steps of 0.1 ms miss much of an upswing, so how far both are from the true solution is another
-/// question (`models/adex_patterns.snn`); here both take the same steps. The upswings magnify rounding,
-/// most where spiking is irregular, so that 200 ms are compared.
+/// Eight patterns of Naud et al. (2008) over 2 s. Steps of 0.1 ms miss much of an upswing, so how far both are from the true solution is another
+/// question (`models/adex_patterns.snn`); here both take the same steps. Two of the patterns are chaotic: the last place of the first value
+/// decides after some hundred milliseconds what Brian2 itself gives. They are compared spike by spike as long as its neurons that begin a few
+/// units in the last place apart stay together, and by the number of their spikes after that.
 #[test]
 fn adex_has_brian2s_traces() {
     for (name, arguments) in [
@@ -221,7 +222,27 @@ fn adex_has_brian2s_traces() {
         ),
     ] {
         let text = format!("simulation {{ dt = 0.1 ms }}\npopulation P: adex({arguments}, v_T = -50 mV)\n");
-        neuron_agrees("neurons.npz", &format!("{name}_"), &text, &["v", "w"], 2000, 10, 0.01);
+        let arrays = read_npz(&fixture("neurons.npz")).expect("a readable fixture");
+        let all = |what: &str| ints(&arrays[&format!("{name}_{what}")].data);
+        let (until, counts) = (all("until_ms")[0], all("counts"));
+        let chaotic = ["delayed", "irregular"].contains(&name);
+        assert_eq!(until < 2000, chaotic, "{name} is determined for {until} ms");
+        let (spikes, got) = traces(&text, "P", &["v", "w"], 20_000, 100);
+        let before = |all: &[u64]| all.iter().copied().filter(|s| *s < until * 10).collect::<Vec<_>>();
+        assert!(before(&all("step")).len() > 10 || name == "transient");
+        assert_eq!(before(&spikes), before(&all("step")), "{name}");
+        for (what, got) in ["v", "w"].iter().zip(got) {
+            let want = arrays[&format!("{name}_{what}")].data.to_f64();
+            assert_eq!(got.len(), want.len());
+            let determined = got.iter().zip(&want).take(until as usize / 10);
+            let worst = determined.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(worst < 0.01, "{name}: {what} differs by {worst}");
+        }
+        // Neighbours differ in their spikes by few; as far outside of their range this neuron may lie.
+        let (least, most) = (*counts.iter().min().expect("counts"), *counts.iter().max().expect("counts"));
+        let room = most - least;
+        let count = spikes.len() as u64;
+        assert!(room < 10 && count + room >= least && count <= most + room, "{name}: {count}, {counts:?}");
     }
 }
 
