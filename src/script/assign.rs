@@ -85,37 +85,26 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
             return Err(WriteFault::Size);
         }
         let bounds = bounds.map(|(lo, hi)| (T::of(lo), T::of(hi)));
-        // Row by row, since neighbours share cache lines; the elements of a row are fetched, scaled in vectors, and put back.
-        let mut part = vec![T::of(0.0); columns.len()];
-        let mut stops = vec![false; columns.len()];
-        let mut nans = 0;
         let end = if rows == 0 { 0 } else { (rows - 1) * stride + columns.iter().max().map_or(0, |c| *c as usize + 1) };
         let data = data.get_mut(..end).ok_or(WriteFault::OutOfRange)?;
-        for row in data.chunks_mut(stride.max(1)) {
-            for (x, c) in part.iter_mut().zip(columns) {
-                *x = *row.get(*c as usize).ok_or(WriteFault::OutOfRange)?;
-            }
-            let mut undefined = false;
-            for ((x, factor), stop) in part.iter_mut().zip(factors).zip(&mut stops) {
+        let mut stopped = Vec::new();
+        let mut nans = 0;
+        for (column, factor) in columns.iter().zip(factors) {
+            let elements = data.get_mut(*column as usize..).ok_or(WriteFault::OutOfRange)?;
+            let (mut stops, mut undefined) = (false, 0);
+            for x in elements.iter_mut().step_by(stride.max(1)) {
                 let free = *x * *factor;
                 *x = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
                 // What is no number differs from itself.
-                *stop |= *x != free;
-                undefined |= x.is_undefined();
+                stops |= *x != free;
+                undefined += usize::from(x.is_undefined());
             }
-            for (x, c) in part.iter().zip(columns) {
-                if let Some(to) = row.get_mut(*c as usize) {
-                    *to = *x;
-                }
+            if stops {
+                stopped.push(*column);
             }
-            if undefined {
-                nans += part.iter().filter(|x| x.is_undefined()).count();
-            }
+            nans += undefined;
         }
-        if nans > 0 {
-            return Err(WriteFault::Nan(nans));
-        }
-        Ok(columns.iter().zip(stops).filter(|(_, stop)| *stop).map(|(c, _)| *c).collect())
+        if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(stopped) }
     }
     let (shape, bounds) = ((target.rows, target.stride), target.bounds);
     match &mut target.data {

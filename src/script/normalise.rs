@@ -63,18 +63,32 @@ impl Interp<'_, '_> {
     /// Scales the columns that have changed, if the network knows them. `None`: it does not.
     pub(super) fn normalise_changed(&mut self, n: &Normalise, span: Span) -> Res<Option<Result<(), WriteFault>>> {
         let Some(columns) = self.machine.changed_columns(n.key, n.rule) else { return Ok(None) };
-        let Some(sums) = column_sums(&self.machine.values(n.key), &columns) else { return Ok(None) };
-        let sums = Tensor { shape: vec![columns.len()], data: sums };
-        let factors =
-            ops::binary(BinaryOp::Div, &n.total, &sums.into()).map_err(|m| crate::script::expr::bug(span, &m))?;
-        let Value::Tensor(factors) = factors else { return Ok(None) };
-        let mut target = self.machine.values_mut(n.key).map_err(|d| crate::script::eval::at(d, span))?;
-        let result = scale_columns(&mut target, &columns, &factors.data);
-        self.machine.written(n.key);
-        if let Ok(stopped) = &result {
-            self.machine.settle_columns(n.key, n.rule, stopped);
+        let mut stopped = Vec::new();
+        let mut fault = None;
+        // So many that they are still in the caches when they are scaled, after their sums.
+        const COLUMNS: usize = 4;
+        for columns in columns.chunks(COLUMNS) {
+            let Some(sums) = column_sums(&self.machine.values(n.key), columns) else { return Ok(None) };
+            let sums = Tensor { shape: vec![columns.len()], data: sums };
+            let factors =
+                ops::binary(BinaryOp::Div, &n.total, &sums.into()).map_err(|m| crate::script::expr::bug(span, &m))?;
+            let Value::Tensor(factors) = factors else { return Ok(None) };
+            let mut target = self.machine.values_mut(n.key).map_err(|d| crate::script::eval::at(d, span))?;
+            match scale_columns(&mut target, columns, &factors.data) {
+                Ok(stops) => stopped.extend(stops),
+                Err(WriteFault::Nan(more)) => match &mut fault {
+                    Some(WriteFault::Nan(nans)) => *nans += more,
+                    fault => *fault = Some(WriteFault::Nan(more)),
+                },
+                Err(other) => fault = Some(other),
+            }
         }
-        Ok(Some(result.map(|_| ())))
+        self.machine.written(n.key);
+        if let Some(fault) = fault {
+            return Ok(Some(Err(fault)));
+        }
+        self.machine.settle_columns(n.key, n.rule, &stopped);
+        Ok(Some(Ok(())))
     }
 
     /// After all columns were scaled: those that have their sum now need no more until they change. Where a bound stopped a weight the sum is another, and

@@ -390,19 +390,21 @@ fn reduce_matrix<T: Real>(op: Reduction, m: &Matrix<'_, T>, over: MatrixOver) ->
 
 /// The sums of some columns over all rows, with the accumulators of the sum of all columns: the same bits. `None` for a value that is not
 /// stored.
+///
+/// One column after the other: its elements are equally far apart, which the machine foresees.
 pub fn column_sums(values: &Values<'_>, columns: &[u32]) -> Option<Data> {
     fn sums<T: Real, const LANES: usize>(data: &[T], rows: usize, stride: usize, columns: &[u32]) -> Option<Vec<T>> {
-        // Row by row, since neighbours share cache lines; row r goes to the accumulators r % LANES of all columns.
-        let mut acc = vec![T::ZERO; LANES * columns.len()];
         let data = data.get(..rows.checked_mul(stride)?.min(data.len()))?;
-        for (r, row) in data.chunks(stride.max(1)).enumerate() {
-            let part = acc.get_mut(r % LANES * columns.len()..)?;
-            for (acc, c) in part.iter_mut().zip(columns) {
-                *acc = *acc + *row.get(*c as usize)?;
+        let column = |c: &u32| {
+            let mut acc = [T::ZERO; LANES];
+            for rows in data.get(*c as usize..)?.chunks(stride.saturating_mul(LANES).max(1)) {
+                for (acc, x) in acc.iter_mut().zip(rows.iter().step_by(stride.max(1))) {
+                    *acc = *acc + *x;
+                }
             }
-        }
-        let column = |n: usize| tree(std::array::from_fn::<T, LANES, _>(|k| acc[k * columns.len() + n]), |x, y| x + y);
-        Some((0..columns.len()).map(column).collect())
+            Some(tree(acc, |x, y| x + y))
+        };
+        columns.iter().map(column).collect()
     }
     match values.data {
         Slice::F32(d) => sums::<f32, 16>(d, values.rows, values.stride, columns).map(Data::F32),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::asm::{Asm, Cond, Gpr, Mem, RBP, RSP, Rm, vop};
 use super::region::{Fixed, Region};
 use super::rows::{Resident, Rows};
-use super::vector::Key;
+use super::vector::{Key, Side, bodies, rare_side};
 use super::{Kernel, Refused};
 use crate::lir::{BinOp, Block, BufId, CmpOp, For, If, Op, Stmt, Val};
 
@@ -57,6 +57,8 @@ pub(super) struct Emitter<'r, 'a> {
     at: i32,
     /// Values may stay in registers beyond a loop over vectors.
     pub(super) keeps: bool,
+    /// Fixed values have so many registers that those of bodies may not last, which is an error then.
+    pub(super) tight: bool,
 }
 
 /// A mask that waits in a register.
@@ -71,11 +73,13 @@ pub(super) struct Waiting {
 
 /// Compiles a nest.
 pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refused> {
-    attempt(region, nest, true).or_else(|_| attempt(region, nest, false))
+    attempt(region, nest, true, true)
+        .or_else(|_| attempt(region, nest, true, false))
+        .or_else(|_| attempt(region, nest, false, false))
 }
 
-/// Compiles a nest; fewer values fit if some are to stay in registers.
-fn attempt(region: &mut Region<'_>, nest: &For, keeps: bool) -> Result<Kernel, Refused> {
+/// Compiles a nest; fewer values fit if some are to stay in registers, and if fixed values take all that should be left over.
+fn attempt(region: &mut Region<'_>, nest: &For, keeps: bool, tight: bool) -> Result<Kernel, Refused> {
     let mut e = Emitter {
         region,
         asm: Asm::default(),
@@ -91,6 +95,7 @@ fn attempt(region: &mut Region<'_>, nest: &For, keeps: bool) -> Result<Kernel, R
         waiting: None,
         at: 0,
         keeps,
+        tight: false,
     };
     e.asm.push(RBP);
     e.asm.lea64(RBP, Mem::at(RSP, 0));
@@ -107,6 +112,7 @@ fn attempt(region: &mut Region<'_>, nest: &For, keeps: bool) -> Result<Kernel, R
         e.asm.load64(r, Rm::Mem(table_entry(buf)?));
         e.pointers.insert(buf, r);
     }
+    e.tight = tight;
     e.prepare_fixed(nest)?;
     e.versions(nest)?;
     e.asm.lea64(RSP, Mem::at(RBP, -8 * saved.len() as i32));
@@ -462,20 +468,29 @@ impl Emitter<'_, '_> {
             CmpOp::Ge => Cond::GreaterEqual,
         };
         let (els, end) = (self.asm.label(), self.asm.label());
+        let rare = rare_side(i);
         self.asm.jump_if(cond.not(), els);
-        self.open();
-        self.block(&i.then)?;
-        self.close();
+        self.side(&i.then, rare == Some(Side::Then))?;
         if i.els.stmts.is_empty() {
             self.asm.bind(els);
             return Ok(());
         }
         self.asm.jump(end);
         self.asm.bind(els);
-        self.open();
-        self.block(&i.els)?;
-        self.close();
+        self.side(&i.els, rare == Some(Side::Else))?;
         self.asm.bind(end);
+        Ok(())
+    }
+
+    /// One side of a choice.
+    fn side(&mut self, block: &Block, rare: bool) -> Result<(), Refused> {
+        self.open();
+        if rare {
+            self.rare(&bodies(block, false), |e| e.block(block))?;
+        } else {
+            self.block(block)?;
+        }
+        self.close();
         Ok(())
     }
 

@@ -1,19 +1,25 @@
 //! Rows of a matrix that are added block by block, right before the neurons of the block are advanced. Most steps have few rows, so the nest is
-//! written once for each small number of them, with the rows' addresses found before it; one more version loops over the list.
+//! written once for each small number of them, with the rows' addresses found before it; one more version loops over addresses, and the last one,
+//! for steps with very many, over the list of rows.
 
 use super::Refused;
-use super::asm::{Cond, Gpr, Mem, RSP, Rm, vop};
+use super::asm::{Cond, Gpr, Label, Mem, RSP, Rm, vop};
 use super::emit::{Emitter, SCRATCH, table_entry};
 use crate::lir::{AddRows, BinOp, BufId, For, Op, Scalar, Stmt, Val};
 
 /// The greatest number of rows that has a version of its own.
 const VERSIONS: u8 = 5;
 
+/// The greatest number of rows whose addresses are found before the nest.
+const FOUND: i32 = 32;
+
 /// How the version being written finds rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rows {
     /// There are so many, with their addresses in the frame from here on.
     Known(u8, i32),
+    /// Their addresses are in the frame from the first place on; at the second are the bytes that these take.
+    Found(i32, i32),
     /// There is any number of them.
     Listed,
 }
@@ -44,9 +50,11 @@ impl Emitter<'_, '_> {
     /// The nest, in versions if it adds rows.
     pub(super) fn versions(&mut self, nest: &For) -> Result<(), Refused> {
         let Some(rows) = self.region.rows else { return self.for_loop(nest) };
-        // 64 bytes: slots follow each other.
+        // Slots of 32 bytes follow each other.
         let addresses = self.slot();
-        self.slot();
+        for _ in 1..FOUND * 8 / 32 {
+            self.slot();
+        }
         let end = self.asm.label();
         let starts: Vec<_> = (0..=VERSIONS).map(|_| self.asm.label()).collect();
         self.open();
@@ -58,6 +66,7 @@ impl Emitter<'_, '_> {
             self.asm.jump_if(if n == 0 { Cond::LessEqual } else { Cond::Equal }, *start);
         }
         self.close();
+        self.found(&rows, addresses, nest, end)?;
         self.rows = Rows::Listed;
         self.for_loop(nest)?;
         self.asm.jump(end);
@@ -79,6 +88,37 @@ impl Emitter<'_, '_> {
             }
         }
         self.asm.bind(end);
+        Ok(())
+    }
+
+    /// The version for up to [`FOUND`] rows, whose number is in the scratch register; it goes on behind itself if there are more.
+    fn found(&mut self, rows: &AddRows, addresses: i32, nest: &For, end: Label) -> Result<(), Refused> {
+        let more = self.asm.label();
+        self.asm.compare32_constant(Rm::Reg(SCRATCH), FOUND);
+        self.asm.jump_if(Cond::Greater, more);
+        self.open();
+        let (first, last) = (self.int(rows.first)?, self.int(rows.end)?);
+        let (k, row, bytes) = (self.general()?, self.general()?, self.general()?);
+        for r in [k, row, bytes] {
+            self.hold(r);
+        }
+        let top = self.asm.label();
+        self.asm.extend(k, Rm::Reg(first));
+        self.asm.set(bytes, 0);
+        self.asm.bind(top);
+        self.row_address(rows, row, Mem { base: SCRATCH, index: Some((k, 2)), disp: 0 })?;
+        self.asm.store64(Mem { base: RSP, index: Some((bytes, 0)), disp: addresses }, row);
+        self.asm.add64(bytes, 8);
+        self.asm.add64(k, 1);
+        self.asm.compare32(k, Rm::Reg(last));
+        self.asm.jump_if(Cond::Less, top);
+        let limit = self.slot();
+        self.asm.store64(Mem::at(RSP, limit), bytes);
+        self.close();
+        self.rows = Rows::Found(addresses, limit);
+        self.for_loop(nest)?;
+        self.asm.jump(end);
+        self.asm.bind(more);
         Ok(())
     }
 
@@ -116,6 +156,23 @@ impl Emitter<'_, '_> {
                         self.asm.vex(add, true, *sum, *sum, Rm::Mem(from));
                     }
                 }
+            }
+            Rows::Found(addresses, limit) => {
+                self.open();
+                let k = self.general()?;
+                self.hold(k);
+                let top = self.asm.label();
+                self.asm.set(k, 0);
+                self.asm.bind(top);
+                self.asm.load64(SCRATCH, Rm::Mem(Mem { base: RSP, index: Some((k, 0)), disp: addresses }));
+                for (part, sum) in (0..).zip(&sums) {
+                    let from = Mem { base: SCRATCH, index: Some((at, scale)), disp: 32 * part };
+                    self.asm.vex(add, true, *sum, *sum, Rm::Mem(from));
+                }
+                self.asm.add64(k, 8);
+                self.asm.compare64(k, Rm::Mem(Mem::at(RSP, limit)));
+                self.asm.jump_if(Cond::Less, top);
+                self.close();
             }
             Rows::Listed => {
                 self.open();

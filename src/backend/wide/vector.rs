@@ -9,7 +9,7 @@ use super::Refused;
 use super::asm::{Gpr, Mem, RSP, Rm, Vop, vop};
 use super::emit::{Emitter, SCRATCH};
 use super::region::Fixed;
-use crate::lir::{BinOp, Block, BufId, CmpOp, For, Op, Scalar, Stmt, Ty, UnOp, Val};
+use crate::lir::{BinOp, Block, BufId, CmpOp, For, If, Op, Scalar, Stmt, Ty, UnOp, Val};
 
 /// What has a place of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,18 +113,10 @@ impl Emitter<'_, '_> {
             self.keep_for_now(Key::Val(val), r);
         }
         self.pinned.clear();
-        // A block that rows are added to, and masks that wait.
-        let held = self.region.rows.map_or(0, |a| u64::from(a.len) * self.region.bytes(a.to) / 32) as usize + 2;
-        let room = REGISTERS.saturating_sub(self.pressure(nest) + 2 + held);
-        let mut weights: BTreeMap<Key, u32> = BTreeMap::new();
-        for (val, _) in &fixed {
-            if self.region.is_vector(*val)
-                && let (Some(weight), Some(key)) = (self.region.weights.get(val).copied(), self.key(*val))
-            {
-                *weights.entry(key).or_insert(0) += weight;
-            }
-        }
-        let mut order: Vec<(u32, Key)> = weights.into_iter().map(|(key, weight)| (weight, key)).collect();
+        let pressure = self.pressure(&hot_bodies(nest));
+        let room = REGISTERS.saturating_sub(self.taken(pressure));
+        let mut order: Vec<(u32, Key)> =
+            self.read_often(&hot_bodies(nest)).into_iter().map(|(key, reads)| (reads, key)).collect();
         order.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         for (k, (_, key)) in order.iter().take(room).enumerate() {
             let reg = (REGISTERS - 1 - k) as u8;
@@ -132,6 +124,95 @@ impl Emitter<'_, '_> {
             self.asm.vex(LOAD, true, reg, 0, from);
             self.pinned.insert(*key, reg);
         }
+        Ok(())
+    }
+
+    /// The registers that bodies take if at most `pressure` of their values live at once: a block that rows are added to and masks that
+    /// wait come on top, and where there is no hurry two to work with.
+    fn taken(&self, pressure: usize) -> usize {
+        let held = self.region.rows.map_or(0, |a| u64::from(a.len) * self.region.bytes(a.to) / 32) as usize + 2;
+        pressure + held + if self.tight { 0 } else { 2 }
+    }
+
+    /// How often bodies read each fixed value, constants of instructions included.
+    fn read_often(&mut self, bodies: &[&[Stmt]]) -> BTreeMap<Key, u32> {
+        let mut reads: BTreeMap<Key, u32> = BTreeMap::new();
+        for stmts in bodies {
+            let body = self.look(stmts, true);
+            for stmt in *stmts {
+                let mut values = Vec::new();
+                match stmt {
+                    Stmt::Def { val, .. } if self.region.fixed.contains_key(val) => {}
+                    Stmt::Def { val, op } => {
+                        if let Op::Select(_, a, b) = op {
+                            // Nothing is read for a zero: the mask does it.
+                            values.extend([*a, *b].into_iter().filter(|v| !self.is_zero(*v)));
+                        } else {
+                            op.operands(|v| values.push(v));
+                        }
+                        if !body.negated.contains_key(val)
+                            && let Some((scalar, bits)) = self.inherent(*val, op)
+                        {
+                            *reads.entry(self.pool(scalar, bits)).or_insert(0) += 1;
+                        }
+                    }
+                    Stmt::Store { value, .. } => values.push(*value),
+                    Stmt::Append { cond, .. } => values.push(*cond),
+                    _ => {}
+                }
+                for val in values {
+                    if self.region.is_vector(val)
+                        && let Some(key) = self.key(val)
+                    {
+                        *reads.entry(key).or_insert(0) += 1;
+                    }
+                }
+            }
+        }
+        reads
+    }
+
+    /// The constant that the instruction of an operation reads beside its operands.
+    fn inherent(&self, val: Val, op: &Op) -> Option<(Scalar, u64)> {
+        let scalar = self.region.ty(val).scalar;
+        let (sign, width) = if scalar.bytes() == 8 { (1 << 63, Scalar::I64) } else { (1 << 31, Scalar::I32) };
+        match op {
+            Op::Un(UnOp::Neg, _) if scalar.is_float() => Some((width, sign)),
+            Op::Un(UnOp::Abs, _) if scalar.is_float() => Some((width, !sign)),
+            Op::Un(UnOp::Not, _) => Some((Scalar::I64, u64::MAX)),
+            Op::Cast(a, to) if self.region.ty(*a).scalar == Scalar::Bool => Some((*to, 1)),
+            Op::Cmp(CmpOp::Ne | CmpOp::Le | CmpOp::Ge, a, _) if !self.region.ty(*a).scalar.is_float() => {
+                Some((Scalar::I64, u64::MAX))
+            }
+            _ => None,
+        }
+    }
+
+    /// Writes a part of the nest that is run rarely and may need more registers than its sibling: fixed values give theirs up for it,
+    /// and are read again at its end.
+    pub(super) fn rare(
+        &mut self,
+        bodies: &[&[Stmt]],
+        write: impl FnOnce(&mut Self) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        let tight = std::mem::replace(&mut self.tight, false);
+        let pressure = self.pressure(bodies);
+        let room = REGISTERS.saturating_sub(self.taken(pressure));
+        let often = self.read_often(bodies);
+        let all = self.pinned.clone();
+        let mut order: Vec<(u32, Key)> = all.keys().map(|key| (often.get(key).copied().unwrap_or(0), *key)).collect();
+        order.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        let gone: Vec<Key> = order.into_iter().skip(room).map(|(_, key)| key).collect();
+        self.pinned.retain(|key, _| !gone.contains(key));
+        write(self)?;
+        self.tight = tight;
+        for key in gone {
+            let from = self.home(key)?;
+            if let Some(reg) = all.get(&key) {
+                self.asm.vex(LOAD, true, *reg, 0, from);
+            }
+        }
+        self.pinned = all;
         Ok(())
     }
 
@@ -145,29 +226,10 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// The most registers that the values of a body of the nest take at once.
-    fn pressure(&mut self, f: &For) -> usize {
-        fn bodies<'s>(block: &'s Block, out: &mut Vec<&'s [Stmt]>) {
-            for stmt in &block.stmts {
-                match stmt {
-                    Stmt::For(f) if f.vector => out.push(&f.body.stmts),
-                    Stmt::For(f) => bodies(&f.body, out),
-                    Stmt::If(i) => {
-                        bodies(&i.then, out);
-                        bodies(&i.els, out);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        let mut all = Vec::new();
-        if f.vector {
-            all.push(f.body.stmts.as_slice());
-        } else {
-            bodies(&f.body, &mut all);
-        }
+    /// The most registers that the values of one of these bodies take at once.
+    pub(super) fn pressure(&mut self, bodies: &[&[Stmt]]) -> usize {
         let mut most = 0;
-        for stmts in all {
+        for stmts in bodies {
             let body = self.look(stmts, true);
             let mut live = 0;
             for (at, stmt) in stmts.iter().enumerate() {
@@ -347,6 +409,7 @@ impl Emitter<'_, '_> {
         let free = body.owners.iter().position(|o| *o == Owner::Nobody);
         let r = match free {
             Some(r) => r,
+            None if self.tight => return Err("values do not fit into the registers".to_owned()),
             None => {
                 // The value that is needed last moves to the frame.
                 let candidates = body.owners.iter().enumerate().filter_map(|(r, o)| match o {
@@ -486,12 +549,21 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// A constant in all lanes of a kind.
-    fn constant(&mut self, scalar: Scalar, bits: u64) -> Rm {
+    fn is_zero(&self, val: Val) -> bool {
+        matches!(self.region.fixed.get(&val), Some(Fixed::Bytes(x)) if *x == [0; 32])
+    }
+
+    /// The place in the pool of a constant in all lanes of a kind.
+    fn pool(&mut self, scalar: Scalar, bits: u64) -> Key {
         let lane = if scalar.bytes() == 4 { 4 } else { 8 };
         let bytes = bits.to_le_bytes();
         let bytes = std::array::from_fn(|k| bytes.get(k % lane).copied().unwrap_or(0));
-        let key = Key::Pool(self.asm.constant(bytes));
+        Key::Pool(self.asm.constant(bytes))
+    }
+
+    /// A constant in all lanes of a kind.
+    fn constant(&mut self, scalar: Scalar, bits: u64) -> Rm {
+        let key = self.pool(scalar, bits);
         match (self.pinned.get(&key), key) {
             (Some(r), _) => Rm::Reg(*r),
             (None, Key::Pool(n)) => Rm::Pool(n),
@@ -733,11 +805,10 @@ impl Emitter<'_, '_> {
     }
 
     fn selection(&mut self, body: &mut Body, val: Val, mask: Val, a: Val, b: Val) -> Result<(), Refused> {
-        let zero = |e: &Self, v: Val| matches!(e.region.fixed.get(&v), Some(Fixed::Bytes(x)) if *x == [0; 32]);
-        if zero(self, b) {
+        if self.is_zero(b) {
             return self.either(body, val, vop(1, 1, 0, 0xDB), mask, a);
         }
-        if zero(self, a) {
+        if self.is_zero(a) {
             return self.two(body, val, vop(1, 1, 0, 0xDF), mask, Operand::Val(b));
         }
         let mask = self.reg(body, mask)?;
@@ -746,6 +817,51 @@ impl Emitter<'_, '_> {
         let r = self.target(body, val)?;
         self.asm.vex_with(vop(3, 1, 0, 0x4A), body.wide, r, first, second, Some(mask << 4));
         Ok(())
+    }
+}
+
+/// The bodies of marked loops in a nest that run most: of a choice between two, those of the shorter side.
+fn hot_bodies(f: &For) -> Vec<&[Stmt]> {
+    if f.vector { vec![f.body.stmts.as_slice()] } else { bodies(&f.body, true) }
+}
+
+/// The bodies of marked loops in a block; all of them, or those that run most.
+pub(super) fn bodies(block: &Block, hot: bool) -> Vec<&[Stmt]> {
+    let mut out = Vec::new();
+    for stmt in &block.stmts {
+        match stmt {
+            Stmt::For(f) if f.vector => out.push(f.body.stmts.as_slice()),
+            Stmt::For(f) => out.extend(bodies(&f.body, hot)),
+            Stmt::If(i) => {
+                let rare = if hot { rare_side(i) } else { None };
+                if rare != Some(Side::Then) {
+                    out.extend(bodies(&i.then, hot));
+                }
+                if rare != Some(Side::Else) {
+                    out.extend(bodies(&i.els, hot));
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// A side of a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Then,
+    Else,
+}
+
+/// The longer side of a choice between two ways to do the same: the shorter one was made for what is common.
+pub(super) fn rare_side(i: &If) -> Option<Side> {
+    let len = |block| bodies(block, false).iter().map(|b| b.len()).sum::<usize>();
+    match (len(&i.then), len(&i.els)) {
+        (0, _) | (_, 0) => None,
+        (then, els) if then > els => Some(Side::Then),
+        (then, els) if then < els => Some(Side::Else),
+        _ => None,
     }
 }
 
