@@ -1,6 +1,7 @@
 //! Walking over expressions.
 
-use crate::script::ir::{Expr, ExprKind, IndexItem, Neurons, Program, Select, Stmt, StmtKind};
+use crate::hir::DataId;
+use crate::script::ir::{Expr, ExprKind, IndexItem, Neurons, Program, Select, Split, Stmt, StmtKind};
 
 /// Whether the test holds for the expression or any part of it.
 pub(crate) fn any(e: &Expr, test: &mut dyn FnMut(&Expr) -> bool) -> bool {
@@ -111,6 +112,24 @@ pub fn thaws(program: &Program) -> bool {
 #[must_use]
 pub fn redraws(program: &Program) -> bool {
     any_of(program, &mut |s| matches!(s.kind, StmtKind::Redraw(_)))
+}
+
+/// The data that the loops of some experiments and of procedures run over, each split once.
+#[must_use]
+pub fn data_read(program: &Program, only: &[String]) -> Vec<(DataId, Split)> {
+    let mut out = Vec::new();
+    let wanted = program.experiments.iter().filter(|e| only.is_empty() || only.contains(&e.name)).map(|e| &e.body);
+    for body in wanted.chain(program.procedures.iter().map(|p| &p.body)) {
+        any_stmt(&body.stmts, &mut |s| {
+            if let StmtKind::ForSamples(l) = &s.kind
+                && !out.contains(&l.samples.source())
+            {
+                out.push(l.samples.source());
+            }
+            false
+        });
+    }
+    out
 }
 
 /// Whether a test holds for some statement of a program.
