@@ -491,9 +491,17 @@ fn library_functions() {
             for f in [MathFn::Pow, MathFn::Fmod] {
                 results.push(w.def(ty, Op::Call(f, vec![x[0], x[1]])));
             }
-            results.push(w.def(ty, Op::Call(MathFn::DrawNormal, vec![x[0], x[1], x[0]])));
+            results
+        });
+        // Where nothing lies between the ends a draw is tried a thousand times: few values, and all triples of them.
+        let few = [0.0, -1.5, 0.3, 4.0, 25.0, f64::INFINITY, f64::NAN];
+        let few = if scalar == Scalar::F32 { Buf::F32(few.map(|x| x as f32).to_vec()) } else { Buf::F64(few.to_vec()) };
+        elementwise(&format!("draws {ty}"), &nasty::tuples(&few, 3), 1, |w, x| {
+            let normal = Op::Call(MathFn::DrawNormal, vec![x[0], x[1], x[2]]);
+            let mut results = vec![w.def(ty, normal)];
             for f in [MathFn::DrawGamma, MathFn::DrawPoisson] {
-                results.push(w.def(ty, Op::Call(f, vec![x[0], x[1], x[1], x[0]])));
+                results.push(w.def(ty, Op::Call(f, vec![x[0], x[1], x[2], x[0]])));
+                results.push(w.def(ty, Op::Call(f, vec![x[2], x[1], x[0], x[2]])));
             }
             results
         });

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::CheckArgs;
-use super::common::{err, files, rewrite};
+use super::common::{Sets, err, files, rewrite};
 use super::messages::Messages;
 use crate::diag::{Code, Diagnostic, Severity, fixes};
 use crate::driver::{Session, Settings};
@@ -34,9 +34,9 @@ pub(super) fn run(args: &CheckArgs, messages: &Messages) -> u8 {
         }
     };
     for path in &paths {
-        let mut session = checked(path, &settings, &args.allow);
+        let mut session = checked(path, &settings, args.common.data.as_deref(), &args.allow);
         if args.fix {
-            session = match mend(path, session, &settings, &args.allow) {
+            session = match mend(path, session, &settings, args.common.data.as_deref(), &args.allow) {
                 Ok(session) => session,
                 Err(d) => {
                     messages.show_fault(&d);
@@ -63,15 +63,25 @@ pub(super) fn run(args: &CheckArgs, messages: &Messages) -> u8 {
 const ROUNDS: usize = 10;
 
 /// Everything that is wrong with a file, without the warnings that are allowed.
-fn checked(path: &Path, settings: &Settings, allow: &[String]) -> Session {
+fn checked(path: &Path, settings: &Settings, data: Option<&Path>, allow: &[String]) -> Session {
     let mut session = Session::open(path, settings);
     session.plan_only();
+    if let Some(model) = &session.model {
+        let missing = Sets::new(model, session.model_dir(), data.map(Path::to_owned)).missing(model);
+        session.sink.items.extend(missing);
+    }
     session.sink.items.retain(|d| d.severity == Severity::Error || !allow.iter().any(|a| a == d.code.name()));
     session
 }
 
 /// Makes the edits of the diagnostics in the file, until none is left; gives the last check.
-fn mend(path: &Path, mut session: Session, settings: &Settings, allow: &[String]) -> Result<Session, Diagnostic> {
+fn mend(
+    path: &Path,
+    mut session: Session,
+    settings: &Settings,
+    data: Option<&Path>,
+    allow: &[String],
+) -> Result<Session, Diagnostic> {
     // The model is the first file of a session.
     let file = FileId(0);
     let mut total = 0;
@@ -83,7 +93,7 @@ fn mend(path: &Path, mut session: Session, settings: &Settings, allow: &[String]
         }
         rewrite(path, &text)?;
         total += mended;
-        session = checked(path, settings, allow);
+        session = checked(path, settings, data, allow);
     }
     if total > 0 {
         err(&format!("{}: {total} fixed\n", path.display()));
@@ -100,7 +110,7 @@ mod tests {
         let path = dir.path().join("m.snn");
         std::fs::write(&path, text).unwrap();
         let settings = Settings::default();
-        let session = mend(&path, checked(&path, &settings, &[]), &settings, &[]).unwrap();
+        let session = mend(&path, checked(&path, &settings, None, &[]), &settings, None, &[]).unwrap();
         let left = session.sink.items.iter().map(|d| d.code).collect();
         (std::fs::read_to_string(&path).unwrap(), left)
     }

@@ -10,7 +10,7 @@ use super::messages::Messages;
 use crate::data::{Dataset, Places};
 use crate::diag::{Code, Diagnostic, Label, Severity};
 use crate::driver::Session;
-use crate::hir::{DataId, DataSource, Model};
+use crate::hir::{DataId, DataSource, Model, Rule};
 use crate::script::eval::DataAccess;
 use crate::script::ir::Split;
 use crate::script::tensor::{Data, SampleRef, Tensor};
@@ -134,6 +134,24 @@ impl Sets {
                 current_dir: std::env::current_dir().unwrap_or_default(),
             },
         }
+    }
+
+    /// Notes on what the model names and is not there; nothing is read.
+    pub(super) fn missing(&self, model: &Model) -> Vec<Diagnostic> {
+        let sets = self.sources.iter().filter_map(|(source, span)| {
+            let (name, arguments) = source.call();
+            crate::data::lookup(name)?.open(&arguments, &self.places).err().map(|d| (d, *span))
+        });
+        let edges = model.projections.iter().filter_map(|p| match &p.rule {
+            Rule::Edges { path, .. } => self.places.find(path).err().map(|d| (d, p.span)),
+            _ => None,
+        });
+        sets.chain(edges)
+            .map(|(d, span)| {
+                let label = Label { span, text: "needed when the model runs".to_owned() };
+                Diagnostic { primary: Some(label), severity: Severity::Note, ..d }
+            })
+            .collect()
     }
 
     fn split(&self, data: DataId, split: Split) -> Result<&crate::data::Split, Diagnostic> {

@@ -64,14 +64,24 @@ enum Command {
     Lsp(LspArgs),
 }
 
+/// A seed: a number, or the time.
+fn seed(text: &str) -> Result<u64, String> {
+    if text != "time" {
+        return text.parse().map_err(|e| format!("{e}; a whole number or `time` is needed"));
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // Short enough to be read aloud and typed again.
+    now.map(|t| t.as_nanos() as u64 % 1_000_000_000).map_err(|e| e.to_string())
+}
+
 /// What changes a model.
 #[derive(Debug, Args, Clone)]
 struct ModelArgs {
     /// Change a top-level parameter, such as n_train=2000 or "tau=5 ms"
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// The seed of all random numbers
-    #[arg(long)]
+    /// The seed of all random numbers; `time` for one that differs from run to run and is printed
+    #[arg(long, value_parser = seed)]
     seed: Option<u64>,
     /// Number of threads; 0 for one per core
     #[arg(long)]

@@ -12,9 +12,10 @@ use super::report::{self, Facts};
 use super::summary::summary;
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::driver::precision_name;
-use crate::script::eval::{Env, run_experiments};
+use crate::script::eval::{DataAccess, Env, run_experiments};
 use crate::script::machine::Machine;
 use crate::script::recording::load_file;
+use crate::script::walk::data_read;
 
 /// Runs the experiments; 0 if all went well, 1 if not, 130 if stopped.
 pub(super) fn run(args: &RunArgs, messages: &Messages) -> u8 {
@@ -41,6 +42,14 @@ pub(super) fn run(args: &RunArgs, messages: &Messages) -> u8 {
         messages.show(&[d], &session.sources);
         return 1;
     }
+    // What is missing or damaged is told before anything is compiled or run.
+    let sets = Sets::new(model, session.model_dir(), args.common.data.clone());
+    for (data, split) in data_read(&model.script, &args.only) {
+        if let Err(d) = sets.samples(data, split) {
+            messages.show(&[d], &session.sources);
+            return 1;
+        }
+    }
     let (mut network, times) = match session.build(model, args.common.backend.kind()) {
         Ok(n) => n,
         Err(errors) => {
@@ -62,7 +71,6 @@ pub(super) fn run(args: &RunArgs, messages: &Messages) -> u8 {
             std::process::exit(130);
         }
     });
-    let sets = Sets::new(model, session.model_dir(), args.common.data.clone());
     let env = Env {
         data: &sets,
         model_dir: session.model_dir(),

@@ -25,7 +25,7 @@ fn step(graph: &mut Graph, system: &OdeSystem, frozen: &[bool], _extra: &mut Ext
 }
 
 /// The new value of state `k`.
-fn one(graph: &mut Graph, system: &OdeSystem, k: usize, x: Sym) -> Result<Sym, NotApplicable> {
+pub(super) fn one(graph: &mut Graph, system: &OdeSystem, k: usize, x: Sym) -> Result<Sym, NotApplicable> {
     let rhs = system.rhs[k];
     let linear = graph.linear(rhs, x);
     let slope = match linear {

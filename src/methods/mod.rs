@@ -5,6 +5,7 @@ pub mod backward_euler;
 pub mod euler;
 pub mod exact;
 pub mod exp_euler;
+pub mod exp_midpoint;
 pub mod expm;
 pub mod noise;
 pub mod rk2;
@@ -142,6 +143,7 @@ pub struct Method {
 pub const METHODS: &[Method] = &[
     exact::METHOD,
     exp_euler::METHOD,
+    exp_midpoint::METHOD,
     backward_euler::METHOD,
     rk4::METHOD,
     rk2::METHOD,

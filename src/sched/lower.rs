@@ -114,7 +114,7 @@ impl<'a, 'g> Lowering<'a, 'g> {
                 }
                 match (self.context.constant)(*side, *var) {
                     Some(x) => self.graph.constant(x, kind),
-                    None => self.graph.var(*side, *var, kind),
+                    None => self.read(*side, *var, kind),
                 }
             }
             ExprKind::Let(id) => {
@@ -163,7 +163,10 @@ impl<'a, 'g> Lowering<'a, 'g> {
                 self.graph.table(table, index)
             }
             ExprKind::Noise(k) => self.graph.noise(*k),
-            ExprKind::Other(pop, var) => self.graph.other(*pop, *var),
+            ExprKind::Other(pop, var) => {
+                let x = self.graph.other(*pop, *var);
+                if kind == Kind::Bool { self.truth(x) } else { x }
+            }
             ExprKind::Timed(table, step) => self.graph.timed(table, *step),
             ExprKind::Draw { dist, args, site, truncated } => {
                 let args: Option<Vec<Sym>> = args.iter().map(|a| self.expr(a)).collect();
@@ -355,14 +358,14 @@ impl<'a, 'g> Lowering<'a, 'g> {
         self.draws = Some(Draws { first, met: Vec::new(), steady });
         self.statements(stmts, frozen)?;
         let draws = self.draws.take().map(|d| d.met).unwrap_or_default();
-        let assigns = self.order.iter().filter_map(|v| self.now.get(v).map(|s| (*v, *s))).collect();
+        let assigns = self.assigned();
         Some((Effects { assigns, delivers: self.delivers }, draws))
     }
 
     /// Executes a handler. Assignments to variables of `frozen` are ignored.
     pub fn block(mut self, stmts: &[Stmt], frozen: &dyn Fn(VarId) -> bool) -> Option<Effects> {
         self.statements(stmts, frozen)?;
-        let assigns = self.order.iter().filter_map(|v| self.now.get(v).map(|s| (*v, *s))).collect();
+        let assigns = self.assigned();
         Some(Effects { assigns, delivers: self.delivers })
     }
 
@@ -428,8 +431,41 @@ impl<'a, 'g> Lowering<'a, 'g> {
     }
 
     fn variable(&mut self, var: VarId) -> Sym {
-        let kind = if self.context.vars[var.index()].ty == Type::Int { Kind::Int } else { Kind::Real };
-        self.graph.var(Side::Own, var, kind)
+        let kind = match self.context.vars[var.index()].ty {
+            Type::Int => Kind::Int,
+            Type::Bool => Kind::Bool,
+            Type::Real(_) => Kind::Real,
+        };
+        self.read(Side::Own, var, kind)
+    }
+
+    /// A variable's value. Truth values are stored as 0 and 1.
+    fn read(&mut self, side: Side, var: VarId, kind: Kind) -> Sym {
+        if kind != Kind::Bool {
+            return self.graph.var(side, var, kind);
+        }
+        let x = self.graph.var(side, var, Kind::Real);
+        self.truth(x)
+    }
+
+    fn truth(&mut self, stored: Sym) -> Sym {
+        let zero = self.graph.real(0.0);
+        self.graph.bin(Bin::Ne, stored, zero)
+    }
+
+    /// A value as it is stored.
+    pub fn stored(&mut self, value: Sym) -> Sym {
+        if self.graph.kind(value) != Kind::Bool {
+            return value;
+        }
+        let (one, zero) = (self.graph.real(1.0), self.graph.real(0.0));
+        self.graph.select(value, one, zero)
+    }
+
+    /// What was assigned, as it is stored, in order of first assignment.
+    fn assigned(&mut self) -> Vec<(VarId, Sym)> {
+        let new: Vec<(VarId, Sym)> = self.order.iter().filter_map(|v| self.now.get(v).map(|s| (*v, *s))).collect();
+        new.into_iter().map(|(v, s)| (v, self.stored(s))).collect()
     }
 
     fn current(&mut self, var: VarId) -> Sym {

@@ -433,6 +433,7 @@ pub(super) fn live_values<'a>(
             let mut low = Lowering::new(graph, context);
             let value = low.expr(e)?;
             let value = low.bounded(v, value)?;
+            let value = low.stored(value);
             out.push((v, value));
             todo.retain(|w| *w != v);
         }

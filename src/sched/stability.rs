@@ -55,7 +55,7 @@ pub(super) fn check(model: &Model, p: usize, neuron: &NeuronModel, known: &Known
     if fits {
         ways.push(format!("use a time step of {} ms or less", number(shorter)));
     }
-    if found.method != "exp_euler" && found.method != "backward_euler" && found.linear {
+    if !["exp_euler", "exp_midpoint", "backward_euler"].contains(&found.method) && found.linear {
         ways.push("write `method exp_euler` or `method backward_euler`".to_owned());
     }
     sink.push(if ways.is_empty() { d } else { d.help(ways.join(", or ")) });

@@ -103,27 +103,32 @@ impl Lower<'_, '_> {
                 }
             }
             "zeros" => {
-                let mut axes = Vec::new();
+                let (mut axes, mut sizes) = (Vec::new(), Vec::new());
                 for arg in args {
                     let n = self.position(&arg.value);
                     if n.ty == Ty::Poisoned {
                         return Thing::Poisoned;
                     }
-                    let Some(n) = index::constant(&n).filter(|n| (1..=1 << 31).contains(n)) else {
+                    let len = index::constant(&n);
+                    if len.is_some_and(|n| !(1..=1 << 31).contains(&n)) {
                         self.err(
-                            Diagnostic::new(Code::E0205, arg.span, "the size of an array is a positive constant")
-                                .label("a number, a parameter, or a size such as `E.N`"),
+                            Diagnostic::new(Code::E0205, arg.span, "the size of an array is a positive whole number")
+                                .label("no size"),
                         );
                         return Thing::Poisoned;
-                    };
-                    axes.push(Axis { name: AxisName::Unnamed, len: Some(n as u64) });
+                    }
+                    axes.push(Axis { name: AxisName::Unnamed, len: len.map(|n| n as u64) });
+                    sizes.push(n);
                 }
                 if axes.is_empty() {
                     return self.arity(name, name_span, "a size", args);
                 }
                 let ty = Ty::Num(NumTy { kind: Kind::Real(Dim::NONE), axes });
-                Thing::Value(Expr { kind: ExprKind::Zeros, ty, span })
+                Thing::Value(Expr { kind: ExprKind::Zeros(sizes), ty, span })
             }
+            "truncated" => Thing::Value(self.truncated(name_span, args, span)),
+            "timed" => Thing::Value(self.timed(name_span, args, span)),
+            "array" => Thing::Value(self.array(name_span, args, span)),
             "shuffle" => {
                 let [arg] = args else {
                     return self.arity(name, name_span, "the samples of a data set", args);
@@ -289,7 +294,7 @@ impl Lower<'_, '_> {
         Some(slots)
     }
 
-    fn arguments<'e>(
+    pub(crate) fn arguments<'e>(
         &mut self,
         name: &str,
         name_span: Span,
@@ -360,74 +365,6 @@ impl Lower<'_, '_> {
         }
         let Some((out, axes)) = self.align(out, span) else { return poisoned(span) };
         Expr { kind: ExprKind::Builtin(builtin, out), ty: Ty::Num(NumTy { kind, axes }), span }
-    }
-
-    fn draw(&mut self, name: &str, dist: Dist, values: Vec<Operand>, span: Span) -> Expr {
-        if let Some(v) = values.iter().find(|v| !v.value.ty.axes().is_empty()) {
-            let d = Diagnostic::new(
-                Code::E0901,
-                v.ast.span,
-                "draws with a parameter for each element are not supported yet",
-            )
-            .label("a single number is needed");
-            return self.fault(d, span);
-        }
-        let what = format!("`{name}`");
-        let mut values = values.into_iter();
-        let bare = |v: &Operand| kind_of(&v.value).dim().is_none() || fits_any(v.ast);
-        let (args, kind) = match dist {
-            Dist::Uniform | Dist::Normal => {
-                let (Some(a), Some(b)) = (values.next(), values.next()) else { return poisoned(span) };
-                let Some((a, b, kind)) = self.unify(&what, span, a, b) else { return poisoned(span) };
-                let kind = Kind::Real(kind.dim());
-                (vec![convert(a, kind), convert(b, kind)], kind)
-            }
-            Dist::Exponential => {
-                let Some(a) = values.next() else { return poisoned(span) };
-                let kind = Kind::Real(kind_of(&a.value).dim());
-                (vec![to_real(a.value)], kind)
-            }
-            Dist::Gamma => {
-                let (Some(a), Some(b)) = (values.next(), values.next()) else { return poisoned(span) };
-                if !bare(&a) {
-                    return self.needs_bare(name, &a, span);
-                }
-                let kind = Kind::Real(kind_of(&b.value).dim());
-                (vec![to_real(a.value), to_real(b.value)], kind)
-            }
-            Dist::Lognormal | Dist::Bernoulli | Dist::PoissonCount => {
-                let all: Vec<Operand> = values.collect();
-                if let Some(v) = all.iter().find(|v| !bare(v)).cloned() {
-                    return self.needs_bare(name, &v, span);
-                }
-                let kind = if matches!(dist, Dist::Bernoulli | Dist::PoissonCount) {
-                    Kind::Int
-                } else {
-                    Kind::Real(Dim::NONE)
-                };
-                (all.into_iter().map(|v| to_real(v.value)).collect(), kind)
-            }
-            Dist::Randint => {
-                let all: Vec<Operand> = values.collect();
-                if let Some(v) = all.iter().find(|v| kind_of(&v.value) != Kind::Int) {
-                    let d = Diagnostic::new(Code::E0205, v.ast.span, "`randint` needs whole numbers")
-                        .label("not a whole number");
-                    return self.fault(d, span);
-                }
-                (all.into_iter().map(|v| v.value).collect(), Kind::Int)
-            }
-        };
-        let stream = self.stream(name);
-        Expr { kind: ExprKind::Draw { dist, args, stream }, ty: Ty::scalar(kind), span }
-    }
-
-    fn needs_bare(&mut self, name: &str, v: &Operand, span: Span) -> Expr {
-        let unit = quantity::text(&self.shown(&v.value));
-        self.fault(
-            Diagnostic::new(Code::E0203, v.ast.span, format!("`{name}` needs a bare number here"))
-                .label(format!("this is {unit}")),
-            span,
-        )
     }
 
     fn reduction(&mut self, op: Reduction, args: &[ast::Arg], span: Span) -> Expr {
@@ -516,17 +453,6 @@ impl Lower<'_, '_> {
             let proj = self.cx.model.projections.get(p.index())?;
             let pre = Axis { name: AxisName::Pre(*p), len: Some(shape::view_len(self.cx.model, &proj.pre)) };
             let post = Axis { name: AxisName::Post(*p), len: Some(shape::view_len(self.cx.model, &proj.post)) };
-            if matches!(op, Reduction::Argmax | Reduction::Argmin) && matches!(over.node.as_str(), "pre" | "post") {
-                self.err(
-                    Diagnostic::new(
-                        Code::E0901,
-                        arg.span,
-                        format!("`{}` over synapses is not supported yet", op.name()),
-                    )
-                    .label("not built yet"),
-                );
-                return None;
-            }
             match over.node.as_str() {
                 "pre" => return Some((Over::SynapsesOverPre(*p), vec![post])),
                 "post" => return Some((Over::SynapsesOverPost(*p), vec![pre])),
@@ -560,17 +486,6 @@ impl Lower<'_, '_> {
                 Diagnostic::new(Code::E0502, over.span, format!("there is no axis `{}` to reduce", over.node))
                     .label("no such axis")
                     .also(arg.value.span, label),
-            );
-            return None;
-        }
-        if hits.len() > 1 && matches!(op, Reduction::Argmax | Reduction::Argmin) && hits.len() != axes.len() {
-            self.err(
-                Diagnostic::new(
-                    Code::E0901,
-                    arg.span,
-                    format!("`{}` over several axes is not supported yet", op.name()),
-                )
-                .label("not built yet"),
             );
             return None;
         }
@@ -677,6 +592,7 @@ impl Lower<'_, '_> {
         let names: Vec<&str> = params.iter().map(|(p, _)| p.node.as_str()).collect();
         let Some(slots) = self.matched(name, name_span, &names, names.len(), args) else { return poisoned(span) };
         let mut frame = Vec::new();
+        let mut once = Vec::new();
         for ((param, ty), slot) in params.iter().zip(slots) {
             let Some(arg) = slot else { return poisoned(span) };
             let mut value = self.expr(&arg.value);
@@ -690,16 +606,10 @@ impl Lower<'_, '_> {
                 }
             }
             if repeats_effect(&value) {
-                return self.fault(
-                    Diagnostic::new(
-                        Code::E0901,
-                        arg.span,
-                        "a draw or procedure inside a function's argument is not supported yet",
-                    )
-                    .label("would be evaluated wherever the function uses it")
-                    .help("put it in a variable first: `let x = …`"),
-                    span,
-                );
+                // Drawn or called once, however often the function uses it.
+                let local = self.hidden(&param.node, &value, arg.span);
+                let named = Expr { kind: ExprKind::Local(local), ty: value.ty.clone(), span: arg.span };
+                once.push((local, std::mem::replace(&mut value, named)));
             }
             frame.push((param.node.clone(), Bound::Inlined(value), param.span));
         }
@@ -709,7 +619,87 @@ impl Lower<'_, '_> {
         let value = self.expr(body);
         self.functions.pop();
         self.scopes = outside;
-        value
+        once.into_iter().rev().fold(value, |body, (local, value)| {
+            let (ty, span) = (body.ty.clone(), body.span);
+            Expr { kind: ExprKind::With { local, value: Box::new(value), body: Box::new(body) }, ty, span }
+        })
+    }
+
+    /// `timed(list, step)`: the list's entry for the present time.
+    fn timed(&mut self, name_span: Span, args: &[ast::Arg], span: Span) -> Expr {
+        let Some(slots) = self.matched("timed", name_span, &["list", "step"], 2, args) else { return poisoned(span) };
+        let [Some(list_arg), Some(step_arg)] = slots.as_slice() else { return poisoned(span) };
+        let list = self.expr(&list_arg.value);
+        let step = self.time(&step_arg.value, "the step of `timed`");
+        if list.ty == Ty::Poisoned || step.ty == Ty::Poisoned {
+            return poisoned(span);
+        }
+        let Some((kind, axes)) = list.ty.num().and_then(|n| Some((n.kind, n.axes.split_first()?.1.to_vec()))) else {
+            let found = self.describe(&list.ty);
+            return self.fault(
+                Diagnostic::new(Code::E0205, list_arg.span, "`timed` needs a list")
+                    .label(format!("this is {found}"))
+                    .help("write `timed([0 pA, 200 pA, 0 pA], 100 ms)`"),
+                span,
+            );
+        };
+        if super::operators::const_value(&step).is_some_and(|x| !(x > 0.0 && x.is_finite())) {
+            return self.fault(
+                Diagnostic::new(Code::E0205, step_arg.span, "the step of `timed` must be a positive time")
+                    .label("not a positive time"),
+                span,
+            );
+        }
+        let kind_of_it = ExprKind::Timed { list: Box::new(list), step: Box::new(step) };
+        Expr { kind: kind_of_it, ty: Ty::Num(NumTy { kind, axes }), span }
+    }
+
+    /// `array("f.npz", "key")`: read while the program is checked.
+    fn array(&mut self, name_span: Span, args: &[ast::Arg], span: Span) -> Expr {
+        let Some(slots) = self.matched("array", name_span, &["file", "key"], 2, args) else { return poisoned(span) };
+        let mut texts = Vec::new();
+        for arg in slots.into_iter().flatten() {
+            let value = self.expr(&arg.value);
+            match value.kind {
+                ExprKind::Str(s) => texts.push(s),
+                ExprKind::Error => return poisoned(span),
+                _ => {
+                    return self.fault(
+                        Diagnostic::new(
+                            Code::E0105,
+                            arg.span,
+                            "`array` takes the names of a file and of an array in it, in quotes",
+                        )
+                        .label("a name in quotes is needed here")
+                        .help("write `array(\"f.npz\", \"x\")`"),
+                        span,
+                    );
+                }
+            }
+        }
+        let [path, key] = texts.as_slice() else { return poisoned(span) };
+        let (values, shape) = match self.cx.array(path, key, span) {
+            Ok(found) => found,
+            Err(d) => return self.fault(*d, span),
+        };
+        if values.is_empty() {
+            return self.fault(Diagnostic::new(Code::E0802, span, "the array is empty").label("no value in it"), span);
+        }
+        let kind = Kind::Real(Dim::NONE);
+        let typed = |lens: &[u64]| {
+            let axes = lens.iter().map(|n| Axis { name: AxisName::Unnamed, len: Some(*n) }).collect();
+            Ty::Num(NumTy { kind, axes })
+        };
+        if shape.is_empty() {
+            let one = values.first().copied().unwrap_or(f64::NAN);
+            return Expr { kind: ExprKind::Const(one), ty: typed(&[]), span };
+        }
+        let flat = typed(&[values.len() as u64]);
+        let list = Expr { kind: ExprKind::Table(values.into()), ty: flat, span };
+        if shape.len() == 1 {
+            return list;
+        }
+        Expr { kind: ExprKind::Reshape(Box::new(list)), ty: typed(&shape), span }
     }
 }
 

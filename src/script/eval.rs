@@ -16,17 +16,18 @@ use crate::diag::{Code, Diagnostic, Label, Severity};
 use crate::hir::{self, DataId, PopId};
 use crate::rng::{Stream, fnv1a64};
 use crate::script::assign::{Source, WriteFault, assign_all, assign_at};
-use crate::script::expr::{bug, fault, var_name};
+use crate::script::expr::{bug, entry, fault, var_name};
 use crate::script::faults::Budget;
 use crate::script::host::{Effect, Host, Ran, drain, start_logs};
 use crate::script::ir::{
-    AssignOp, AxisSource, BinaryOp, Body, Expr, ExprKind, LocalId, Place, PrintItem, ProcId, Program, ReadoutUse,
-    Select, Split, Stmt, StmtKind,
+    self, AssignOp, AxisSource, BinaryOp, Body, Expr, ExprKind, IndexItem, LocalId, Place, PrintItem, ProcId, Program,
+    ReadoutUse, Select, Split, Stmt, StmtKind,
 };
-use crate::script::machine::{Machine, RunKey};
+use crate::script::machine::{Entity, Machine, RunKey};
 use crate::script::outcome::{Outcome, Output, Phase, Progress, show};
 use crate::script::over_time::{self, SoFar, Wanted};
-use crate::script::tensor::{Data, SampleRef, Tensor, Value};
+use crate::script::parts::{self, Taken};
+use crate::script::tensor::{Data, SampleRef, Tensor, Value, describe, strides};
 use crate::script::{faults, lanes, ops, recording};
 use crate::source::Span;
 
@@ -178,7 +179,7 @@ pub(crate) enum Out<'h, 'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Accumulation {
     pub local: LocalId,
-    pub index: Vec<u64>,
+    pub index: Vec<Taken>,
     pub op: AssignOp,
     pub value: Value,
     pub span: Span,
@@ -203,6 +204,8 @@ pub(crate) struct Interp<'h, 'a> {
     /// The reductions over time that the experiment or test reads, and what the last `run` gave for each.
     pub wanted: Arc<[Wanted]>,
     pub times: Vec<SoFar>,
+    /// The shape of what the present statement assigns.
+    pub target: Vec<usize>,
 }
 
 /// Steps between two looks at whether to stop. Long enough that what the network does ahead for a stretch of steps pays.
@@ -299,6 +302,7 @@ fn phase<'a>(cx: &'a Cx<'a>, host: &mut Host<'a>, machine: &mut dyn Machine, nam
             depth: 0,
             wanted: over_time::wanted(cx.program, &body.stmts).into(),
             times: Vec::new(),
+            target: Vec::new(),
         };
         interp.block(&body.stmts)
     };
@@ -401,9 +405,10 @@ impl<'h, 'a> Interp<'h, 'a> {
                 let Value::Tensor(t) = self.eval(values)? else {
                     return Err(bug(values.span, "a loop runs over something that is no array"));
                 };
-                for k in 0..t.len() {
+                for k in 0..t.shape.first().copied().unwrap_or(0) {
                     self.stop_if_asked()?;
-                    self.set_local(*var, t.data.get(k).unwrap_or(Value::None), s.span)?;
+                    let x = entry(&t, k).ok_or_else(|| bug(values.span, "an array has fewer values than its shape"))?;
+                    self.set_local(*var, x, s.span)?;
                     match self.block(body)? {
                         Flow::Next => {}
                         Flow::Break => break,
@@ -614,22 +619,31 @@ impl<'h, 'a> Interp<'h, 'a> {
         Ok((response, self.int(&u.class)?))
     }
 
-    fn assign_local(&mut self, local: LocalId, index: &[Expr], op: AssignOp, value: &Expr, span: Span) -> Res<()> {
-        let value = self.eval(value)?;
-        let mut at = Vec::with_capacity(index.len());
-        for (axis, e) in index.iter().enumerate() {
-            let Some(Some(Value::Tensor(t))) = self.frame.get(local.index()) else {
-                return Err(bug(span, "something that is no array is indexed"));
-            };
-            let len = t.shape.get(axis).copied().unwrap_or(0) as u64;
-            at.push(self.position(e, len)?);
+    fn assign_local(&mut self, local: LocalId, index: &[IndexItem], op: AssignOp, value: &Expr, span: Span) -> Res<()> {
+        let mut taken = Vec::new();
+        let shape = match self.frame.get(local.index()) {
+            Some(Some(Value::Tensor(t))) => t.shape.clone(),
+            _ => Vec::new(),
+        };
+        if !index.is_empty() {
+            taken = self.taken(index, &shape, span)?;
         }
-        let change = Accumulation { local, index: at, op, value, span };
+        let target = if index.is_empty() { shape } else { parts::places(&taken, &strides(&shape)).0 };
+        let value = self.for_target(target, value)?;
+        let change = Accumulation { local, index: taken, op, value, span };
         if self.outer.is_some_and(|o| o.contains(&local)) {
             self.sums.push(change);
             return Ok(());
         }
         self.change_local(&change)
+    }
+
+    /// The value of an expression that is assigned to elements of this shape.
+    fn for_target(&mut self, shape: Vec<usize>, value: &Expr) -> Res<Value> {
+        let outer = std::mem::replace(&mut self.target, shape);
+        let v = self.eval(value);
+        self.target = outer;
+        v
     }
 
     /// Makes a change of a local.
@@ -639,6 +653,9 @@ impl<'h, 'a> Interp<'h, 'a> {
             return Err(bug(c.span, "a local variable does not exist"));
         };
         if c.index.is_empty() {
+            if let Some(old @ Value::Tensor(_)) = slot.as_ref() {
+                fits(old.shape(), &c.value, c.span)?;
+            }
             let new = match (c.op, slot.as_ref()) {
                 // An array keeps its shape when a scalar is assigned to it.
                 (AssignOp::Set, Some(Value::Tensor(t))) if c.value.shape().is_empty() => {
@@ -657,19 +674,35 @@ impl<'h, 'a> Interp<'h, 'a> {
             return Ok(());
         }
         let Some(Value::Tensor(t)) = slot else { return Err(bug(c.span, "something that is no array is indexed")) };
-        let k = c.index.iter().zip(&t.shape).fold(0, |k, (&i, &len)| k * len + i as usize);
-        let old = t.data.get(k).ok_or_else(|| bug(c.span, "an index is out of range"))?;
+        let (shape, at) = parts::places(&c.index, &strides(&t.shape));
+        if !shape.is_empty() {
+            fits(&shape, &c.value, c.span)?;
+        }
+        let beyond = || bug(c.span, "an index is out of range");
         let new = if c.op == AssignOp::Set {
             c.value.clone()
         } else {
+            let old = t.data.gather(at.iter().copied()).ok_or_else(beyond)?;
+            let old = Tensor { shape, data: old }.into();
             ops::binary(operator(c.op), &old, &c.value).map_err(wrong)?
         };
-        match (&mut Arc::make_mut(t).data, &new) {
-            (Data::F64(v), _) => v[k] = new.as_f64().unwrap_or(f64::NAN),
-            (Data::F32(v), _) => v[k] = new.as_f64().unwrap_or(f64::NAN) as f32,
-            (Data::I64(v), Value::Int(x)) => v[k] = *x,
-            (Data::Bool(v), Value::Bool(x)) => v[k] = *x,
-            _ => return Err(bug(c.span, "an element is given a value of another kind")),
+        let one = new.shape().is_empty();
+        let from = match &new {
+            Value::Tensor(t) => t.data.clone(),
+            Value::Int(x) => Data::I64(vec![*x]),
+            Value::Bool(x) => Data::Bool(vec![*x]),
+            other => Data::F64(vec![other.as_f64().unwrap_or(f64::NAN)]),
+        };
+        let data = &mut Arc::make_mut(t).data;
+        for (n, &k) in at.iter().enumerate() {
+            let x = from.get(if one { 0 } else { n }).ok_or_else(beyond)?;
+            match (&mut *data, &x) {
+                (Data::F64(v), _) => *v.get_mut(k).ok_or_else(beyond)? = x.as_f64().unwrap_or(f64::NAN),
+                (Data::F32(v), _) => *v.get_mut(k).ok_or_else(beyond)? = x.as_f64().unwrap_or(f64::NAN) as f32,
+                (Data::I64(v), Value::Int(x)) => *v.get_mut(k).ok_or_else(beyond)? = *x,
+                (Data::Bool(v), Value::Bool(x)) => *v.get_mut(k).ok_or_else(beyond)? = *x,
+                _ => return Err(bug(c.span, "an element is given a value of another kind")),
+            }
         }
         Ok(())
     }
@@ -695,9 +728,22 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
             _ => (value, None),
         };
-        let v = self.eval(inner)?;
         let at = self.positions(place)?;
         let key = place.key;
+        let target = match (&at, &place.select) {
+            (Some((_, shape)), _) => shape.clone(),
+            (None, Select::Neurons(n)) => n.view.shape.iter().map(|&len| len as usize).collect(),
+            (None, _) => {
+                let v = self.machine.values(key);
+                let Entity::Proj(p) = key.entity else { return Err(bug(span, "a population has synapses")) };
+                let dense = self.cx.model.projections.get(p.index()).is_some_and(ir::is_dense);
+                if dense { vec![v.rows, v.cols] } else { vec![v.rows * v.cols] }
+            }
+        };
+        let v = self.for_target(target, inner)?;
+        if let Some((_, shape)) = at.as_ref().filter(|(_, shape)| !shape.is_empty()) {
+            fits(shape, &v, value.span)?;
+        }
         let mut target = self.machine.values_mut(key).map_err(|d| self::at(d, span))?;
         let result = match (&at, &v) {
             (None, Value::Tensor(t)) => {
@@ -712,7 +758,7 @@ impl<'h, 'a> Interp<'h, 'a> {
                 Some(x) => assign_all(&mut target, op, Source::Scalar(x)),
                 None => return Err(bug(span, "a variable is given something that is no number")),
             },
-            (Some((at, _)), Value::Tensor(t)) if t.len() == at.len() => {
+            (Some((at, _)), Value::Tensor(t)) => {
                 let data = t.data.to_f64();
                 assign_at(&mut target, at, op, &|k| data.get(k).copied())
             }
@@ -848,6 +894,18 @@ impl<'h, 'a> Interp<'h, 'a> {
             }
         }
     }
+}
+
+/// Refuses an array of another shape than the elements that are assigned.
+fn fits(target: &[usize], value: &Value, span: Span) -> Res<()> {
+    if value.shape().is_empty() || value.shape() == target {
+        return Ok(());
+    }
+    let (mine, wanted) = (describe(value.shape()), describe(target));
+    Err(Stop::Fault(Box::new(
+        Diagnostic::new(Code::E0501, span, format!("the value has another size than what is assigned ({wanted})"))
+            .label(format!("this has {mine}")),
+    )))
 }
 
 /// A diagnostic of the network gets the statement's place if it has none.

@@ -73,6 +73,8 @@ fn diehl_cook(train_batch: Option<i64>) -> Program {
         s
     };
     let draw = ExprKind::Draw {
+        within: None,
+        each: false,
         dist: crate::builtins::Dist::Uniform,
         args: vec![num(0.0), num(1.0)],
         stream: "label/uniform".to_owned(),

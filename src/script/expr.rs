@@ -3,10 +3,8 @@
 //! Sums over network variables and columns repeated over a matrix are the statements that run before every sample; they are
 //! evaluated where the values lie, without copies.
 
-use crate::builtins::Dist;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, View};
-use crate::rng::Stream;
 use crate::script::eval::{Flow, Interp, Res, Stop};
 use crate::script::ir::{
     AxisName, AxisSource, BinaryOp, Expr, ExprKind, Field, IndexItem, Kind, Metric, Neurons, Over, Place, Reduction,
@@ -16,8 +14,9 @@ use crate::script::machine::{Slice, VarKey};
 use crate::script::metrics;
 use crate::script::ops;
 use crate::script::outcome::number;
-use crate::script::reduce::{MatrixOver, reduce_groups, reduce_tensor, reduce_values};
-use crate::script::tensor::{Data, Tensor, Value, copy_values, strides, walk};
+use crate::script::parts;
+use crate::script::reduce::{MatrixOver, best_ends, reduce_groups, reduce_tensor, reduce_values};
+use crate::script::tensor::{Data, Tensor, Value, copy_values, describe, strides, walk};
 use crate::source::Span;
 use crate::units::dim::{BASES, Dim};
 
@@ -49,16 +48,16 @@ impl Interp<'_, '_> {
             },
             ExprKind::Var(place) => self.read(place, &e.ty)?,
             ExprKind::Count(n) => {
-                let at = self.neuron_indices(n)?;
+                let (at, shape) = self.neurons_chosen(n)?;
                 let counts = self.machine.counts(n.view.pop);
                 let v: Option<Vec<i64>> = at.iter().map(|&k| counts.get(k).map(|&c| i64::from(c))).collect();
-                shaped(n, Data::I64(v.ok_or_else(|| bug(span, "a count lies outside its population"))?))
+                shaped(shape, Data::I64(v.ok_or_else(|| bug(span, "a count lies outside its population"))?))
             }
             ExprKind::First(n) => {
-                let at = self.neuron_indices(n)?;
+                let (at, shape) = self.neurons_chosen(n)?;
                 let (first, dt) = (self.machine.first(n.view.pop), self.machine.dt());
                 let time = |k: usize| first.get(k).copied().flatten().map_or(f64::INFINITY, |s| s as f64 * dt);
-                shaped(n, Data::F64(at.iter().map(|&k| time(k)).collect()))
+                shaped(shape, Data::F64(at.iter().map(|&k| time(k)).collect()))
             }
             ExprKind::Time => Value::Real(self.machine.steps() as f64 * self.machine.dt()),
             ExprKind::Field { sample, field } => {
@@ -91,13 +90,18 @@ impl Interp<'_, '_> {
                 match (op, &left) {
                     (BinaryOp::And, Value::Bool(false)) if b.ty.axes().is_empty() => left,
                     (BinaryOp::Or, Value::Bool(true)) if b.ty.axes().is_empty() => left,
-                    _ => ops::binary(*op, &left, &self.eval(b)?).map_err(wrong)?,
+                    _ => {
+                        let right = self.eval(b)?;
+                        same_shape(&[&left, &right], span)?;
+                        ops::binary(*op, &left, &right).map_err(wrong)?
+                    }
                 }
             }
             ExprKind::Between { value, lo, hi } => {
                 let value = self.eval(value)?;
                 let lo = lo.as_ref().map(|x| self.eval(x)).transpose()?;
                 let hi = hi.as_ref().map(|x| self.eval(x)).transpose()?;
+                same_shape(&[&value, lo.as_ref().unwrap_or(&value), hi.as_ref().unwrap_or(&value)], span)?;
                 between(&value, lo.as_ref(), hi.as_ref()).map_err(wrong)?
             }
             ExprKind::OneOf { value, list } => {
@@ -119,6 +123,7 @@ impl Interp<'_, '_> {
             }
             ExprKind::Select(c, a, b) => {
                 let (c, a, b) = (self.eval(c)?, self.eval(a)?, self.eval(b)?);
+                same_shape(&[&c, &a, &b], span)?;
                 ops::select(&c, &a, &b).map_err(wrong)?
             }
             ExprKind::Broadcast { value, from } => {
@@ -137,6 +142,7 @@ impl Interp<'_, '_> {
             }
             ExprKind::Builtin(f, args) => {
                 let args = args.iter().map(|a| self.eval(a)).collect::<Res<Vec<_>>>()?;
+                same_shape(&args.iter().collect::<Vec<_>>(), span)?;
                 ops::builtin(*f, &args, kind(&e.ty) == Some(Kind::Int)).map_err(wrong)?
             }
             ExprKind::Reduce { over: Over::Time(id), .. } => self.over_time(*id, &e.ty, span)?,
@@ -169,15 +175,37 @@ impl Interp<'_, '_> {
                     }
                 }
             }
-            ExprKind::Draw { dist, args, stream } => {
-                let args = args.iter().map(|a| self.number(a)).collect::<Res<Vec<_>>>()?;
-                let x = self.draw(*dist, &args, stream, span)?;
-                scalar(x, &e.ty)
+            ExprKind::Draw { dist, args, within, each, stream } => {
+                let args = args.iter().map(|a| self.eval(a)).collect::<Res<Vec<_>>>()?;
+                let ends = match within {
+                    Some(ends) => Some((self.eval(&ends.0)?, self.eval(&ends.1)?)),
+                    None => None,
+                };
+                self.draws(*dist, &args, ends, *each, stream, e)?
             }
-            ExprKind::Zeros => {
-                let shape = self.shape(&e.ty);
+            ExprKind::Zeros(sizes) => {
+                let shape = sizes.iter().map(|e| self.size(e)).collect::<Res<Vec<_>>>()?;
                 let n = shape.iter().product();
                 Tensor { shape, data: of_kind(vec![0.0; n], &e.ty) }.into()
+            }
+            ExprKind::Timed { list, step } => {
+                let Value::Tensor(t) = self.eval(list)? else {
+                    return Err(bug(span, "something that is no array is followed in time"));
+                };
+                let width = self.number(step)?;
+                if !(width > 0.0 && width.is_finite()) {
+                    return Err(fault(Code::E0205, step.span, "the step of `timed` must be a positive time"));
+                }
+                // As the network follows a list: a quotient just below a whole number is that number.
+                let now = (self.machine.steps() as f64 * self.machine.dt() / width + 1e-9).floor();
+                let last = t.shape.first().copied().unwrap_or(0).saturating_sub(1);
+                entry(&t, (now as usize).min(last))
+                    .ok_or_else(|| fault(Code::E0205, list.span, "the list of `timed` is empty"))?
+            }
+            ExprKind::With { local, value, body } => {
+                let v = self.eval(value)?;
+                self.set_local(*local, v, span)?;
+                self.eval(body)?
             }
             ExprKind::Index { base, items } => {
                 let v = self.eval(base)?;
@@ -185,6 +213,9 @@ impl Interp<'_, '_> {
             }
             ExprKind::List(items) => {
                 let values = items.iter().map(|x| self.eval(x)).collect::<Res<Vec<_>>>()?;
+                if e.ty.axes().len() > 1 {
+                    return self.stacked(&values, span);
+                }
                 let data = match kind(&e.ty) {
                     Some(Kind::Int) => Data::I64(values.iter().filter_map(as_int).collect()),
                     Some(Kind::Bool) => Data::Bool(values.iter().map(|v| *v == Value::Bool(true)).collect()),
@@ -282,77 +313,19 @@ impl Interp<'_, '_> {
         ty.axes().iter().map(len).collect()
     }
 
-    /// Indices in the population of the neurons meant.
-    pub(crate) fn neuron_indices(&mut self, n: &Neurons) -> Res<Vec<usize>> {
-        let size = self.cx.model.populations[n.view.pop.index()].size();
-        let count = metrics::neurons(&n.view, size);
-        let of = |k: usize| nth(&n.view, k);
-        if n.at.is_empty() {
-            return Ok((0..count).map(of).collect());
-        }
-        let mut k = 0_u64;
-        for (axis, e) in n.at.iter().enumerate() {
-            let len = n.view.shape.get(axis).copied().unwrap_or(0);
-            k = k * len + self.position(e, len)?;
-        }
-        Ok(vec![of(k as usize)])
-    }
-
-    /// An index, checked.
-    pub(crate) fn position(&mut self, e: &Expr, len: u64) -> Res<u64> {
-        let k = self.int(e)?;
-        u64::try_from(k).ok().filter(|&k| k < len).ok_or_else(|| {
-            let last = len.saturating_sub(1);
-            Stop::Fault(Box::new(
-                Diagnostic::new(Code::E0402, e.span, format!("index {k} is out of range"))
-                    .label(format!("there are {len}: 0 to {last}")),
-            ))
-        })
-    }
-
-    /// Positions of the selected elements, counted row by row, with the shape they have; `None` for all elements.
-    pub(crate) fn positions(&mut self, place: &Place) -> Res<Option<(Vec<usize>, Vec<usize>)>> {
-        // Asking for values may bring all of them up to date: only where their shape is needed.
-        let (rows, cols) = match &place.select {
-            Select::AllSynapses | Select::Neurons(_) => (0, 0),
-            Select::Synapse(_) | Select::Pair(..) | Select::Row(_) | Select::Column(_) => {
-                let v = self.machine.values(place.key);
-                (v.rows, v.cols)
-            }
-        };
-        Ok(match &place.select {
-            Select::Neurons(n) => {
-                if n.at.is_empty() && n.view.select == hir::Select::All {
-                    return Ok(None);
-                }
-                let at = self.neuron_indices(n)?;
-                let shape = if n.at.is_empty() { view_shape(&n.view) } else { Vec::new() };
-                Some((at, shape))
-            }
-            Select::AllSynapses => None,
-            Select::Synapse(k) => Some((vec![self.position(k, (rows * cols) as u64)? as usize], Vec::new())),
-            Select::Pair(i, j) => {
-                let (i, j) = (self.position(i, rows as u64)? as usize, self.position(j, cols as u64)? as usize);
-                Some((vec![i * cols + j], Vec::new()))
-            }
-            Select::Row(i) => {
-                let i = self.position(i, rows as u64)? as usize;
-                Some(((i * cols..(i + 1) * cols).collect(), vec![cols]))
-            }
-            Select::Column(j) => {
-                let j = self.position(j, cols as u64)? as usize;
-                Some(((0..rows).map(|r| r * cols + j).collect(), vec![rows]))
-            }
-        })
-    }
-
     fn read(&mut self, place: &Place, ty: &Ty) -> Res<Value> {
         let at = self.positions(place)?;
-        let shape = match &at {
-            Some((_, shape)) => shape.clone(),
-            None => self.shape(ty),
+        let grid = match &place.select {
+            Select::Neurons(n) => Some(n.view.shape.iter().map(|&len| len as usize).collect()),
+            _ => None,
         };
         let v = self.machine.values(place.key);
+        let shape = match (&at, grid) {
+            (Some((_, shape)), _) => shape.clone(),
+            (None, Some(grid)) => grid,
+            (None, None) if ty.axes().len() > 1 => vec![v.rows, v.cols],
+            (None, None) => vec![v.rows * v.cols],
+        };
         let data = match &at {
             None => copy_values(&v),
             Some((at, _)) => {
@@ -404,12 +377,13 @@ impl Interp<'_, '_> {
             Over::All => reduce_tensor(op, &t, None).map_err(wrong),
             Over::Axes(axes) => reduce_tensor(op, &t, Some(axes)).map_err(wrong),
             Over::Time(_) => Err(bug(span, "a reduction over time is not one over axes")),
-            Over::SynapsesOverPre(p) => {
-                let (group, n) = self.ends(*p, false, span)?;
-                reduce_groups(op, &t.data, &group, n).map_err(wrong)
-            }
-            Over::SynapsesOverPost(p) => {
-                let (group, n) = self.ends(*p, true, span)?;
+            Over::SynapsesOverPre(p) | Over::SynapsesOverPost(p) => {
+                let by_post = matches!(over, Over::SynapsesOverPre(_));
+                let (group, n) = self.ends(*p, !by_post, span)?;
+                if matches!(op, Reduction::Argmax | Reduction::Argmin) {
+                    let (others, _) = self.ends(*p, by_post, span)?;
+                    return best_ends(op, &t.data, &group, n, &others).map_err(wrong);
+                }
                 reduce_groups(op, &t.data, &group, n).map_err(wrong)
             }
         }
@@ -429,7 +403,7 @@ impl Interp<'_, '_> {
     }
 
     fn broadcast(&self, v: &Value, from: &[AxisSource], ty: &Ty, span: Span) -> Res<Value> {
-        let shape = self.shape(ty);
+        let mut shape = self.shape(ty);
         let one;
         let (data, own) = match v {
             Value::Tensor(t) => (&t.data, strides(&t.shape)),
@@ -465,6 +439,12 @@ impl Interp<'_, '_> {
                 }
             });
         }
+        // The value knows how long its own axes are.
+        for (len, source) in shape.iter_mut().zip(from) {
+            if let AxisSource::Axis(k) = source {
+                *len = v.shape().get(*k).copied().unwrap_or(*len);
+            }
+        }
         let mut at = Vec::with_capacity(shape.iter().product());
         walk(&shape, &steps, 0, &mut |k| at.push(k));
         let data = data.gather(at.into_iter()).ok_or_else(|| bug(span, "a repeated value has too few elements"))?;
@@ -473,28 +453,41 @@ impl Interp<'_, '_> {
 
     fn index(&mut self, v: &Value, items: &[IndexItem], span: Span) -> Res<Value> {
         let Value::Tensor(t) = v else { return Err(bug(span, "something that is no array is indexed")) };
-        if items.len() != t.shape.len() {
-            return Err(bug(span, "an array is indexed along other axes than it has"));
-        }
-        let own = strides(&t.shape);
-        let (mut start, mut shape, mut steps) = (0, Vec::new(), Vec::new());
-        for ((item, &len), &step) in items.iter().zip(&t.shape).zip(&own) {
-            match item {
-                IndexItem::At(e) => start += self.position(e, len as u64)? as usize * step,
-                IndexItem::Range(a, b) => {
-                    start += *a as usize * step;
-                    shape.push(b.saturating_sub(*a) as usize);
-                    steps.push(step);
-                }
-            }
-        }
-        let mut at = Vec::new();
-        walk(&shape, &steps, start, &mut |k| at.push(k));
+        let taken = self.taken(items, &t.shape, span)?;
+        let (shape, at) = parts::places(&taken, &strides(&t.shape));
         let data = t
             .data
             .gather(at.into_iter())
             .ok_or_else(|| fault(Code::E0402, span, "the range is outside of the array"))?;
         Ok(Tensor { shape, data }.into())
+    }
+
+    /// A list of arrays, which all have one shape.
+    fn stacked(&self, values: &[Value], span: Span) -> Res<Value> {
+        same_shape(&values.iter().collect::<Vec<_>>(), span)?;
+        let inner = values.iter().map(Value::shape).find(|s| !s.is_empty()).unwrap_or(&[]);
+        let n: usize = inner.iter().product();
+        let mut out: Option<Data> = None;
+        for v in values {
+            let data = match v {
+                Value::Tensor(t) => t.data.clone(),
+                one => spread(one, n).ok_or_else(|| bug(span, "a list holds something that is no number"))?,
+            };
+            out = Some(match out {
+                None => data,
+                Some(before) => before.followed_by(data),
+            });
+        }
+        let shape = [&[values.len()], inner].concat();
+        let made = out.and_then(|data| Tensor::new(shape, data));
+        made.map(Value::from).ok_or_else(|| bug(span, "a list of arrays lost elements"))
+    }
+
+    /// The length of an axis.
+    fn size(&mut self, e: &Expr) -> Res<usize> {
+        let n = self.int(e)?;
+        let fits = usize::try_from(n).ok().filter(|n| *n <= 1 << 31);
+        fits.ok_or_else(|| fault(Code::E0205, e.span, format!("an array cannot have {n} elements along an axis")))
     }
 
     fn metric(
@@ -505,7 +498,7 @@ impl Interp<'_, '_> {
         to: Option<f64>,
         span: Span,
     ) -> Res<Value> {
-        let at = self.neuron_indices(of)?;
+        let (at, shape) = self.neurons_chosen(of)?;
         let (now, dt) = (self.machine.steps(), self.machine.dt());
         let view = if of.at.is_empty() {
             of.view.clone()
@@ -531,30 +524,8 @@ impl Interp<'_, '_> {
             Metric::Rate => Value::Real(metrics::rate(log, &view, at.len(), window, dt)),
             Metric::Synchrony => Value::Real(metrics::synchrony(log, &view, at.len(), window, bin)),
             Metric::CvIsi => Value::Real(metrics::cv_isi(log, &view, at.len(), window)),
-            Metric::Spikes => shaped(of, Data::I64(metrics::spikes(log, &view, at.len(), window))),
+            Metric::Spikes => shaped(shape, Data::I64(metrics::spikes(log, &view, at.len(), window))),
         })
-    }
-
-    fn draw(&mut self, dist: Dist, args: &[f64], name: &str, span: Span) -> Res<f64> {
-        let number = self.scope.next_draw(name);
-        let stream = Stream::new(self.cx.env.seed, name).sub(self.scope.key.key());
-        let mut seq = stream.uniforms(number);
-        let a = args.first().copied().unwrap_or(f64::NAN);
-        let b = args.get(1).copied().unwrap_or(f64::NAN);
-        let x = match dist {
-            Dist::Uniform => (b - a).mul_add(seq.uniform(), a),
-            Dist::Normal => b.mul_add(seq.normal(), a),
-            Dist::Lognormal => seq.lognormal(a, b),
-            Dist::Exponential => a * seq.exponential(),
-            Dist::Gamma => b * seq.gamma(a),
-            Dist::Randint => seq.randint(a as i64, b as i64) as f64,
-            Dist::Bernoulli => f64::from(u8::from(seq.bernoulli(a))),
-            Dist::PoissonCount => seq.poisson(a) as f64,
-        };
-        if x.is_nan() {
-            return Err(fault(Code::E0904, span, "a draw with these parameters gives no number"));
-        }
-        Ok(x)
     }
 }
 
@@ -563,7 +534,12 @@ fn in_place(place: &Place, axes: usize, over: &Over) -> Option<MatrixOver> {
     let whole = match &place.select {
         Select::AllSynapses => true,
         Select::Neurons(n) => n.at.is_empty() && n.view.select == hir::Select::All,
-        Select::Synapse(_) | Select::Pair(..) | Select::Row(_) | Select::Column(_) => false,
+        Select::Synapse(_)
+        | Select::Pair(..)
+        | Select::Row(_)
+        | Select::Column(_)
+        | Select::Block(_)
+        | Select::Part(..) => false,
     };
     if !whole {
         return None;
@@ -588,12 +564,40 @@ fn between(x: &Value, lo: Option<&Value>, hi: Option<&Value>) -> Result<Value, S
     }
 }
 
+/// Refuses arrays of different shapes where they are combined element by element. The front end has compared what is known before running.
+pub(crate) fn same_shape(values: &[&Value], span: Span) -> Res<()> {
+    let mut shapes = values.iter().map(|v| v.shape()).filter(|s| !s.is_empty());
+    let Some(first) = shapes.next() else { return Ok(()) };
+    match shapes.find(|s| *s != first) {
+        None => Ok(()),
+        Some(other) => Err(Stop::Fault(Box::new(
+            Diagnostic::new(
+                Code::E0501,
+                span,
+                format!("arrays of different sizes are combined: {} and {}", describe(first), describe(other)),
+            )
+            .label("element by element"),
+        ))),
+    }
+}
+
+/// An entry along the first axis.
+pub(crate) fn entry(t: &Tensor, k: usize) -> Option<Value> {
+    let (n, rest) = t.shape.split_first()?;
+    if k >= *n {
+        return None;
+    }
+    let size: usize = rest.iter().product();
+    let data = t.data.gather(k * size..(k + 1) * size)?;
+    Some(Tensor { shape: rest.to_vec(), data }.into())
+}
+
 /// The kind of a numeric type.
 pub(crate) fn kind(ty: &Ty) -> Option<Kind> {
     ty.num().map(|n| n.kind)
 }
 
-fn scalar(x: f64, ty: &Ty) -> Value {
+pub(crate) fn scalar(x: f64, ty: &Ty) -> Value {
     match kind(ty) {
         Some(Kind::Int) => Value::Int(x as i64),
         Some(Kind::Bool) => Value::Bool(x != 0.0),
@@ -601,7 +605,7 @@ fn scalar(x: f64, ty: &Ty) -> Value {
     }
 }
 
-fn of_kind(v: Vec<f64>, ty: &Ty) -> Data {
+pub(crate) fn of_kind(v: Vec<f64>, ty: &Ty) -> Data {
     match kind(ty) {
         Some(Kind::Int) => Data::I64(v.into_iter().map(|x| x as i64).collect()),
         Some(Kind::Bool) => Data::Bool(v.into_iter().map(|x| x != 0.0).collect()),
@@ -609,32 +613,24 @@ fn of_kind(v: Vec<f64>, ty: &Ty) -> Data {
     }
 }
 
-fn as_int(v: &Value) -> Option<i64> {
+/// A scalar as so many elements.
+fn spread(v: &Value, n: usize) -> Option<Data> {
+    Some(match v {
+        Value::Int(x) => Data::I64(vec![*x; n]),
+        Value::Bool(x) => Data::Bool(vec![*x; n]),
+        other => Data::F64(vec![other.as_f64()?; n]),
+    })
+}
+
+pub(crate) fn as_int(v: &Value) -> Option<i64> {
     match v {
         Value::Int(x) => Some(*x),
         _ => None,
     }
 }
 
-/// The k-th neuron of a view.
-fn nth(view: &View, k: usize) -> usize {
-    match &view.select {
-        hir::Select::All => k,
-        hir::Select::Range(a, _) => *a as usize + k,
-        hir::Select::List(list) => list.get(k).map_or(usize::MAX, |&n| n as usize),
-    }
-}
-
-fn view_shape(view: &View) -> Vec<usize> {
-    view.shape.iter().map(|&n| n as usize).collect()
-}
-
-fn shaped(n: &Neurons, data: Data) -> Value {
-    let shape = if n.at.is_empty() { view_shape(&n.view) } else { Vec::new() };
-    match Tensor::new(shape, data) {
-        Some(t) => t.into(),
-        None => Value::None,
-    }
+fn shaped(shape: Vec<usize>, data: Data) -> Value {
+    Tensor::new(shape, data).map_or(Value::None, Value::from)
 }
 
 /// A value with the unit of its dimension, for messages.

@@ -19,6 +19,7 @@ use crate::script::ir::{
     Select, Stmt, StmtKind,
 };
 use crate::script::machine::{Entity, ResetTarget, VarKey};
+use crate::script::walk;
 use crate::source::Span;
 
 /// Whether the samples of a loop may run in any order.
@@ -230,7 +231,7 @@ pub(crate) fn each_expr(s: &Stmt, visit: &mut dyn FnMut(&Expr)) {
     match &s.kind {
         StmtKind::Let { value, .. } => visit(value),
         StmtKind::SetLocal { index, value, .. } => {
-            index.iter().for_each(&mut *visit);
+            index.iter().flat_map(IndexItem::ends).for_each(&mut *visit);
             visit(value);
         }
         StmtKind::SetVar { place, value, .. } => {
@@ -262,7 +263,9 @@ pub(crate) fn each_expr(s: &Stmt, visit: &mut dyn FnMut(&Expr)) {
             visit(&u.class);
         }
         StmtKind::Call { args, .. } => args.iter().for_each(visit),
-        StmtKind::ResetParts { parts, .. } => parts.iter().flat_map(|(n, _)| &n.at).for_each(visit),
+        StmtKind::ResetParts { parts, .. } => {
+            parts.iter().flat_map(|(n, _)| &n.at).flat_map(IndexItem::ends).for_each(visit);
+        }
         StmtKind::Play { times, ids, .. } => {
             visit(times);
             ids.iter().for_each(visit);
@@ -295,73 +298,12 @@ fn each_bound(samples: &Samples, visit: &mut dyn FnMut(&Expr)) {
 }
 
 fn each_index(place: &Place, visit: &mut dyn FnMut(&Expr)) {
-    match &place.select {
-        Select::Neurons(n) => n.at.iter().for_each(visit),
-        Select::AllSynapses => {}
-        Select::Synapse(a) | Select::Row(a) | Select::Column(a) => visit(a),
-        Select::Pair(a, b) => {
-            visit(a);
-            visit(b);
-        }
-    }
+    walk::select(&place.select, visit);
 }
 
 /// Visits the operands of an expression.
 fn each_part(e: &Expr, visit: &mut dyn FnMut(&Expr)) {
-    match &e.kind {
-        ExprKind::Const(_)
-        | ExprKind::Bool(_)
-        | ExprKind::Str(_)
-        | ExprKind::Table(_)
-        | ExprKind::Local(_)
-        | ExprKind::Time
-        | ExprKind::Field { .. }
-        | ExprKind::Accuracy(_)
-        | ExprKind::Zeros
-        | ExprKind::Error => {}
-        ExprKind::Var(place) => each_index(place, visit),
-        ExprKind::Count(n) | ExprKind::First(n) => n.at.iter().for_each(visit),
-        ExprKind::Unary(_, a) | ExprKind::ToReal(a) | ExprKind::ToInt(a) | ExprKind::Reshape(a) => visit(a),
-        ExprKind::Broadcast { value, .. } | ExprKind::Reduce { value, .. } => visit(value),
-        ExprKind::Binary(_, a, b) => {
-            visit(a);
-            visit(b);
-        }
-        ExprKind::OneOf { value, list } => {
-            visit(value);
-            visit(list);
-        }
-        ExprKind::Between { value, lo, hi, .. } => {
-            visit(value);
-            lo.iter().for_each(|x| visit(x));
-            hi.iter().for_each(|x| visit(x));
-        }
-        ExprKind::If(a, b, c) | ExprKind::Select(a, b, c) => {
-            visit(a);
-            visit(b);
-            visit(c);
-        }
-        ExprKind::Builtin(_, args)
-        | ExprKind::Draw { args, .. }
-        | ExprKind::List(args)
-        | ExprKind::Call { args, .. } => {
-            args.iter().for_each(visit);
-        }
-        ExprKind::Metric { of, from, to, bin, .. } => {
-            bin.iter().for_each(|x| visit(x));
-            of.at.iter().for_each(&mut *visit);
-            from.iter().for_each(|x| visit(x));
-            to.iter().for_each(|x| visit(x));
-        }
-        ExprKind::Index { base, items } => {
-            visit(base);
-            for item in items {
-                if let IndexItem::At(x) = item {
-                    visit(x);
-                }
-            }
-        }
-    }
+    walk::children(e, visit);
 }
 
 /// Something of the network that may hold what the sample before left.
@@ -497,7 +439,7 @@ impl Walk<'_> {
             }
             StmtKind::SetLocal { local, index, op, value } => {
                 let mut stale = self.expr(value);
-                for e in index {
+                for e in index.iter().flat_map(IndexItem::ends) {
                     let more = self.expr(e);
                     stale = stale.or(more);
                 }
@@ -771,7 +713,7 @@ impl Walk<'_> {
             ExprKind::Count(Neurons { view, .. }) | ExprKind::First(Neurons { view, .. }) => {
                 self.state.network.get(&Item::Counts(view.pop)).cloned()
             }
-            ExprKind::Time => Some("the body reads `t`".to_owned()),
+            ExprKind::Time | ExprKind::Timed { .. } => Some("the body reads `t`".to_owned()),
             ExprKind::Metric { metric, .. } => {
                 Some(format!("`{}` in the body looks back at the samples before", metric.name()))
             }
@@ -780,6 +722,11 @@ impl Walk<'_> {
                 Some(format!("`accuracy({name})` in the body depends on the samples before"))
             }
             ExprKind::Call { proc, args } => return self.call(*proc, args, e.span),
+            ExprKind::With { local, value, body } => {
+                let stale = self.expr(value);
+                self.set_local(*local, stale);
+                return self.expr(body);
+            }
             _ => None,
         };
         let mut parts = Vec::new();
@@ -821,7 +768,12 @@ fn covers_all(place: &Place) -> bool {
     match &place.select {
         Select::Neurons(n) => n.at.is_empty() && n.view.select == hir::Select::All,
         Select::AllSynapses => true,
-        Select::Synapse(_) | Select::Pair(..) | Select::Row(_) | Select::Column(_) => false,
+        Select::Synapse(_)
+        | Select::Pair(..)
+        | Select::Row(_)
+        | Select::Column(_)
+        | Select::Block(_)
+        | Select::Part(..) => false,
     }
 }
 

@@ -109,11 +109,20 @@ impl Lower<'_, '_> {
     ) -> Option<Neurons> {
         let shape = of.view.shape.clone();
         let name = self.cx.model.populations.get(of.view.pop.index()).map_or("", |p| &p.name);
-        if shape.is_empty() || !of.at.is_empty() {
+        if shape.is_empty() || of.is_one_of_many() {
             self.err(
                 Diagnostic::new(Code::E0402, index_span, "this is a single neuron already")
                     .label("nothing to choose from")
                     .also(of.span, format!("one neuron of `{name}`")),
+            );
+            return None;
+        }
+        if !of.at.is_empty() {
+            self.err(
+                Diagnostic::new(Code::E0502, index_span, "neurons are chosen from a part that is chosen while running")
+                    .label("chosen again")
+                    .also(of.span, "the part")
+                    .help(format!("choose them at once, counted from the first neuron of `{name}`")),
             );
             return None;
         }
@@ -136,7 +145,7 @@ impl Lower<'_, '_> {
         });
         let lens: Vec<u64> = if several { vec![shape[0]; items.len()] } else { shape.clone() };
         if running {
-            return self.neuron_at(of, items, &lens, several, span);
+            return self.neurons_at(of, items, &lens, span);
         }
         let mut picks: Vec<(u64, u64, bool)> = Vec::new();
         for ((item, item_span), len) in items.into_iter().zip(&lens) {
@@ -147,37 +156,34 @@ impl Lower<'_, '_> {
         Some(Neurons { view, at: Vec::new(), span })
     }
 
-    /// One neuron chosen at run time.
-    fn neuron_at(
-        &mut self,
-        of: &Neurons,
-        items: Vec<(Item, Span)>,
-        lens: &[u64],
-        several: bool,
-        span: Span,
-    ) -> Option<Neurons> {
+    /// Neurons chosen at run time; what is constant of the choice is checked here.
+    fn neurons_at(&mut self, of: &Neurons, items: Vec<(Item, Span)>, lens: &[u64], span: Span) -> Option<Neurons> {
         let mut at = Vec::new();
         for ((item, item_span), len) in items.into_iter().zip(lens) {
-            match item {
-                Item::At(e) if !several => {
-                    self.check_position(&e, *len)?;
-                    at.push(e);
-                }
-                _ => {
-                    self.err(
-                        Diagnostic::new(
-                            Code::E0901,
-                            item_span,
-                            "parts of a population that are chosen while running are not supported yet",
-                        )
-                        .label("only one neuron can be chosen by a variable")
-                        .help("use constants or parameters for the ends of a range, or loop over single neurons"),
-                    );
-                    return None;
-                }
-            }
+            at.push(self.pick(item, item_span, Some(*len))?);
         }
         Some(Neurons { view: of.view.clone(), at, span })
+    }
+
+    /// What is taken along one axis, checked as far as it is constant.
+    fn pick(&mut self, item: Item, span: Span, len: Option<u64>) -> Option<IndexItem> {
+        match item {
+            Item::At(e) => {
+                if let Some(len) = len {
+                    self.check_position(&e, len)?;
+                }
+                Some(IndexItem::At(e))
+            }
+            Item::Range(a, b) => {
+                if a.iter().chain(&b).all(|e| constant(e).is_some()) {
+                    // Of an axis whose length is not known the ends alone are checked.
+                    let len = len.or_else(|| u64::try_from(b.as_ref().map_or(Some(i64::MAX), constant)?).ok());
+                    self.constant_pick(&Item::Range(a.clone(), b.clone()), span, len.unwrap_or(0), "")?;
+                }
+                Some(IndexItem::Range(a, b))
+            }
+            Item::Faulty => None,
+        }
     }
 
     /// First, one past last, and whether it is a single position.
@@ -245,26 +251,30 @@ impl Lower<'_, '_> {
                 }
                 Some(Select::Synapse(Box::new(e)))
             }
-            (Some((Item::At(a), _)), Some((Item::At(b), _)), None) if dense => {
-                self.check_position(&a, pre)?;
-                self.check_position(&b, post)?;
-                Some(Select::Pair(Box::new(a), Box::new(b)))
-            }
-            (Some((Item::At(a), _)), Some((Item::Range(None, None), _)), None) if dense => {
-                self.check_position(&a, pre)?;
-                Some(Select::Row(Box::new(a)))
-            }
-            (Some((Item::Range(None, None), _)), Some((Item::At(b), _)), None) if dense => {
-                self.check_position(&b, post)?;
-                Some(Select::Column(Box::new(b)))
+            (Some((range @ Item::Range(..), at)), None, _) if !dense => match self.pick(range, at, None)? {
+                IndexItem::Range(None, None) => Some(Select::AllSynapses),
+                IndexItem::Range(a, b) => Some(Select::Part(a.map(Box::new), b.map(Box::new))),
+                IndexItem::At(_) => None,
+            },
+            (Some((rows, rows_at)), Some((columns, columns_at)), None) if dense => {
+                let rows = self.pick(rows, rows_at, Some(pre))?;
+                let columns = self.pick(columns, columns_at, Some(post))?;
+                Some(match (rows, columns) {
+                    (IndexItem::At(a), IndexItem::At(b)) => Select::Pair(Box::new(a), Box::new(b)),
+                    (IndexItem::At(a), IndexItem::Range(None, None)) => Select::Row(Box::new(a)),
+                    (IndexItem::Range(None, None), IndexItem::At(b)) => Select::Column(Box::new(b)),
+                    (IndexItem::Range(None, None), IndexItem::Range(None, None)) => Select::AllSynapses,
+                    (rows, columns) => Select::Block(Box::new([rows, columns])),
+                })
             }
             _ => {
                 let d = if dense {
-                    Diagnostic::new(Code::E0901, span, "this choice of synapses is not supported yet")
-                        .help("one synapse is `P[k]` or `P[i, j]`; those of one neuron are `P[i, ..]` and `P[.., j]`")
+                    Diagnostic::new(Code::E0402, span, "synapses of every pair have one index or two")
+                        .label(format!("the projection has {pre} × {post} synapses"))
+                        .help("one synapse is `P[k]` or `P[i, j]`, those of one neuron `P[i, ..]` and `P[.., j]`, some of each `P[0..10, 5..8]`")
                 } else {
                     Diagnostic::new(Code::E0402, span, "synapses of a sparse projection have one index")
-                        .help("number them in the order of pre, then post: `P[k]`")
+                        .help("number them in the order of pre, then post: `P[k]`, or `P[a..b]` for several")
                 };
                 self.err(d);
                 None
@@ -301,22 +311,20 @@ impl Lower<'_, '_> {
             );
             return None;
         };
-        let scalars_or_whole =
-            |items: &[(Item, Span)]| items.iter().all(|(i, _)| matches!(i, Item::At(_) | Item::Range(None, None)));
         match value.kind {
-            ExprKind::Var(Place { key, select: Select::Neurons(n), .. }) => {
+            ExprKind::Var(Place { key, select: Select::Neurons(n), .. }) if n.at.is_empty() => {
                 let n = self.index_neurons(&n, items, index_span, span)?;
                 let axes = self.neurons_axes(&n);
                 let ty = Ty::Num(NumTy { kind: num.kind, axes });
                 Some(Expr { kind: ExprKind::Var(Place { key, select: Select::Neurons(n), span }), ty, span })
             }
-            ExprKind::Count(n) | ExprKind::First(n) => {
+            ExprKind::Count(n) | ExprKind::First(n) if n.at.is_empty() => {
                 let n = self.index_neurons(&n, items, index_span, span)?;
                 let ty = Ty::Num(NumTy { kind: num.kind, axes: self.neurons_axes(&n) });
                 let kind = if num.kind == Kind::Int { ExprKind::Count(n) } else { ExprKind::First(n) };
                 Some(Expr { kind, ty, span })
             }
-            ExprKind::Var(Place { key, select: Select::AllSynapses, .. }) if scalars_or_whole(&items) => {
+            ExprKind::Var(Place { key, select: Select::AllSynapses, .. }) => {
                 let crate::script::machine::Entity::Proj(proj) = key.entity else { return None };
                 let select = self.index_synapses(proj, items, span)?;
                 let axes = self.synapse_axes(proj, &select);
@@ -349,33 +357,14 @@ impl Lower<'_, '_> {
         let mut out = Vec::new();
         let mut axes: Vec<Axis> = Vec::new();
         for ((item, item_span), axis) in items.into_iter().zip(&num.axes) {
-            match item {
-                Item::At(e) => {
-                    if let Some(len) = axis.len {
-                        self.check_position(&e, len)?;
-                    }
-                    out.push(IndexItem::At(e));
-                }
-                Item::Range(a, b) => {
-                    let known = a.iter().chain(&b).all(|e| constant(e).is_some());
-                    let Some(len) = axis.len.filter(|_| known) else {
-                        self.err(
-                            Diagnostic::new(
-                                Code::E0901,
-                                item_span,
-                                "parts of an array whose size is known only while running are not supported yet",
-                            )
-                            .help("use constants or parameters for both ends"),
-                        );
-                        return None;
-                    };
-                    let (a, b, _) = self.constant_pick(&Item::Range(a, b), item_span, len, "")?;
-                    out.push(IndexItem::Range(a, b));
-                    let name = if b - a == len { axis.name } else { ir::AxisName::Unnamed };
-                    axes.push(Axis { name, len: Some(b - a) });
-                }
-                Item::Faulty => return None,
+            let item = self.pick(item, item_span, axis.len)?;
+            if let IndexItem::Range(a, b) = &item {
+                let whole = a.is_none() && b.is_none();
+                let len = range_len(a.as_ref(), b.as_ref(), axis.len);
+                let name = if whole || (len.is_some() && len == axis.len) { axis.name } else { ir::AxisName::Unnamed };
+                axes.push(Axis { name, len });
             }
+            out.push(item);
         }
         self.note_place(&base);
         let ty = Ty::Num(NumTy { kind: num.kind, axes });
@@ -390,8 +379,33 @@ impl Lower<'_, '_> {
 
     /// The axes of a value of some neurons.
     pub(crate) fn neurons_axes(&self, n: &Neurons) -> Vec<Axis> {
-        if n.at.is_empty() { shape::neuron_axes(self.cx.model, &n.view) } else { Vec::new() }
+        let model = self.cx.model;
+        if n.at.is_empty() {
+            return shape::neuron_axes(model, &n.view);
+        }
+        let grid = model.populations.get(n.view.pop.index()).map_or(0, |p| p.shape.len());
+        let ranges = n.at.iter().filter(|i| i.is_range()).count();
+        let several = n.at.len() > n.view.shape.len();
+        let name = |keeps: bool, axis: u32| {
+            if keeps { ir::AxisName::Neurons { pop: n.view.pop, axis } } else { ir::AxisName::Unnamed }
+        };
+        if several {
+            let len = (ranges == 0).then_some(n.at.len() as u64);
+            return vec![Axis { name: name(grid == 1, 0), len }];
+        }
+        let taken = n.at.iter().zip(&n.view.shape).filter_map(|(item, len)| match item {
+            IndexItem::Range(a, b) => Some(range_len(a.as_ref(), b.as_ref(), Some(*len))),
+            IndexItem::At(_) => None,
+        });
+        taken.zip(0..).map(|(len, axis)| Axis { name: name(ranges == grid, axis), len }).collect()
     }
+}
+
+/// The length of a range along an axis, if it is known.
+pub(crate) fn range_len(a: Option<&Expr>, b: Option<&Expr>, len: Option<u64>) -> Option<u64> {
+    let from = a.map_or(Some(0), |e| constant(e).and_then(|k| u64::try_from(k).ok()))?;
+    let to = b.map_or(len, |e| constant(e).and_then(|k| u64::try_from(k).ok()))?;
+    to.checked_sub(from)
 }
 
 /// The value of a constant int.

@@ -9,7 +9,8 @@
 //! * Operands of a node have one kind: an int beside a real is wrapped in [`ExprKind::ToReal`].
 //! * An assigned value has exactly the axes of its target, or none (a scalar, for every element), and its kind
 //!   (a real for every model variable that is not `: int`).
-//! * Arrays are row-major in the order of their axes. Lengths are known but for [`AxisName::Synapses`] of a projection.
+//! * Arrays are row-major in the order of their axes. A length is `None` for [`AxisName::Synapses`] of a projection and for a part whose ends
+//!   are chosen while running; where such an array meets another one, the lengths are compared when the statement runs.
 //! * A [`LocalId`] belongs to one body. Locals are set before they are read.
 //! * [`ExprKind::Error`] and [`Ty::Poisoned`] occur only after a reported error.
 
@@ -177,7 +178,7 @@ pub enum Kind {
 pub struct Axis {
     /// What runs along it.
     pub name: AxisName,
-    /// Its length; `None` only for [`AxisName::Synapses`].
+    /// Its length; `None` for [`AxisName::Synapses`] and where it is known only while running.
     pub len: Option<u64>,
 }
 
@@ -230,8 +231,8 @@ pub enum StmtKind {
     SetLocal {
         /// The local.
         local: LocalId,
-        /// Indices, one per axis of the local (ints; out of range is a run-time fault); empty for the whole.
-        index: Vec<Expr>,
+        /// One per axis of the local; empty for the whole.
+        index: Vec<IndexItem>,
         /// The written form.
         op: AssignOp,
         /// The value, of the kind of the local.
@@ -270,9 +271,9 @@ pub enum StmtKind {
     },
     /// `for x in [1 ms, 2 ms] { … }`
     ForEach {
-        /// The loop variable, a scalar.
+        /// The loop variable: an entry along the first axis.
         var: LocalId,
-        /// An array with one axis.
+        /// An array; the loop runs along its first axis.
         values: Expr,
         /// The body.
         body: Vec<Stmt>,
@@ -512,16 +513,20 @@ pub enum Select {
     Row(Box<Expr>),
     /// The synapses of one post neuron of a dense projection.
     Column(Box<Expr>),
+    /// The synapses of some pre and some post neurons of a dense projection.
+    Block(Box<[IndexItem; 2]>),
+    /// Synapses by their numbers, from the first to before the second.
+    Part(Option<Box<Expr>>, Option<Box<Expr>>),
 }
 
-/// Some neurons of a population, or one of them chosen at run time.
+/// Some neurons of a population.
 #[derive(Debug, Clone)]
 pub struct Neurons {
     /// A view. Its `shape` gives the axes of what is read (empty: a scalar), if `at` is empty.
     pub view: View,
-    /// One int for each axis of `view.shape`, chosen at run time (out of range is a run-time fault); empty for the whole view. With it, one
-    /// neuron is meant and the value is a scalar.
-    pub at: Vec<Expr>,
+    /// What is chosen of the view while running; empty for the whole view. One item for each axis of `view.shape`; or any number of them for
+    /// a view with one axis, whose neurons together are meant. Without a range, one neuron of a view is meant and the value is a scalar.
+    pub at: Vec<IndexItem>,
     /// Where.
     pub span: Span,
 }
@@ -708,17 +713,21 @@ pub enum ExprKind {
     },
     /// `accuracy(r)`: share of right predictions since the last `score` of a new series.
     Accuracy(ReadoutId),
-    /// A draw from a distribution: a scalar.
+    /// Draws from a distribution: one, or one for each element of its axes.
     Draw {
         /// The distribution.
         dist: Dist,
-        /// Its parameters: scalars in internal units.
+        /// Its parameters in internal units.
         args: Vec<Expr>,
+        /// `truncated`: drawn again until it lies between these.
+        within: Option<Box<(Expr, Expr)>>,
+        /// One draw for each element of what is assigned. Otherwise one for each element of the parameters.
+        each: bool,
         /// The name of its stream: `EXPERIMENT/uniform`, from the second one on with `#k`; of a procedure its name, of a test its title.
         stream: String,
     },
-    /// `zeros(n)`: the axes give the size.
-    Zeros,
+    /// `zeros(n)`: the length of each axis (ints).
+    Zeros(Vec<Expr>),
     /// One element or a part of an array that is no variable of a model.
     Index {
         /// The array.
@@ -726,8 +735,24 @@ pub enum ExprKind {
         /// One per axis.
         items: Vec<IndexItem>,
     },
-    /// `[a, b]` of scalars.
+    /// `[a, b]` of scalars, or of arrays of one shape, along a new first axis.
     List(Vec<Expr>),
+    /// `timed(list, step)`: the entry along the first axis for the present time.
+    Timed {
+        /// The list.
+        list: Box<Expr>,
+        /// How long each entry holds, in ms.
+        step: Box<Expr>,
+    },
+    /// A value that `body` uses under the name of a local, so that it is computed once.
+    With {
+        /// The local.
+        local: LocalId,
+        /// Its value.
+        value: Box<Expr>,
+        /// What is computed from it.
+        body: Box<Expr>,
+    },
     /// A procedure called for its value.
     Call {
         /// The procedure.
@@ -752,14 +777,39 @@ pub enum AxisSource {
     ByPost(usize),
 }
 
-/// One index of an [`ExprKind::Index`].
+/// What is taken along one axis. Out of range is a run-time fault.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "few exist at a time")]
 pub enum IndexItem {
-    /// One position (an int; out of range is a run-time fault): the axis goes.
+    /// One position (an int): the axis goes.
     At(Expr),
-    /// A constant half-open range within the axis: the axis stays.
-    Range(u64, u64),
+    /// From the first (0 if missing) to before the second (the length if missing), ints: the axis stays. The two may be equal.
+    Range(Option<Expr>, Option<Expr>),
+}
+
+impl IndexItem {
+    /// The expressions in it, in the order of writing.
+    pub fn ends(&self) -> impl Iterator<Item = &Expr> {
+        let (a, b) = match self {
+            Self::At(e) => (Some(e), None),
+            Self::Range(a, b) => (a.as_ref(), b.as_ref()),
+        };
+        a.into_iter().chain(b)
+    }
+
+    /// Whether it is a range.
+    #[must_use]
+    pub fn is_range(&self) -> bool {
+        matches!(self, Self::Range(..))
+    }
+}
+
+impl Neurons {
+    /// Whether a single neuron of a view is meant, chosen while running.
+    #[must_use]
+    pub fn is_one_of_many(&self) -> bool {
+        !self.at.is_empty() && self.at.len() == self.view.shape.len() && !self.at.iter().any(IndexItem::is_range)
+    }
 }
 
 /// Reductions. Ints stay ints under `Sum`, `Min`, `Max`; `Mean` and `Std` are real; `Count` counts the true.

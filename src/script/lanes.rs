@@ -279,6 +279,7 @@ impl Lane {
             depth: job.depth,
             wanted: job.wanted.clone(),
             times: std::mem::take(&mut self.times),
+            target: Vec::new(),
         };
         let result = interp.block(stmts);
         self.times = interp.times;

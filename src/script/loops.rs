@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::diag::{Code, Diagnostic};
 use crate::script::index;
-use crate::script::ir::{Expr, Kind, SampleLoop, Samples, StmtKind, Ty};
+use crate::script::ir::{Expr, Kind, NumTy, SampleLoop, Samples, StmtKind, Ty};
 use crate::script::lower::{Batch, Lower};
 use crate::script::names::Thing;
 use crate::script::operators::kind_of;
@@ -31,7 +31,7 @@ impl Lower<'_, '_> {
         }
         match self.resolve(range) {
             Thing::Samples(samples) => Some(self.for_samples(var, samples, batch, epochs, body, span)),
-            Thing::Value(values) if values.ty.axes().len() == 1 => {
+            Thing::Value(values) if !values.ty.axes().is_empty() => {
                 self.only_samples(batch, epochs);
                 self.for_each(var, values, range, body)
             }
@@ -113,7 +113,8 @@ impl Lower<'_, '_> {
     fn for_each(&mut self, var: &ast::Ident, values: Expr, range: &ast::Expr, body: &ast::Block) -> Option<StmtKind> {
         let shown = self.shown(&values);
         self.scopes.push(Vec::new());
-        let var = self.declare(var, Ty::scalar(kind_of(&values)), Some(shown));
+        let entry = NumTy { kind: kind_of(&values), axes: values.ty.axes().get(1..).unwrap_or_default().to_vec() };
+        let var = self.declare(var, Ty::Num(entry), Some(shown));
         if self.per_lane(&values) {
             self.taint(var);
         }

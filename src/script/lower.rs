@@ -6,20 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::diag::{Code, Diagnostic, Label, Sink};
 use crate::hir::{DataId, Model, ProjId, ReadoutId, ShownUnit, View};
 use crate::script::independent::each_expr;
 use crate::script::ir::{Body, Experiment, Expr, ExprKind, LocalDecl, LocalId, ProcId, Program, Test, Ty};
 use crate::script::machine::VarKey;
 use crate::script::walk;
 use crate::sema::scope::Scope;
+use crate::sema::{ArrayReader, ArrayValues};
 use crate::source::Span;
 use crate::syntax::ast;
 
 /// Lowers every protocol and recording of `file`. Names are those of `scope`; `model` holds everything but the protocols.
 /// Faults go to `sink`; after an error the program is only good for finding more faults.
-pub fn lower(file: &ast::File, scope: &Scope, model: &Model, sink: &mut Sink) -> Program {
-    let mut cx = Cx { scope, model, sink, program: Program::default(), instances: Vec::new(), stack: Vec::new() };
+pub fn lower(file: &ast::File, scope: &Scope, model: &Model, arrays: &ArrayReader, sink: &mut Sink) -> Program {
+    let mut cx =
+        Cx { scope, model, arrays, sink, program: Program::default(), instances: Vec::new(), stack: Vec::new() };
     let mut called = BTreeSet::new();
     for item in &file.items {
         cx.item(item, &mut called);
@@ -34,6 +36,8 @@ pub fn lower(file: &ast::File, scope: &Scope, model: &Model, sink: &mut Sink) ->
 pub(crate) struct Cx<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) model: &'a Model,
+    /// Reads arrays of files.
+    arrays: &'a ArrayReader,
     sink: &'a mut Sink,
     pub(crate) program: Program,
     /// Procedures lowered so far.
@@ -149,6 +153,20 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// The values and the lengths of the axes of an array in a file.
+    pub(crate) fn array(&self, path: &str, key: &str, span: Span) -> Result<ArrayValues, Box<Diagnostic>> {
+        let Some(reader) = &self.arrays.0 else {
+            return Err(Box::new(
+                Diagnostic::new(Code::E0801, span, format!("the file `{path}` cannot be read here"))
+                    .label("named here"),
+            ));
+        };
+        reader(path, key).map_err(|mut d| {
+            d.primary.get_or_insert(Label { span, text: "named here".to_owned() });
+            Box::new(d)
+        })
+    }
+
     /// Notes that what stands here is not in the program.
     pub(crate) fn hole(&mut self, span: Span) {
         self.sink.hole(span);
@@ -253,6 +271,17 @@ impl<'c, 'a> Lower<'c, 'a> {
         let id = LocalId(self.locals.len() as u32);
         self.locals.push(LocalDecl { name: name.node.clone(), ty, shown, span: name.span });
         self.bind(name, Bound::Local(id));
+        id
+    }
+
+    /// A local that no name reaches.
+    pub(crate) fn hidden(&mut self, name: &str, value: &Expr, span: Span) -> LocalId {
+        let id = LocalId(self.locals.len() as u32);
+        let shown = value.ty.num().map(|_| self.shown(value));
+        self.locals.push(LocalDecl { name: name.to_owned(), ty: value.ty.clone(), shown, span });
+        if self.batch.is_some() && self.per_lane(value) {
+            self.taint(id);
+        }
         id
     }
 

@@ -5,6 +5,7 @@ pub mod assign;
 mod batch;
 mod calls;
 mod changes;
+mod draws;
 pub mod effects;
 pub mod eval;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod operators;
 pub mod ops;
 pub mod outcome;
 mod over_time;
+mod parts;
 mod play;
 pub mod print;
 mod procs;

@@ -3,11 +3,11 @@
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{DataId, DataSchema, DataSource, Model, NeuronId, ProjId, ReadoutId, Type, VarDecl, VarId};
 use crate::script::ir::{
-    self, Axis, AxisName, Expr, ExprKind, Field, Kind, Neurons, NumTy, Place, Samples, Select, Split, Ty,
+    self, Axis, AxisName, Expr, ExprKind, Field, IndexItem, Kind, Neurons, NumTy, Place, Samples, Select, Split, Ty,
 };
 use crate::script::lower::{Bound, Fixed, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
-use crate::script::{quantity, shape, table};
+use crate::script::{index, quantity, shape, table};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -43,7 +43,7 @@ impl Thing {
                 Ty::None => "nothing",
                 Ty::Num(_) | Ty::Poisoned => "a value",
             },
-            Self::Neurons(n) if n.view.shape.is_empty() || !n.at.is_empty() => "a neuron",
+            Self::Neurons(n) if n.view.shape.is_empty() || n.is_one_of_many() => "a neuron",
             Self::Neurons(_) => "a population or part of one",
             Self::Synapses { select: Select::AllSynapses, .. } => "a projection",
             Self::Synapses { .. } => "synapses of a projection",
@@ -295,7 +295,7 @@ impl Lower<'_, '_> {
     fn neuron_member(&mut self, neurons: Neurons, member: &ast::Ident, span: Span) -> Thing {
         let pop = neurons.view.pop;
         let model = self.cx.model;
-        let axes = if neurons.at.is_empty() { shape::neuron_axes(model, &neurons.view) } else { Vec::new() };
+        let axes = self.neurons_axes(&neurons);
         let found = vars(model, Entity::Pop(pop)).unwrap_or(&[]).iter().position(|v| v.name == member.node);
         if let Some(k) = found {
             let key = VarKey { entity: Entity::Pop(pop), var: VarId(k as u32) };
@@ -318,6 +318,15 @@ impl Lower<'_, '_> {
             }
             "spikes" => Thing::Spikes(Neurons { span, ..neurons }, None),
             "N" => {
+                let chosen = !neurons.at.is_empty() && !neurons.is_one_of_many();
+                if chosen {
+                    self.err(
+                        Diagnostic::new(Code::E0502, span, "the size of this part is known only while running")
+                            .label("its ends are chosen by variables")
+                            .help("compute it from the ends: of `E[a..b]` it is `b - a`"),
+                    );
+                    return Thing::Poisoned;
+                }
                 let n = if neurons.at.is_empty() { shape::view_len(model, &neurons.view) } else { 1 };
                 Thing::Value(Expr { kind: ExprKind::Const(n as f64), ty: Ty::scalar(Kind::Int), span })
             }
@@ -384,6 +393,18 @@ impl Lower<'_, '_> {
             Select::AllSynapses => vec![Axis { name: AxisName::Synapses(proj), len: None }],
             Select::Row(_) => vec![post],
             Select::Column(_) => vec![pre],
+            Select::Block(items) => {
+                let some = |(item, axis): (&IndexItem, Axis)| match item {
+                    IndexItem::Range(a, b) => {
+                        Some(Axis { len: index::range_len(a.as_ref(), b.as_ref(), axis.len), ..axis })
+                    }
+                    IndexItem::At(_) => None,
+                };
+                items.iter().zip([pre, post]).filter_map(some).collect()
+            }
+            Select::Part(a, b) => {
+                vec![Axis { name: AxisName::Unnamed, len: index::range_len(a.as_deref(), b.as_deref(), None) }]
+            }
             Select::Synapse(_) | Select::Pair(..) | Select::Neurons(_) => Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Operators in protocols: kinds, dimensions and axes of both sides, and constants folded.
 
 use crate::diag::{Code, Diagnostic};
-use crate::script::ir::{Axis, BinaryOp, Expr, ExprKind, Kind, NumTy, Ty, UnaryOp};
+use crate::script::ir::{Axis, AxisName, BinaryOp, Expr, ExprKind, Kind, NumTy, Ty, UnaryOp};
 use crate::script::lower::{Lower, poisoned};
 use crate::script::shape::{self, Fit};
 use crate::script::{quantity, text};
@@ -81,21 +81,15 @@ impl Lower<'_, '_> {
         let Some(kind) = kind.or_else(|| out.first().and_then(|v| v.ty.num()).map(|n| n.kind)) else {
             return self.fault(Diagnostic::new(Code::E0205, span, "a list holds numbers").label("no numbers"), span);
         };
-        if out.iter().any(|v| !v.ty.axes().is_empty()) {
-            return self.fault(
-                Diagnostic::new(Code::E0901, span, "lists of arrays are not supported yet")
-                    .label("only single numbers"),
-                span,
-            );
-        }
         let out: Vec<Expr> = out.into_iter().map(|v| convert(v, kind)).collect();
         let constants: Option<Vec<f64>> = out.iter().map(const_value).collect();
-        let axes = vec![Axis { name: crate::script::ir::AxisName::Unnamed, len: Some(out.len() as u64) }];
+        let first = Axis { name: AxisName::Unnamed, len: Some(out.len() as u64) };
+        let Some((out, inner)) = self.align(out, span) else { return poisoned(span) };
         let expr = match constants {
-            Some(c) if kind != Kind::Bool => ExprKind::Table(c.into()),
+            Some(c) if kind != Kind::Bool && inner.is_empty() => ExprKind::Table(c.into()),
             _ => ExprKind::List(out),
         };
-        Expr { kind: expr, ty: Ty::Num(NumTy { kind, axes }), span }
+        Expr { kind: expr, ty: Ty::Num(NumTy { kind, axes: [vec![first], inner].concat() }), span }
     }
 
     fn unary(&mut self, op: ast::UnaryOp, operand: &ast::Expr, span: Span) -> Expr {
@@ -348,7 +342,10 @@ impl Lower<'_, '_> {
         let span = value.span;
         match shape::fit(self.cx.model, &num.axes, axes)? {
             Fit::Same => {
-                num.axes = axes.to_vec();
+                // A length of its own stays: it says how many elements there are.
+                let renamed =
+                    num.axes.iter().zip(axes).map(|(own, to)| Axis { name: to.name, len: own.len.or(to.len) });
+                num.axes = renamed.collect();
                 Some(value)
             }
             Fit::Map(from) => Some(Expr { kind: ExprKind::Broadcast { value: Box::new(value), from }, ty, span }),

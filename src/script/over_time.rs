@@ -34,7 +34,7 @@ pub(crate) fn without_value(e: &Expr) -> Option<Span> {
             | ExprKind::Reshape(_)
             | ExprKind::Builtin(..)
             | ExprKind::List(_)
-            | ExprKind::Zeros
+            | ExprKind::Zeros(_)
             | ExprKind::Index { .. }
             | ExprKind::Error
     ) || matches!(&e.kind, ExprKind::Reduce { over, .. } if !matches!(over, Over::Time(_)));

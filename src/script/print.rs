@@ -86,7 +86,7 @@ impl<'a> Printer<'a> {
                 format!("let {}: {} = {}", self.local(*local), self.ty(&value.ty), self.expr(value))
             }
             StmtKind::SetLocal { local, index, op, value } => {
-                let index = if index.is_empty() { String::new() } else { format!("[{}]", self.list(index)) };
+                let index = if index.is_empty() { String::new() } else { format!("[{}]", self.taken(index)) };
                 format!("{}{index} {} {}", self.local(*local), assign_sign(*op), self.expr(value))
             }
             StmtKind::SetVar { place, op, value, collective } => {
@@ -256,12 +256,17 @@ impl<'a> Printer<'a> {
             Select::Pair(i, j) => format!("{name}[{}, {}].{var}", self.expr(i), self.expr(j)),
             Select::Row(i) => format!("{name}[{}, ..].{var}", self.expr(i)),
             Select::Column(j) => format!("{name}[.., {}].{var}", self.expr(j)),
+            Select::Block(items) => format!("{name}[{}].{var}", self.taken(items.as_slice())),
+            Select::Part(a, b) => {
+                let end = |e: &Option<Box<Expr>>| e.as_ref().map_or_else(String::new, |e| self.expr(e));
+                format!("{name}[{}..{}].{var}", end(a), end(b))
+            }
         }
     }
 
     fn neurons(&self, n: &Neurons) -> String {
         let view = self.view(&n.view);
-        if n.at.is_empty() { view } else { format!("{view}[{}]", self.list(&n.at)) }
+        if n.at.is_empty() { view } else { format!("{view}[{}]", self.taken(&n.at)) }
     }
 
     fn view(&self, view: &View) -> String {
@@ -288,6 +293,15 @@ impl<'a> Printer<'a> {
             }
             Samples::Shuffle { of, stream, .. } => format!("shuffle<{stream}>({})", self.samples(of)),
         }
+    }
+
+    fn taken(&self, items: &[IndexItem]) -> String {
+        let end = |e: &Option<Expr>| e.as_ref().map_or_else(String::new, |e| self.expr(e));
+        let one = |i: &IndexItem| match i {
+            IndexItem::At(e) => self.expr(e),
+            IndexItem::Range(a, b) => format!("{}..{}", end(a), end(b)),
+        };
+        items.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
     fn list(&self, items: &[Expr]) -> String {
@@ -364,17 +378,22 @@ impl<'a> Printer<'a> {
                 format!("{}({}{event}{ends})", metric.name(), self.neurons(of))
             }
             ExprKind::Accuracy(r) => format!("accuracy({})", self.readout(*r)),
-            ExprKind::Draw { dist, args, stream } => {
+            ExprKind::Draw { dist, args, within, each, stream } => {
                 let name = crate::builtins::DISTS.iter().find(|r| r.dist == *dist).map_or("?", |r| r.name);
-                format!("{name}<{stream}>({})", self.list(args))
-            }
-            ExprKind::Zeros => format!("zeros<{}>", self.axes(&e.ty)),
-            ExprKind::Index { base, items } => {
-                let one = |i: &IndexItem| match i {
-                    IndexItem::At(e) => self.expr(e),
-                    IndexItem::Range(a, b) => format!("{a}..{b}"),
+                let drawn = format!("{name}<{stream}>({})", self.list(args));
+                let drawn = match within {
+                    Some(ends) => format!("truncated({drawn}, {}, {})", self.expr(&ends.0), self.expr(&ends.1)),
+                    None => drawn,
                 };
-                format!("{}[{}]", self.expr(base), items.iter().map(one).collect::<Vec<_>>().join(", "))
+                if *each { format!("each<{}>({drawn})", self.axes(&e.ty)) } else { drawn }
+            }
+            ExprKind::Zeros(sizes) => format!("zeros({})", self.list(sizes)),
+            ExprKind::Timed { list, step } => format!("timed({}, {})", self.expr(list), self.expr(step)),
+            ExprKind::With { local, value, body } => {
+                format!("with {} = {} in {}", self.local(*local), self.expr(value), self.expr(body))
+            }
+            ExprKind::Index { base, items } => {
+                format!("{}[{}]", self.expr(base), self.taken(items))
             }
             ExprKind::List(items) => format!("[{}]", self.list(items)),
             ExprKind::Call { proc, args } => self.call(proc.index(), args),

@@ -121,6 +121,30 @@ pub fn reduce_groups(op: Reduction, data: &Data, group: &[u32], groups: usize) -
         .ok_or_else(|| "the groups of a reduction differ in kind".to_owned())
 }
 
+/// For each group the end (one of `ends`, by element) of its first element that none beats: the neuron with the strongest synapse.
+///
+/// # Errors
+/// In words: a group without elements.
+pub fn best_ends(op: Reduction, data: &Data, group: &[u32], groups: usize, ends: &[u32]) -> Result<Value, String> {
+    let x = data.to_f64();
+    let mut best: Vec<Option<usize>> = vec![None; groups];
+    for (k, (&g, &new)) in group.iter().zip(&x).enumerate() {
+        let place = best.get_mut(g as usize).ok_or("a synapse lies outside its projection")?;
+        let beats = |old: usize| match x.get(old) {
+            Some(&old) if op == Reduction::Argmax => new > old,
+            Some(&old) => new < old,
+            None => true,
+        };
+        if place.is_none_or(beats) {
+            *place = Some(k);
+        }
+    }
+    let end = |k: Option<usize>| k.and_then(|k| ends.get(k)).map(|&e| i64::from(e));
+    let found = best.into_iter().map(end).collect::<Option<Vec<i64>>>();
+    let found = found.ok_or_else(|| format!("`{}` of no values: a neuron has no synapses", op.name()))?;
+    Ok(Tensor::list(Data::I64(found)).into())
+}
+
 fn pick(from: &[usize], order: &[usize]) -> Vec<usize> {
     order.iter().map(|&k| from[k]).collect()
 }
@@ -514,6 +538,15 @@ mod tests {
         let r = reduce_groups(Reduction::Sum, &Data::F64(vec![1.0, 2.0, 4.0]), &[2, 0, 2], 3).unwrap();
         assert_eq!(r, Tensor::list(Data::F64(vec![2.0, 0.0, 5.0])).into());
         assert!(reduce_groups(Reduction::Max, &Data::F64(vec![1.0]), &[0], 2).is_err());
+    }
+
+    #[test]
+    fn the_strongest_end_of_each_group_is_named_the_first_of_equals() {
+        let (w, post, pre) = (Data::F64(vec![1.0, 3.0, 3.0, 2.0]), [1, 0, 0, 1], [0, 0, 2, 3]);
+        let named = |op| best_ends(op, &w, &post, 2, &pre).unwrap();
+        assert_eq!(named(Reduction::Argmax), Tensor::list(Data::I64(vec![0, 3])).into());
+        assert_eq!(named(Reduction::Argmin), Tensor::list(Data::I64(vec![0, 0])).into());
+        assert!(best_ends(Reduction::Argmax, &w, &post, 3, &pre).is_err());
     }
 
     #[test]

@@ -40,12 +40,26 @@ pub(crate) fn join(model: &Model, a: &[Axis], b: &[Axis]) -> Option<Vec<Axis>> {
     let named = |axes: &[Axis]| axes.iter().filter(|x| x.name != AxisName::Unnamed).count();
     let (first, second) = if named(b) > named(a) { (b, a) } else { (a, b) };
     if fit(model, second, first).is_some() {
-        return Some(first.to_vec());
+        return Some(filled(first, second));
     }
     if fit(model, first, second).is_some() {
-        return Some(second.to_vec());
+        return Some(filled(second, first));
     }
     outer(a, b)
+}
+
+/// The first axes, with the lengths that only the others have.
+fn filled(axes: &[Axis], others: &[Axis]) -> Vec<Axis> {
+    if axes.len() != others.len() {
+        return axes.to_vec();
+    }
+    let synapses = |a: &Axis| matches!(a.name, AxisName::Synapses(_));
+    axes.iter().zip(others).map(|(a, o)| if synapses(a) { *a } else { Axis { len: a.len.or(o.len), ..*a } }).collect()
+}
+
+/// Whether two axes may have one length: where one is known only while running, it is compared then.
+fn may_match(a: &Axis, b: &Axis) -> bool {
+    a.len == b.len || a.len.is_none() || b.len.is_none()
 }
 
 /// The axes of the neurons of a view. A view that keeps its population's number of axes keeps their names.
@@ -72,7 +86,11 @@ pub(crate) fn describe(axes: &[Axis]) -> String {
         return "a single number".to_owned();
     }
     axes.iter()
-        .map(|a| a.len.map_or_else(|| "one per synapse".to_owned(), |n| n.to_string()))
+        .map(|a| match (a.len, a.name) {
+            (Some(n), _) => n.to_string(),
+            (None, AxisName::Synapses(_)) => "one per synapse".to_owned(),
+            (None, _) => "a part chosen while running".to_owned(),
+        })
         .collect::<Vec<_>>()
         .join(" × ")
 }
@@ -83,7 +101,8 @@ pub(crate) fn describe_named(model: &Model, axes: &[Axis]) -> String {
         return "a single number".to_owned();
     }
     let one = |a: &Axis| match (a.name, a.len) {
-        (AxisName::Synapses(_), _) | (_, None) => "one per synapse".to_owned(),
+        (AxisName::Synapses(_), _) => "one per synapse".to_owned(),
+        (_, None) => "a part chosen while running".to_owned(),
         (AxisName::Unnamed, Some(n)) => n.to_string(),
         (AxisName::Pre(_), Some(n)) => format!("pre {n}"),
         (AxisName::Post(_), Some(n)) => format!("post {n}"),
@@ -96,13 +115,18 @@ pub(crate) fn describe_named(model: &Model, axes: &[Axis]) -> String {
 }
 
 fn same_lengths(a: &[Axis], b: &[Axis]) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|(x, y)| x.len.is_some() && x.len == y.len && !opposite_ends(x.name, y.name))
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| may_match(x, y) && !opposite_ends(x.name, y.name))
 }
 
-/// Whether one is the pre and the other the post axis of one projection: these never stand for each other.
+/// Whether one is the pre and the other the post axis of one projection, or one the synapses and the other something else with a name: these
+/// never stand for each other.
 fn opposite_ends(a: AxisName, b: AxisName) -> bool {
-    matches!((a, b), (AxisName::Pre(p), AxisName::Post(q)) | (AxisName::Post(p), AxisName::Pre(q)) if p == q)
+    match (a, b) {
+        (AxisName::Pre(p), AxisName::Post(q)) | (AxisName::Post(p), AxisName::Pre(q)) => p == q,
+        (AxisName::Synapses(p), AxisName::Synapses(q)) => p != q,
+        (AxisName::Synapses(_), other) | (other, AxisName::Synapses(_)) => other != AxisName::Unnamed,
+        _ => false,
+    }
 }
 
 /// `None`: names do not decide. `Some(None)`: names agree and lengths do not.
@@ -116,10 +140,17 @@ fn by_name(model: &Model, value: &[Axis], target: &[Axis]) -> Option<Option<Fit>
         if *slot != AxisSource::Repeat {
             return None;
         }
-        if matches!(source, AxisSource::Axis(_)) && target.get(place).is_none_or(|t| t.len != axis.len) {
+        if matches!(source, AxisSource::Axis(_)) && target.get(place).is_none_or(|t| !may_match(t, axis)) {
             return Some(None);
         }
         *slot = source;
+    }
+    // How far to repeat a value along an axis must be known.
+    let endless = |(s, t): (&AxisSource, &Axis)| {
+        *s == AxisSource::Repeat && t.len.is_none() && !matches!(t.name, AxisName::Synapses(_))
+    };
+    if from.iter().zip(target).any(endless) {
+        return Some(None);
     }
     let identity = value.len() == target.len() && from.iter().enumerate().all(|(k, s)| *s == AxisSource::Axis(k));
     Some(Some(if identity { Fit::Same } else { Fit::Map(from) }))
@@ -178,7 +209,8 @@ fn named_source(model: &Model, axis: &Axis, target: &[Axis], k: usize) -> Option
 fn trailing(value: &[Axis], target: &[Axis]) -> Option<Fit> {
     let skip = target.len().checked_sub(value.len()).filter(|&n| n > 0)?;
     let unnamed = value.iter().all(|a| a.name == AxisName::Unnamed);
-    if !unnamed || !same_lengths(value, target.get(skip..)?) {
+    let endless = target.iter().take(skip).any(|a| a.len.is_none());
+    if !unnamed || endless || !same_lengths(value, target.get(skip..)?) {
         return None;
     }
     Some(Fit::Map(

@@ -2,7 +2,7 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Role;
-use crate::script::ir::{AssignOp, Expr, ExprKind, Kind, LocalId, NumTy, Place, Select, Stmt, StmtKind, Ty};
+use crate::script::ir::{AssignOp, Expr, ExprKind, IndexItem, Kind, LocalId, NumTy, Place, Select, Stmt, StmtKind, Ty};
 use crate::script::lower::{BodyKind, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::names::{Thing, entity_name};
@@ -328,22 +328,7 @@ impl Lower<'_, '_> {
                 if matches!(base.kind, ExprKind::Local(_)) =>
             {
                 let ExprKind::Local(local) = base.kind else { return None };
-                let mut at = Vec::new();
-                for item in items {
-                    let crate::script::ir::IndexItem::At(e) = item else {
-                        self.err(
-                            Diagnostic::new(
-                                Code::E0901,
-                                a.target.span,
-                                "assigning a part of an array is not supported yet",
-                            )
-                            .label("assign single elements or the whole"),
-                        );
-                        return None;
-                    };
-                    at.push(e);
-                }
-                self.set_local(local, at, &ty, a, op, value)
+                self.set_local(local, items, &ty, a, op, value)
             }
             Thing::Value(Expr { kind: ExprKind::Var(place), ty, .. }) => self.set_var(place, &ty, a, op, value),
             other => {
@@ -367,6 +352,9 @@ impl Lower<'_, '_> {
                 ExprKind::Field { .. } => Diagnostic::new(Code::E0302, span, "data cannot be assigned")
                     .label("a field of a sample")
                     .help("copy it first: `let image = s.image`"),
+                ExprKind::Index { .. } => Diagnostic::new(Code::E0302, span, "a part of a part cannot be assigned")
+                    .label("chosen twice")
+                    .help("choose the elements at once, as in `E.v[3..5]` or `P.w[0, 2..4]`"),
                 _ => Diagnostic::new(Code::E0302, span, format!("`{}` is a constant", a.target.root.node))
                     .label("cannot be assigned")
                     .help("keep changing values in a `let` inside the protocol"),
@@ -393,7 +381,7 @@ impl Lower<'_, '_> {
     fn set_local(
         &mut self,
         local: LocalId,
-        at: Vec<Expr>,
+        at: Vec<IndexItem>,
         ty: &Ty,
         a: &ast::Assign,
         op: AssignOp,
@@ -578,7 +566,7 @@ impl Lower<'_, '_> {
     fn fitted(&mut self, value: Expr, to: &NumTy, a: &ast::Assign, name: &str, declared: Span) -> Option<Expr> {
         let from = value.ty.axes().to_vec();
         if let Some(value) = self.onto(value, &to.axes) {
-            return Some(value);
+            return Some(self.for_each_element(value, &to.axes));
         }
         let mine = shape::describe_named(self.cx.model, &from);
         let wanted_short = shape::describe(&to.axes);
@@ -683,6 +671,7 @@ impl Lower<'_, '_> {
             | ExprKind::Draw { .. }
             | ExprKind::Metric { .. }
             | ExprKind::Time
+            | ExprKind::Timed { .. }
             | ExprKind::Accuracy(_)
             | ExprKind::Call { .. } => true,
             ExprKind::Local(l) => batch.tainted.contains(l) || matches!(e.ty, Ty::Sample(_)),

@@ -19,6 +19,9 @@ const OWN: &[&str] = &[
     "accuracy",
     "zeros",
     "shuffle",
+    "truncated",
+    "timed",
+    "array",
     "play",
     "observe",
     "score",
@@ -42,8 +45,7 @@ pub(crate) const ACTIONS: &[&str] =
     &["observe", "score", "fit", "freeze", "thaw", "reset", "redraw", "play", "save", "load", "print"];
 
 /// Functions of the language that protocols cannot use yet.
-pub(crate) const LATER: &[&str] =
-    &["cross_entropy", "mse", "timed", "array", "truncated", "kaiming", "xavier", "adam", "sgd"];
+pub(crate) const LATER: &[&str] = &["cross_entropy", "mse", "kaiming", "xavier", "adam", "sgd"];
 
 /// Whether the name is a function of protocols.
 pub(crate) fn is_function(name: &str) -> bool {

@@ -84,6 +84,18 @@ impl Data {
         }
     }
 
+    /// These elements and others after them. Of different kinds they become reals in double precision.
+    #[must_use]
+    pub fn followed_by(self, more: Self) -> Self {
+        match (self, more) {
+            (Self::F64(a), Self::F64(b)) => Self::F64([a, b].concat()),
+            (Self::F32(a), Self::F32(b)) => Self::F32([a, b].concat()),
+            (Self::I64(a), Self::I64(b)) => Self::I64([a, b].concat()),
+            (Self::Bool(a), Self::Bool(b)) => Self::Bool([a, b].concat()),
+            (a, b) => Self::F64([a.to_f64(), b.to_f64()].concat()),
+        }
+    }
+
     /// The elements at these positions, in this order; `None` if one is past the end.
     #[must_use]
     pub fn gather(&self, at: impl Iterator<Item = usize>) -> Option<Self> {

@@ -170,7 +170,7 @@ fn lower(text: &str) -> (Program, Vec<Diagnostic>) {
         }
     }
     let mut sink = Sink::default();
-    let program = script::lower(&file, &scope, &model, &mut sink);
+    let program = script::lower(&file, &scope, &model, &crate::sema::ArrayReader::default(), &mut sink);
     (program, sink.items)
 }
 

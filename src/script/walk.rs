@@ -1,6 +1,7 @@
 //! Walking over expressions.
 
-use crate::script::ir::{Expr, ExprKind, IndexItem, Neurons, Program, Select, Stmt, StmtKind};
+use crate::hir::DataId;
+use crate::script::ir::{Expr, ExprKind, IndexItem, Neurons, Program, Select, Split, Stmt, StmtKind};
 
 /// Whether the test holds for the expression or any part of it.
 pub(crate) fn any(e: &Expr, test: &mut dyn FnMut(&Expr) -> bool) -> bool {
@@ -23,7 +24,6 @@ pub fn children(e: &Expr, f: &mut dyn FnMut(&Expr)) {
         | ExprKind::Time
         | ExprKind::Field { .. }
         | ExprKind::Accuracy(_)
-        | ExprKind::Zeros
         | ExprKind::Error => {}
         ExprKind::Var(place) => select(&place.select, f),
         ExprKind::Count(n) | ExprKind::First(n) => neurons(n, f),
@@ -42,21 +42,27 @@ pub fn children(e: &Expr, f: &mut dyn FnMut(&Expr)) {
             f(b);
             f(c);
         }
-        ExprKind::Builtin(_, args)
-        | ExprKind::Draw { args, .. }
-        | ExprKind::List(args)
-        | ExprKind::Call { args, .. } => args.iter().for_each(f),
+        ExprKind::Builtin(_, args) | ExprKind::List(args) | ExprKind::Zeros(args) | ExprKind::Call { args, .. } => {
+            args.iter().for_each(f)
+        }
+        ExprKind::Draw { args, within, .. } => {
+            args.iter().for_each(&mut *f);
+            if let Some(ends) = within {
+                f(&ends.0);
+                f(&ends.1);
+            }
+        }
+        ExprKind::Timed { list: a, step: b } | ExprKind::With { value: a, body: b, .. } => {
+            f(a);
+            f(b);
+        }
         ExprKind::Metric { of, from, to, bin, .. } => {
             neurons(of, f);
             from.iter().chain(to).chain(bin).for_each(|e| f(e));
         }
         ExprKind::Index { base, items } => {
             f(base);
-            for item in items {
-                if let IndexItem::At(e) = item {
-                    f(e);
-                }
-            }
+            items.iter().flat_map(IndexItem::ends).for_each(f);
         }
     }
 }
@@ -71,11 +77,13 @@ pub fn select(s: &Select, f: &mut dyn FnMut(&Expr)) {
             f(a);
             f(b);
         }
+        Select::Block(items) => items.iter().flat_map(IndexItem::ends).for_each(f),
+        Select::Part(a, b) => a.iter().chain(b).for_each(|e| f(e)),
     }
 }
 
 fn neurons(n: &Neurons, f: &mut dyn FnMut(&Expr)) {
-    n.at.iter().for_each(f);
+    n.at.iter().flat_map(IndexItem::ends).for_each(f);
 }
 
 /// Whether a test holds for some statement of a block or of the blocks in it.
@@ -104,6 +112,24 @@ pub fn thaws(program: &Program) -> bool {
 #[must_use]
 pub fn redraws(program: &Program) -> bool {
     any_of(program, &mut |s| matches!(s.kind, StmtKind::Redraw(_)))
+}
+
+/// The data that the loops of some experiments and of procedures run over, each split once.
+#[must_use]
+pub fn data_read(program: &Program, only: &[String]) -> Vec<(DataId, Split)> {
+    let mut out = Vec::new();
+    let wanted = program.experiments.iter().filter(|e| only.is_empty() || only.contains(&e.name)).map(|e| &e.body);
+    for body in wanted.chain(program.procedures.iter().map(|p| &p.body)) {
+        any_stmt(&body.stmts, &mut |s| {
+            if let StmtKind::ForSamples(l) = &s.kind
+                && !out.contains(&l.samples.source())
+            {
+                out.push(l.samples.source());
+            }
+            false
+        });
+    }
+    out
 }
 
 /// Whether a test holds for some statement of a program.

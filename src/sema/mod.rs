@@ -147,7 +147,7 @@ pub fn check(
             misleading::check(m, sink);
         }
     }
-    model.script = script::lower(file, &scope, &model, sink);
+    model.script = script::lower(file, &scope, &model, &options.arrays, sink);
     sink.close();
     let sound = !sink.items[start..].iter().any(|d| d.severity == Severity::Error);
     if sound {

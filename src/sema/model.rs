@@ -435,15 +435,7 @@ impl<'a> ModelCx<'a> {
                 }
             },
         };
-        if ty == Type::Bool {
-            typer.error(
-                Diagnostic::new(
-                    Code::E0901,
-                    binding.span,
-                    format!("`{name}` is a truth value, which models cannot keep yet"),
-                )
-                .help("use 0 and 1, and compare: `flag > 0`"),
-            );
+        if ty == Type::Bool && !self.keeps_truth(k, typer) {
             return;
         }
         self.vars[k].ty = Some(ty);
@@ -467,6 +459,32 @@ impl<'a> ModelCx<'a> {
                 typer.error(d);
             }
         }
+    }
+
+    /// Whether a variable may be a truth value: not what synapses add to, and not what learns, since changes of it are added.
+    fn keeps_truth(&self, k: usize, typer: &mut Typer<'_>) -> bool {
+        let (binding, role) = (self.vars[k].binding, self.vars[k].role);
+        let name = &binding.name.node;
+        let (what, why) = match role {
+            Role::State | Role::Param => {
+                let Some(bounds) = &binding.bounds else { return true };
+                typer.error(
+                    Diagnostic::new(Code::E0205, bounds.span, format!("`{name}` is a truth value and has no bounds"))
+                        .label("only numbers have bounds")
+                        .help("leave out the bounds"),
+                );
+                return false;
+            }
+            Role::Input => ("an input", "amounts are added to it"),
+            Role::Weight => ("a weight", "learning adds to it"),
+            Role::Learned => ("a learned variable", "changes of it are added"),
+        };
+        typer.error(
+            Diagnostic::new(Code::E0205, binding.span, format!("`{name}` is {what} and cannot be a truth value"))
+                .label(why)
+                .help("make it a `state`, or use 0 and 1 and compare: `flag > 0`"),
+        );
+        false
     }
 
     fn type_bounds(
@@ -623,15 +641,16 @@ impl<'a> ModelCx<'a> {
                 );
                 continue;
             }
-            if self.vars[k].ty == Some(Type::Int) {
+            let whole = match self.vars[k].ty {
+                Some(Type::Int) => Some(("a whole number", "declared as `int` here", "leave out `: int`, or change")),
+                Some(Type::Bool) => Some(("a truth value", "declared here", "change")),
+                _ => None,
+            };
+            if let Some((what, declared, help)) = whole {
                 typer.error(
-                    Diagnostic::new(
-                        Code::E0301,
-                        var.span,
-                        format!("`{}` is a whole number: it has no derivative", var.node),
-                    )
-                    .also(self.vars[k].name.span, "declared as `int` here")
-                    .help("leave out `: int`, or change it in `on spike` and `every`"),
+                    Diagnostic::new(Code::E0301, var.span, format!("`{}` is {what}: it has no derivative", var.node))
+                        .also(self.vars[k].name.span, declared)
+                        .help(format!("{help} it in `on spike` and `every`")),
                 );
                 continue;
             }
@@ -838,6 +857,18 @@ impl<'a> ModelCx<'a> {
             );
             return None;
         }
+        if ty == Type::Bool && op != AssignOp::Set {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0205,
+                    a.target.span,
+                    format!("`{name}` is a truth value, which has no arithmetic"),
+                )
+                .also(self.vars[k].name.span, "declared here")
+                .help(format!("assign a condition: `{name} = v > 0 mV`, `{name} = not {name}`")),
+            );
+            return None;
+        }
         let (want, what) = if scales && ty != Type::Int {
             (Type::Real(Dim::NONE), format!("the factor of `{name}`"))
         } else {
@@ -943,6 +974,18 @@ impl<'a> ModelCx<'a> {
     fn amount(&self, value: Typed, target: VarId, does: &str, typer: &mut Typer<'_>) -> Option<hir::Expr> {
         let ends = self.ends?;
         let decl = ends.post.get(target.index())?;
+        if decl.ty == Type::Bool {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0204,
+                    value.expr.span,
+                    format!("this {does} an amount, but the target `{}` is a truth value", decl.name),
+                )
+                .also(decl.span, "declared here")
+                .help("deliver to a number, and compare it where it is used"),
+            );
+            return None;
+        }
         if decl.ty == Type::Int && value.expr.ty != Type::Int {
             typer.error(
                 Diagnostic::new(

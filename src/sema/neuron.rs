@@ -349,12 +349,7 @@ fn known_method(m: &ast::ModelRef, typer: &mut Typer<'_>) -> Option<MethodRef> {
             );
             return None;
         }
-        let later = ["exp_midpoint"];
-        let d = if later.contains(&m.name.node.as_str()) {
-            Diagnostic::new(Code::E0901, m.name.span, format!("the method `{}` is not supported yet", m.name.node))
-        } else {
-            Diagnostic::new(Code::E0101, m.name.span, format!("unknown method `{}`", m.name.node))
-        };
+        let d = Diagnostic::new(Code::E0101, m.name.span, format!("unknown method `{}`", m.name.node));
         typer.error(match crate::units::nearest::nearest(&m.name.node, known.iter().copied()) {
             Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.name.span, n),
             None => d.note(format!("the methods are {}", known.join(", "))),
