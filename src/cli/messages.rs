@@ -22,7 +22,7 @@ pub(super) struct MessageArgs {
 enum Format {
     /// With the lines concerned
     Human,
-    /// One line each: FILE:LINE:COLUMN: SEVERITY[CODE]: MESSAGE
+    /// One line each: place, severity, code and message
     Short,
     /// One JSON object a line, and their numbers in the last line
     Json,

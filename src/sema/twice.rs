@@ -39,6 +39,9 @@ pub(super) fn check(file: &ast::File, prelude: &ast::File, model: &Model, sink: 
     }
 }
 
+/// With how many earlier ones a connection is compared.
+const COMPARED: usize = 64;
+
 /// Connections that do what an earlier one does.
 fn connections(model: &Model, sink: &mut Sink) {
     let mut set: BTreeSet<u32> = BTreeSet::new();
@@ -49,16 +52,30 @@ fn connections(model: &Model, sink: &mut Sink) {
     }
     // What a loop makes is said once.
     let mut said = BTreeSet::new();
+    // Equal ends, and for parts the first connections to the same variable: loops make tens of thousands.
+    let mut equal: BTreeMap<_, Vec<&Projection>> = BTreeMap::new();
     let mut earlier: BTreeMap<(PopId, VarId), Vec<&Projection>> = BTreeMap::new();
     for (k, c) in model.projections.iter().enumerate() {
         let Some(target) = c.target.filter(|_| !set.contains(&(k as u32))) else { continue };
-        let list = earlier.entry((c.post.pop, target)).or_default();
-        if let Some((first, which)) = list.iter().find_map(|o| Some((*o, overlap(model, o, c)?))) {
+        let bounds = |v: &View| match &v.select {
+            Select::All => (0, model.populations.get(v.pop.index()).map_or(0, Population::size)),
+            Select::Range(a, b) => (*a, *b),
+            Select::List(list) => (list.first().map_or(0, |k| u64::from(*k)), u64::MAX - list.len() as u64),
+        };
+        let source = Some(c.pre.pop).filter(|p| !model.populations.get(p.index()).is_some_and(|p| p.pooled));
+        let alike = equal.entry((source, bounds(&c.pre), c.post.pop, target, bounds(&c.post))).or_default();
+        let others = earlier.entry((c.post.pop, target)).or_default();
+        let found = alike.iter().chain(others.iter()).find_map(|o| Some((*o, overlap(model, o, c)?)));
+        if let Some((first, which)) = found {
             if said.insert(c.span) {
                 sink.push(doubled(model, first, c, which));
             }
-        } else {
-            list.push(c);
+            continue;
+        }
+        for list in [alike, others] {
+            if list.len() < COMPARED {
+                list.push(c);
+            }
         }
     }
 }
