@@ -2,7 +2,8 @@
 //! the other half in reverse; the time is that of the step's middle. Where an equation is not linear in its own variable it is linearised
 //! as by exponential Euler. Second order, and as stable: it decays where `exp_euler` does.
 //!
-//! Strang 1968, "On the construction and comparison of difference schemes"; for conductance-based neurons Chen, Raikov & Börgers 2020.
+//! Strang 1968, "On the construction and comparison of difference schemes"; for neurons of the Hodgkin-Huxley type Chen, Raman
+//! & Stern 2020, "Structure-preserving numerical integrators for Hodgkin-Huxley-type systems", SIAM J. Sci. Comput. 42:B273.
 
 use std::collections::HashMap;
 
