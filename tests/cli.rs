@@ -63,6 +63,63 @@ fn json_is_one_object_a_line_and_ends_with_the_sums_of_all_files() {
     assert_eq!(*sums, serde_json::json!({ "errors": items.len(), "warnings": 0 }));
 }
 
+/// Every command in the ways it fails, in a folder with a sound and a faulty model.
+const FAILING: &[(&[&str], &[&str])] = &[
+    (&["run", "faulty.snn"], &["E0101", "E0102"]),
+    (&["run", "sound.snn", "--set", "a"], &["E0905"]),
+    (&["run", "sound.snn", "--only", "other"], &["W0709", "E0905"]),
+    (&["run", "sound.snn"], &["W0709", "E0506"]),
+    (&["run", "silent.snn"], &["E0506"]),
+    (&["test", "sound.snn"], &["W0709", "E0505"]),
+    (&["test", "faulty.snn"], &["E0101", "E0102"]),
+    (&["plan", "faulty.snn"], &["E0101", "E0102"]),
+    (&["fmt", "broken.snn"], &["E0001"]),
+    (&["fmt", "missing.snn"], &["E0801"]),
+    (&["phase", "faulty.snn", "Cell"], &["E0101", "E0102"]),
+    (&["phase", "sound.snn", "Call"], &["E0101"]),
+    (&["explain", "exprell"], &["E0905"]),
+    (&["new", "sound"], &["E0801"]),
+    (&["man", "--out", "sound.snn/pages"], &["E0801"]),
+    (&["check", "faulty.snn"], &["E0101", "E0102"]),
+    (&["check", "sound.snn", "-D", "W9999"], &["E0905"]),
+];
+
+#[test]
+fn every_command_writes_its_diagnostics_for_programs_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let sound = "neuron Cell {\n  param unused = 1\n  state v = 1 mV\n  dv/dt = -v / 20 ms\n}\n\
+                 population P[2]: Cell()\nexperiment main { run 1 ms; expect mean(P.v) > 2 mV }\n";
+    fs::write(at("sound.snn"), sound).unwrap();
+    fs::write(at("silent.snn"), sound.replace("  param unused = 1\n", "")).unwrap();
+    fs::write(at("faulty.snn"), FAULTY).unwrap();
+    fs::write(at("broken.snn"), "param  a = \n").unwrap();
+    let mut commands: Vec<&str> = Vec::new();
+    for (args, codes) in FAILING {
+        commands.push(args[0]);
+        let with = |format| [*args, &["--message-format", format]].concat();
+        let (status, out, err) = snnc(dir.path(), &with("json"), "");
+        let (messages, other) = if args[0] == "check" { (out, err) } else { (err, out) };
+        assert_eq!(status, 1, "{args:?}");
+        let lines: Vec<serde_json::Value> = messages.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let (sums, items) = lines.split_last().unwrap();
+        let given: Vec<&str> = items.iter().map(|d| d["code"].as_str().unwrap()).collect();
+        assert_eq!(given, *codes, "{args:?}");
+        let count = |c: char| codes.iter().filter(|code| code.starts_with(c)).count();
+        assert_eq!(*sums, serde_json::json!({ "errors": count('E'), "warnings": count('W') }), "{args:?}");
+        assert!(!other.contains("error["), "{args:?}: {other}");
+
+        let (status, out, err) = snnc(dir.path(), &with("short"), "");
+        let messages = if args[0] == "check" { out } else { err };
+        let given: Vec<&str> = messages.lines().filter_map(|l| Some(l.split_once('[')?.1.split_once(']')?.0)).collect();
+        assert_eq!((status, given.as_slice()), (1, *codes), "{args:?}: {messages}");
+        assert_eq!(messages.lines().count(), codes.len(), "{args:?}: {messages}");
+    }
+    for command in ["run", "check", "test", "plan", "fmt", "explain", "new", "phase", "man"] {
+        assert!(commands.contains(&command), "{command}");
+    }
+}
+
 #[test]
 fn check_fix_mends_what_is_certain_and_reports_the_rest() {
     let dir = tempfile::tempdir().unwrap();

@@ -292,6 +292,17 @@ fn hovering_tells_units_values_methods_and_sources() {
         ("100 |MOhm", &["Unit of resistance"]),
         ("|random(p", &["Connection rule `random(p"]),
         ("|before)", &["let before = mean(E.v)"]),
+        // The derivative as a whole is its state.
+        ("|dv/dt", &["state v = rest", "Method `exact`"]),
+        ("dx/|dt", &["state x: mV = 0 mV", "A state of `Cell`"]),
+        // Words that no file declares.
+        ("|mean(E.v)", &["`mean(x over axis)`"]),
+        ("|rate(E), before", &["the mean rate"]),
+        ("(|p = 0.1", &["`p` of the rule `random`: a probability"]),
+        ("|spike when", &["what makes the neuron spike"]),
+        ("|deliver w", &["when the spike arrives"]),
+        ("|neuron Cell", &["a model of a neuron"]),
+        ("|experiment main", &["a protocol"]),
     ] {
         let page = editor.hover(CELLS, place);
         for part in parts {
@@ -430,6 +441,24 @@ fn names_of_imported_files_are_known() {
 }
 
 #[test]
+fn places_behind_signs_of_several_units_are_exact() {
+    let text = CELLS.replace("print(\"rate\", rate(E), before)", "print(\"τ µ 😀\", rate(E), before)  # ä 😀");
+    let mut editor = Editor::new(URI);
+    editor.open(&text);
+    for (place, word) in [("|before)", "before"), ("|rate(E), be", "rate"), ("rate(|E), be", "E")] {
+        let found = editor.at("textDocument/hover", position(&text, place));
+        assert_eq!(slice(&text, &found["range"]), word);
+    }
+    let renamed = editor.ask(
+        "textDocument/rename",
+        json!({ "textDocument": { "uri": URI }, "position": position(&text, "|before)"), "newName": "start" }),
+    );
+    let edits = renamed["changes"][URI].as_array().unwrap();
+    assert!(edits.len() == 2 && edits.iter().all(|e| slice(&text, &e["range"]) == "before"), "{renamed}");
+    editor.leave();
+}
+
+#[test]
 fn completions_fit_the_place() {
     let mut editor = Editor::new(URI);
     editor.open(CELLS);
@@ -454,6 +483,21 @@ fn completions_fit_the_place() {
         (CELLS.replace("  spike when", "  method @\n  spike when"), "backward_euler", "tau"),
         (CELLS.to_owned() + "@", "population", "tau"),
         (CELLS.replace("0.1 * post.x", "0.1 * post.@"), "x", "w"),
+        // A connection leads to states and inputs; a `let` has no value outside of its model.
+        (CELLS.replace("-> E.v", "-> E.@"), "I", "tau"),
+        (CELLS.replace("mean(E.v)", "mean(E.@)"), "tau", "pull"),
+        // What is given is not offered again; connections have delays.
+        (CELLS.replace("Cell(tau = 10 ms)", "Cell(tau = 10 ms, @)"), "R", "tau"),
+        (CELLS.replace("Push(w = 0.2 mV)", "Push(w = min(1 mV, 2 mV), @)"), "dendritic_delay", "w"),
+        (CELLS.replace("random(p = 0.1)", "random(p = 0.1, @)"), "symmetric", "p"),
+        (CELLS.replace("on spike {", "on @ {"), "release", "tau"),
+        (CELLS.replace("on post {", "on @ {"), "post", "spike"),
+        (CELLS.replace("  spike when", "  refractory 2 ms hold @\n  spike when"), "v", "tau"),
+        (format!("simulation {{ dt = 0.1 ms; @ }}\n{CELLS}"), "seed", "E"),
+        (CELLS.replace("E[n_cells]: Cell(tau = 10 ms)", "E[n_cells]: @"), "Cell", "poisson_input"),
+        (CELLS.replace("  run 100 ms\n", "  @\n"), "freeze", "main"),
+        (CELLS.replace("0.1 * post.x", "0.1 * @"), "post", "E"),
+        (CELLS.replace("dx/dt = -x / tau", "dx/dt = -@"), "pi", "post"),
     ] {
         let found = editor.completions(&text);
         assert!(found.iter().any(|f| f == some), "{some}: {found:?}");

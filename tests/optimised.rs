@@ -371,7 +371,10 @@ fn normalisation_goes_on_where_bounds_stopped_it() {
 /// learn and weights that are frozen, runs in pieces of any length, numbers of neurons that fill blocks and others.
 #[test]
 fn rows_added_late_are_those_added_at_once() {
-    for (neurons, precision, rate) in [(70, "f64", 60), (96, "f32", 60), (131, "f32", 900), (64, "f64", 900)] {
+    // Few rows a step, some ten, more than forty: kernels have a version for each.
+    let cases =
+        [(70, "f64", 60), (96, "f32", 60), (131, "f32", 220), (70, "f64", 220), (131, "f32", 900), (64, "f64", 900)];
+    for (neurons, precision, rate) in cases {
         let text = LATERAL
             .replace("[70]", &format!("[{neurons}]"))
             .replace("f64", precision)

@@ -1,35 +1,35 @@
 //! `snnc check`
 
-use std::io::IsTerminal;
 use std::path::Path;
 
-use super::common::{Sets, color, err, files, out, rewrite, show, tally};
-use super::{CheckArgs, Format};
-use crate::diag::{Code, Diagnostic, Severity, fixes, render};
+use super::CheckArgs;
+use super::common::{Sets, err, files, rewrite};
+use super::messages::Messages;
+use crate::diag::{Code, Diagnostic, Severity, fixes};
 use crate::driver::{Session, Settings};
-use crate::source::{FileId, SourceMap};
+use crate::source::FileId;
 
 /// Checks every file; 1 if one has an error.
-pub(super) fn run(args: &CheckArgs) -> u8 {
+pub(super) fn run(args: &CheckArgs, messages: &Messages) -> u8 {
     let settings = match args.common.settings() {
         Ok(s) => s,
         Err(text) => {
-            show(&[Diagnostic::without_span(Code::E0905, text)], &SourceMap::default());
+            messages.show_fault(&Diagnostic::without_span(Code::E0905, text));
             return 1;
         }
     };
     for name in args.deny.iter().filter(|n| *n != "warnings").chain(&args.allow) {
         if !Code::ALL.iter().any(|c| c.name() == name) {
             let d = super::common::unknown("diagnostic", name, Code::ALL.iter().map(|c| c.name()));
-            show(&[d], &SourceMap::default());
+            messages.show_fault(&d);
             return 1;
         }
     }
-    let (mut errors, mut warnings) = (0, 0);
+    let mut errors = false;
     let paths = match files(&args.models) {
         Ok(paths) => paths,
         Err(d) => {
-            show(&[d], &SourceMap::default());
+            messages.show_fault(&d);
             return 1;
         }
     };
@@ -39,7 +39,7 @@ pub(super) fn run(args: &CheckArgs) -> u8 {
             session = match mend(path, session, &settings, args.common.data.as_deref(), &args.allow) {
                 Ok(session) => session,
                 Err(d) => {
-                    show(&[d], &SourceMap::default());
+                    messages.show_fault(&d);
                     return 1;
                 }
             };
@@ -52,26 +52,11 @@ pub(super) fn run(args: &CheckArgs) -> u8 {
                 d.severity = Severity::Error;
             }
         }
-        for d in &items {
-            match args.message_format {
-                Format::Human => {
-                    out(&render::render_human(d, &session.sources, color(std::io::stdout().is_terminal())));
-                    out("\n");
-                }
-                Format::Short => out(&format!("{}\n", render::render_short(d, &session.sources).trim_end())),
-                Format::Json => out(&format!("{}\n", render::render_json(d, &session.sources).trim_end())),
-            }
-        }
-        errors += items.iter().filter(|d| d.severity == Severity::Error).count();
-        warnings += items.iter().filter(|d| d.severity == Severity::Warning).count();
-        if args.message_format == Format::Human {
-            out(&format!("{}\n", tally(&items, path)));
-        }
+        messages.show(&items, &session.sources);
+        messages.sum(&items, path);
+        errors |= items.iter().any(|d| d.severity == Severity::Error);
     }
-    if args.message_format == Format::Json {
-        out(&format!("{{\"errors\": {errors}, \"warnings\": {warnings}}}\n"));
-    }
-    u8::from(errors > 0)
+    u8::from(errors)
 }
 
 /// How often a file is mended and checked again: a fault of syntax hides others.

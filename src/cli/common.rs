@@ -1,19 +1,20 @@
 //! What the commands share: streams, diagnostics, data sets for protocols.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::ModelArgs;
+use super::messages::Messages;
 use crate::data::{Dataset, Places};
-use crate::diag::{Code, Diagnostic, Label, Severity, render};
+use crate::diag::{Code, Diagnostic, Label, Severity};
 use crate::driver::Session;
 use crate::hir::{DataId, DataSource, Model, Rule};
 use crate::script::eval::DataAccess;
 use crate::script::ir::Split;
 use crate::script::tensor::{Data, SampleRef, Tensor};
-use crate::source::{SourceMap, Span};
+use crate::source::Span;
 
 /// Writes to stdout; a closed pipe ends nothing but the output.
 pub(super) fn out(text: &str) {
@@ -32,29 +33,20 @@ pub(super) fn color(terminal: bool) -> bool {
         && std::env::var("TERM").as_deref() != Ok("dumb")
 }
 
-/// Shows diagnostics on stderr.
-pub(super) fn show(diagnostics: &[Diagnostic], sources: &SourceMap) {
-    let color = color(std::io::stderr().is_terminal());
-    for d in diagnostics {
-        err(&render::render_human(d, sources, color));
-        err("\n");
-    }
-}
-
 /// Opens a model and shows what is wrong with it; `None` if it cannot be built.
-pub(super) fn open(path: &Path, args: &ModelArgs) -> Option<Session> {
+pub(super) fn open(path: &Path, args: &ModelArgs, messages: &Messages) -> Option<Session> {
     let settings = match args.settings() {
         Ok(s) => s,
         Err(text) => {
-            show(&[Diagnostic::without_span(Code::E0905, text)], &SourceMap::default());
+            messages.show_fault(&Diagnostic::without_span(Code::E0905, text));
             return None;
         }
     };
     let mut session = Session::open(path, &settings);
     session.plan_only();
-    show(&session.sink.items, &session.sources);
+    messages.show(&session.sink.items, &session.sources);
     if session.failed() {
-        err(&format!("{}\n", tally(&session.sink.items, path)));
+        messages.sum(&session.sink.items, path);
         return None;
     }
     Some(session)

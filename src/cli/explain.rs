@@ -1,18 +1,19 @@
 //! `snnc explain`: one page on a diagnostic code, a model of the prelude, a function, distribution, method, rule or unit.
 
 use super::ExplainArgs;
-use super::common::{out, show};
+use super::common::out;
+use super::messages::Messages;
 use crate::builtins::{Builtin, DISTS, DimRule, Dist, TABLE};
 use crate::connect::{self, PATTERNS};
 use crate::diag::{Code, Diagnostic};
 use crate::methods::{self, METHODS};
 use crate::sema::PRELUDE;
-use crate::source::{FileId, SourceMap};
+use crate::source::FileId;
 use crate::syntax::{self, ast::ItemKind};
 use crate::units::{self, nearest::nearest};
 
 /// Prints the pages of all names; 1 if one is unknown.
-pub(super) fn run(args: &ExplainArgs) -> u8 {
+pub(super) fn run(args: &ExplainArgs, messages: &Messages) -> u8 {
     let mut status = 0;
     for (k, name) in args.names.iter().enumerate() {
         if let Some(page) = page(name) {
@@ -29,7 +30,7 @@ pub(super) fn run(args: &ExplainArgs) -> u8 {
                     "codes, models of the prelude, functions, distributions, methods, rules and units are explained",
                 ),
             };
-            show(&[d], &SourceMap::default());
+            messages.show_fault(&d);
             status = 1;
         }
     }

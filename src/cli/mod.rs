@@ -6,6 +6,7 @@ mod explain;
 mod fmt;
 #[cfg(feature = "lsp")]
 mod lsp;
+mod messages;
 mod new;
 mod phase;
 mod plan;
@@ -23,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::driver::{BackendKind, Settings};
 use crate::hir::Precision;
+use messages::{MessageArgs, Messages, Stream};
 
 /// A compiler for spiking neural networks.
 #[derive(Debug, Parser)]
@@ -184,6 +186,8 @@ struct RunArgs {
     /// Show where the time went: by phase, population and projection
     #[arg(long)]
     profile: bool,
+    #[command(flatten)]
+    messages: MessageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -196,9 +200,8 @@ struct CheckArgs {
     models: Vec<PathBuf>,
     #[command(flatten)]
     common: ModelArgs,
-    /// How diagnostics are written
-    #[arg(long, value_enum, default_value = "human")]
-    message_format: Format,
+    #[command(flatten)]
+    messages: MessageArgs,
     /// Treat a code, or all warnings, as errors
     #[arg(short = 'D', value_name = "CODE|warnings")]
     deny: Vec<String>,
@@ -208,13 +211,6 @@ struct CheckArgs {
     /// Make the edits that are certain in the files, and check again
     #[arg(long)]
     fix: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Human,
-    Short,
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -231,6 +227,8 @@ struct TestArgs {
     /// A file without tests is fine
     #[arg(long)]
     allow_none: bool,
+    #[command(flatten)]
+    messages: MessageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -243,6 +241,8 @@ struct PlanArgs {
     /// Print a form of the program instead
     #[arg(long, value_enum)]
     emit: Option<Emit>,
+    #[command(flatten)]
+    messages: MessageArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -272,6 +272,8 @@ struct FmtArgs {
     /// Change nothing; name the files that would change, and exit with 1 if there are any
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    messages: MessageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -282,6 +284,8 @@ struct ExplainArgs {
     /// Codes such as E0202, or names of models, functions, methods, rules and units
     #[arg(required = true, value_name = "CODE|NAME")]
     names: Vec<String>,
+    #[command(flatten)]
+    messages: MessageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -294,6 +298,8 @@ struct NewArgs {
     /// What the file begins with
     #[arg(long, value_enum, default_value = "simulation")]
     template: Template,
+    #[command(flatten)]
+    messages: MessageArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -338,6 +344,8 @@ struct PhaseArgs {
     /// Where files are written; the current folder by default
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    messages: MessageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -356,6 +364,8 @@ struct ManArgs {
     /// Where the pages are written
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    messages: MessageArgs,
 }
 
 #[cfg(feature = "lsp")]
@@ -371,16 +381,16 @@ struct LspArgs {
 #[must_use]
 pub fn main() -> u8 {
     match Cli::parse().command {
-        Command::Run(args) => run::run(&args),
-        Command::Check(args) => check::run(&args),
-        Command::Test(args) => test::run(&args),
-        Command::Plan(args) => plan::run(&args),
-        Command::Fmt(args) => fmt::run(&args),
-        Command::Explain(args) => explain::run(&args),
-        Command::New(args) => new::run(&args),
-        Command::Phase(args) => phase::run(&args),
+        Command::Run(args) => Messages::of(args.messages, Stream::Err, |m| run::run(&args, m)),
+        Command::Check(args) => Messages::of(args.messages, Stream::Out, |m| check::run(&args, m)),
+        Command::Test(args) => Messages::of(args.messages, Stream::Err, |m| test::run(&args, m)),
+        Command::Plan(args) => Messages::of(args.messages, Stream::Err, |m| plan::run(&args, m)),
+        Command::Fmt(args) => Messages::of(args.messages, Stream::Err, |m| fmt::run(&args, m)),
+        Command::Explain(args) => Messages::of(args.messages, Stream::Err, |m| explain::run(&args, m)),
+        Command::New(args) => Messages::of(args.messages, Stream::Err, |m| new::run(&args, m)),
+        Command::Phase(args) => Messages::of(args.messages, Stream::Err, |m| phase::run(&args, m)),
         Command::Completions(args) => shell::completions(&args),
-        Command::Man(args) => shell::man(&args),
+        Command::Man(args) => Messages::of(args.messages, Stream::Err, |m| shell::man(&args, m)),
         #[cfg(feature = "lsp")]
         Command::Lsp(args) => lsp::run(&args),
     }

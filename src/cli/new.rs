@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::common::{out, show};
+use super::common::out;
+use super::messages::Messages;
 use super::{NewArgs, Template};
 use crate::diag::{Code, Diagnostic};
-use crate::source::SourceMap;
 
 impl Template {
     /// The text of a new file.
@@ -21,7 +21,7 @@ impl Template {
 }
 
 /// Writes a new model file; 1 if there is one already.
-pub(super) fn run(args: &NewArgs) -> u8 {
+pub(super) fn run(args: &NewArgs, messages: &Messages) -> u8 {
     let mut path = args.name.clone();
     if path.extension().is_none_or(|e| e != "snn") {
         path.as_mut_os_string().push(".snn");
@@ -33,7 +33,7 @@ pub(super) fn run(args: &NewArgs) -> u8 {
             0
         }
         Err(d) => {
-            show(&[d], &SourceMap::default());
+            messages.show_fault(&d);
             1
         }
     }
@@ -86,7 +86,7 @@ mod tests {
             let args = ["snnc".as_ref(), "test".as_ref(), path.as_os_str()];
             let command = crate::cli::Cli::try_parse_from(args).unwrap().command;
             let crate::cli::Command::Test(args) = command else { panic!("another command") };
-            assert_eq!(crate::cli::test::run(&args), 0, "{template:?}");
+            assert_eq!(crate::cli::test::run(&args, &Messages::for_tests()), 0, "{template:?}");
         }
     }
 

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::common::{out, show, tally};
+use super::common::out;
+use super::messages::Messages;
 use super::{PhaseArgs, assignments};
 use crate::data::write_atomically;
 use crate::diag::{Code, Diagnostic};
@@ -15,7 +16,11 @@ use crate::source::SourceMap;
 use crate::units::show::number;
 
 /// Writes the phase plane of a neuron and says what is in it.
-pub(super) fn run(args: &PhaseArgs) -> u8 {
+pub(super) fn run(args: &PhaseArgs, messages: &Messages) -> u8 {
+    let failed = |faults: &[Diagnostic], sources: &SourceMap| {
+        messages.show(faults, sources);
+        1
+    };
     let set = match assignments(&args.set) {
         Ok(set) => set,
         Err(text) => return failed(&[Diagnostic::without_span(Code::E0905, text)], &SourceMap::default()),
@@ -28,7 +33,7 @@ pub(super) fn run(args: &PhaseArgs) -> u8 {
     let (session, probe) = Session::with_neuron(&args.model, &text, &args.neuron, &settings);
     let Some(model) = session.model.as_ref().filter(|_| !session.failed()) else {
         failed(&session.sink.items, &session.sources);
-        super::common::err(&format!("{}\n", tally(&session.sink.items, &args.model)));
+        messages.sum(&session.sink.items, &args.model);
         return 1;
     };
     let Some(population) = model.populations.iter().find(|p| p.name == probe) else {
@@ -46,11 +51,6 @@ pub(super) fn run(args: &PhaseArgs) -> u8 {
         }
         Err(d) => failed(&[d], &session.sources),
     }
-}
-
-fn failed(faults: &[Diagnostic], sources: &SourceMap) -> u8 {
-    show(faults, sources);
-    1
 }
 
 /// Computes everything, writes the files, and gives the words for stdout.

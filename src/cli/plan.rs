@@ -1,6 +1,7 @@
 //! `snnc plan`
 
-use super::common::{err, open, out, show};
+use super::common::{open, out};
+use super::messages::Messages;
 use super::{Emit, PlanArgs};
 use crate::diag::{Code, Diagnostic};
 use crate::runtime::{Network, cut};
@@ -8,8 +9,8 @@ use crate::script::independent::{Independence, survey};
 use crate::{codegen, sched};
 
 /// Shows the plan, or a form of the program.
-pub(super) fn run(args: &PlanArgs) -> u8 {
-    let Some(session) = open(&args.model, &args.common) else { return 1 };
+pub(super) fn run(args: &PlanArgs, messages: &Messages) -> u8 {
+    let Some(session) = open(&args.model, &args.common, messages) else { return 1 };
     let (Some(model), Some(tree)) = (&session.model, &session.tree) else { return 1 };
     match args.emit {
         Some(Emit::Ast) => {
@@ -25,7 +26,7 @@ pub(super) fn run(args: &PlanArgs) -> u8 {
     let (network, _) = match session.build(model, args.common.backend.kind()) {
         Ok(n) => n,
         Err(errors) => {
-            show(&errors, &session.sources);
+            messages.show(&errors, &session.sources);
             return 1;
         }
     };
@@ -66,8 +67,11 @@ pub(super) fn run(args: &PlanArgs) -> u8 {
                     0
                 }
                 Err(text) => {
-                    show(&[Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {text}"))], &session.sources);
-                    err("please report it with this file\n");
+                    messages.show(
+                        &[Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {text}"))],
+                        &session.sources,
+                    );
+                    messages.remark("please report it with this file");
                     1
                 }
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::codegen::Action;
-use crate::hir::Model;
+use crate::hir::{Model, Population};
 use crate::runtime::Network;
 use crate::runtime::build::BuildTimes;
 use crate::script::outcome::Outcome;
@@ -41,10 +41,10 @@ impl Profile {
     ) -> Option<Self> {
         let times = network.profile()?;
         let name = |action: Action, index: usize| {
-            let projection = model.projections.get(index).map(|p| &p.name);
-            let population = model.populations.get(index).map(|p| &p.name);
+            let projection = model.projections.get(index).map(|p| p.name.as_str());
+            let population = model.populations.get(index).map(Population::shown);
             let name = if action.of_projection() { projection } else { population };
-            name.cloned().unwrap_or_default()
+            name.unwrap_or_default().to_owned()
         };
         let mut parts: Vec<Line> = times
             .parts

@@ -4,19 +4,21 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::messages::Messages;
 use crate::diag::Diagnostic;
 use crate::script::outcome::{Output, Progress};
 
 /// Prints lines of protocols above the bar.
 pub(super) struct Lines {
     bar: Option<ProgressBar>,
-    quiet: bool,
+    /// Warnings are not told at once.
+    silent: bool,
 }
 
 impl Lines {
     /// Output that does not tear the bar apart.
     pub(super) fn new(bars: &Bars) -> Self {
-        Self { bar: bars.shown.then(|| bars.bar.clone()), quiet: bars.quiet }
+        Self { bar: bars.shown.then(|| bars.bar.clone()), silent: bars.silent }
     }
 }
 
@@ -30,7 +32,7 @@ impl Output for Lines {
     }
 
     fn warning(&mut self, d: &Diagnostic) {
-        if self.quiet {
+        if self.silent {
             return;
         }
         let print = || super::common::err(&format!("{}: {}\n", d.code, d.message));
@@ -46,18 +48,20 @@ pub(super) struct Bars {
     bar: ProgressBar,
     phase: String,
     shown: bool,
-    quiet: bool,
+    /// Warnings are not told at once.
+    silent: bool,
 }
 
 impl Bars {
     /// A bar on stderr, hidden unless it is a terminal.
-    pub(super) fn new(quiet: bool) -> Self {
-        let shown = !quiet && std::io::stderr().is_terminal();
+    pub(super) fn new(quiet: bool, messages: &Messages) -> Self {
+        let people = messages.for_people();
+        let shown = !quiet && people && std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
             None,
             if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() },
         );
-        Self { bar, phase: String::new(), shown, quiet }
+        Self { bar, phase: String::new(), shown, silent: quiet || !people }
     }
 
     fn style(&self, total: u64, unit: &str) {

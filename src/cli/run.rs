@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::RunArgs;
-use super::common::{Sets, open, out, show, threads, unknown};
+use super::common::{Sets, open, out, threads, unknown};
+use super::messages::Messages;
 use super::profile::Profile;
 use super::progress::{Bars, Lines};
 use super::report::{self, Facts};
@@ -17,19 +18,20 @@ use crate::script::recording::load_file;
 use crate::script::walk::data_read;
 
 /// Runs the experiments; 0 if all went well, 1 if not, 130 if stopped.
-pub(super) fn run(args: &RunArgs) -> u8 {
-    let Some(mut session) = open(&args.model, &args.common) else { return 1 };
+pub(super) fn run(args: &RunArgs, messages: &Messages) -> u8 {
+    let Some(mut session) = open(&args.model, &args.common, messages) else { return 1 };
     session.profile = args.profile;
     let Some(model) = &session.model else { return 1 };
     let names = model.script.experiments.iter().map(|e| e.name.as_str());
     if model.script.experiments.is_empty() {
         let d = Diagnostic::without_span(Code::E0505, format!("`{}` has no experiment to run", args.model.display()));
-        show(&[d.help("add `experiment main { run 1 s }`, or use `snnc test` for its tests")], &session.sources);
+        messages
+            .show(&[d.help("add `experiment main { run 1 s }`, or use `snnc test` for its tests")], &session.sources);
         return 1;
     }
     for only in &args.only {
         if !names.clone().any(|n| n == only) {
-            show(&[unknown("experiment", only, names)], &session.sources);
+            messages.show(&[unknown("experiment", only, names)], &session.sources);
             return 1;
         }
     }
@@ -37,28 +39,28 @@ pub(super) fn run(args: &RunArgs) -> u8 {
         && let Err(e) = std::fs::create_dir_all(dir)
     {
         let d = Diagnostic::without_span(Code::E0801, format!("cannot make the folder `{}`: {e}", dir.display()));
-        show(&[d], &session.sources);
+        messages.show(&[d], &session.sources);
         return 1;
     }
     // What is missing or damaged is told before anything is compiled or run.
     let sets = Sets::new(model, session.model_dir(), args.common.data.clone());
     for (data, split) in data_read(&model.script, &args.only) {
         if let Err(d) = sets.samples(data, split) {
-            show(&[d], &session.sources);
+            messages.show(&[d], &session.sources);
             return 1;
         }
     }
     let (mut network, times) = match session.build(model, args.common.backend.kind()) {
         Ok(n) => n,
         Err(errors) => {
-            show(&errors, &session.sources);
+            messages.show(&errors, &session.sources);
             return 1;
         }
     };
     if let Some(file) = &args.load
         && let Err(d) = load_file(&mut network, model, file)
     {
-        show(&[d], &session.sources);
+        messages.show(&[d], &session.sources);
         return 1;
     }
     let cancel = Arc::new(AtomicBool::new(false));
@@ -78,12 +80,12 @@ pub(super) fn run(args: &RunArgs) -> u8 {
         only: args.only.clone(),
         cancel: &cancel,
     };
-    let mut bars = Bars::new(args.quiet);
+    let mut bars = Bars::new(args.quiet, messages);
     let mut lines = Lines::new(&bars);
     let outcome = run_experiments(&model.script, model, &mut network, &env, &mut lines, &mut bars);
     let shown: Vec<Diagnostic> =
         outcome.diagnostics.iter().filter(|d| !args.quiet || d.severity == Severity::Error).cloned().collect();
-    show(&shown, &session.sources);
+    messages.show(&shown, &session.sources);
     let facts = Facts {
         model: &args.model,
         seed: model.settings.seed,
@@ -105,7 +107,7 @@ pub(super) fn run(args: &RunArgs) -> u8 {
     if let Some(path) = &args.report
         && let Err(d) = report::write(path, &facts, &outcome, profile.as_ref())
     {
-        show(&[d], &session.sources);
+        messages.show(&[d], &session.sources);
         return 1;
     }
     if outcome.cancelled { 130 } else { u8::from(!outcome.succeeded()) }

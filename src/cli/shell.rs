@@ -2,10 +2,10 @@
 
 use clap::CommandFactory;
 
-use super::common::{out, show};
+use super::common::out;
+use super::messages::Messages;
 use super::{Cli, CompletionsArgs, ManArgs};
 use crate::diag::{Code, Diagnostic};
-use crate::source::SourceMap;
 
 /// Prints the completions of a shell.
 pub(super) fn completions(args: &CompletionsArgs) -> u8 {
@@ -16,13 +16,13 @@ pub(super) fn completions(args: &CompletionsArgs) -> u8 {
 }
 
 /// Writes the manual pages of all commands into a folder; 1 if that fails.
-pub(super) fn man(args: &ManArgs) -> u8 {
+pub(super) fn man(args: &ManArgs, messages: &Messages) -> u8 {
     let written = std::fs::create_dir_all(&args.out).and_then(|()| clap_mangen::generate_to(Cli::command(), &args.out));
     match written {
         Ok(()) => 0,
         Err(e) => {
             let text = format!("cannot write manual pages to `{}`: {e}", args.out.display());
-            show(&[Diagnostic::without_span(Code::E0801, text)], &SourceMap::default());
+            messages.show_fault(&Diagnostic::without_span(Code::E0801, text));
             1
         }
     }
@@ -31,11 +31,15 @@ pub(super) fn man(args: &ManArgs) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Command;
+    use clap::Parser;
 
     #[test]
     fn manual_pages_and_completions_name_every_command() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(man(&ManArgs { out: dir.path().to_owned() }), 0);
+        let args = ["snnc".as_ref(), "man".as_ref(), "--out".as_ref(), dir.path().as_os_str()];
+        let Command::Man(args) = Cli::try_parse_from(args).unwrap().command else { panic!("another command") };
+        assert_eq!(man(&args, &Messages::for_tests()), 0);
         let mut bash = Vec::new();
         clap_complete::generate(clap_complete::Shell::Bash, &mut Cli::command(), "snnc", &mut bash);
         let bash = String::from_utf8(bash).unwrap();

@@ -3,26 +3,28 @@
 use std::sync::atomic::AtomicBool;
 
 use super::TestArgs;
-use super::common::{Sets, open, out, show, threads};
+use super::common::{Sets, open, out, threads};
+use super::messages::Messages;
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::script::eval::{Env, run_tests};
 use crate::script::machine::Machine;
 use crate::script::outcome::Silent;
 
 /// Runs the tests of every file with every seed; 1 if one fails.
-pub(super) fn run(args: &TestArgs) -> u8 {
+pub(super) fn run(args: &TestArgs, messages: &Messages) -> u8 {
     let (mut passed, mut failed) = (0_u64, 0_u64);
     let mut broken = false;
     for path in &args.models {
         let first = {
-            let Some(session) = open(path, &args.common) else {
+            let Some(session) = open(path, &args.common, messages) else {
                 broken = true;
                 continue;
             };
             let Some(model) = &session.model else { continue };
             if model.script.tests.is_empty() && !args.allow_none {
                 let d = Diagnostic::without_span(Code::E0505, format!("`{}` has no tests", path.display()));
-                show(&[d.help("add `test \"…\" { run 1 s; expect … }`, or pass --allow-none")], &session.sources);
+                messages
+                    .show(&[d.help("add `test \"…\" { run 1 s; expect … }`, or pass --allow-none")], &session.sources);
                 broken = true;
                 continue;
             }
@@ -64,8 +66,8 @@ pub(super) fn run(args: &TestArgs) -> u8 {
                 }
             };
             let outcome = run_tests(&model.script, &model, &mut fresh, &env, &mut Silent, &mut Silent);
-            show(&errors, &session.sources);
-            show(&outcome.diagnostics, &session.sources);
+            messages.show(&errors, &session.sources);
+            messages.show(&outcome.diagnostics, &session.sources);
             let ended = outcome.phases.len();
             for p in &outcome.phases {
                 let bad: Vec<_> = outcome.expects.iter().filter(|e| e.phase == p.name && !e.held).collect();

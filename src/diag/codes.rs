@@ -108,6 +108,7 @@ codes! {
     W0714 Warning "no neuron spiked";
     W0715 Warning "a rate that no neuron has";
     W0716 Warning "a readout that knows no class";
+    W0717 Warning "the same is fed twice in one step";
     W0801 Warning "a name or constant that misleads";
     E0801 Error "a file cannot be read or written";
     E0802 Error "a data file is damaged or of the wrong shape";

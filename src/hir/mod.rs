@@ -636,6 +636,9 @@ pub enum Listed {
     File(Expr),
 }
 
+/// What is appended to the name of a connection for the source that is written in it.
+pub const SOURCE: &str = "@source";
+
 impl Population {
     /// The value given for a variable, or its default.
     #[must_use]
@@ -647,6 +650,12 @@ impl Population {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.shape.iter().product()
+    }
+
+    /// The name as it is shown: a source that is written in a connection has the connection's.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.name.strip_suffix(SOURCE).unwrap_or(&self.name)
     }
 }
 

@@ -38,6 +38,46 @@ impl Expr {
         }
     }
 
+    /// Whether both say the same in the same model, wherever they stand. Draws are the same if they are from one distribution.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        use ExprKind as K;
+        let head = match (&self.kind, &other.kind) {
+            (K::Const(a), K::Const(b)) => a.to_bits() == b.to_bits(),
+            (K::Bool(a), K::Bool(b)) => a == b,
+            (K::Var(a, v), K::Var(b, w)) => (a, v) == (b, w),
+            (K::Let(a), K::Let(b)) => a == b,
+            (K::Local(a), K::Local(b)) => a == b,
+            (K::Noise(a), K::Noise(b)) => a == b,
+            (K::Other(p, v), K::Other(q, w)) => (p, v) == (q, w),
+            (K::Timed(a, s), K::Timed(b, t)) => a == b && s.to_bits() == t.to_bits(),
+            (K::Time, K::Time) | (K::Dt, K::Dt) | (K::ToReal(_), K::ToReal(_)) | (K::If(..), K::If(..)) => true,
+            (K::Index(a), K::Index(b)) | (K::Size(a), K::Size(b)) => a == b,
+            (K::Unary(a, _), K::Unary(b, _)) => a == b,
+            (K::Binary(a, ..), K::Binary(b, ..)) => a == b,
+            (K::Call(a, _), K::Call(b, _)) => a == b,
+            (K::Draw { dist: a, truncated: s, .. }, K::Draw { dist: b, truncated: t, .. }) => (a, s) == (b, t),
+            (K::Table(a, _), K::Table(b, _)) => a == b,
+            (K::FileArray { path: p, key: a }, K::FileArray { path: q, key: b }) => (p, a) == (q, b),
+            (K::EdgeColumn(a), K::EdgeColumn(b)) => a == b,
+            _ => false,
+        };
+        let parts = |e: &Self| {
+            let mut n = 0_usize;
+            e.each_part(&mut |_| n += 1);
+            n
+        };
+        if !head || self.ty != other.ty || parts(self) != parts(other) {
+            return false;
+        }
+        let mut theirs: Vec<&Self> = Vec::new();
+        other.each_part(&mut |e| theirs.push(e));
+        let mut theirs = theirs.into_iter();
+        let mut same = true;
+        self.each_part(&mut |e| same &= theirs.next().is_some_and(|o| e.same(o)));
+        same
+    }
+
     /// Whether the expression, with the `let`s it names, has a part that satisfies `pred`.
     #[must_use]
     pub fn any(&self, lets: &[LetDecl], pred: &dyn Fn(&Expr) -> bool) -> bool {
@@ -160,6 +200,10 @@ impl Model {
     pub fn live_inputs(&self, proj: ProjId) -> Vec<bool> {
         let Some(projection) = self.projections.get(proj.index()) else { return Vec::new() };
         let synapse = &projection.synapse;
+        // Most synapses have none.
+        if synapse.vars.iter().all(|v| v.role != Role::Input) {
+            return vec![false; synapse.vars.len()];
+        }
         let changes = |pop: PopId| {
             let neuron = self.populations.get(pop.index()).and_then(|p| self.neurons.get(p.model.index()));
             let roles = neuron.map(|n| n.vars.iter().map(|v| matches!(v.role, Role::State | Role::Learned)));

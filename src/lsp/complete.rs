@@ -8,6 +8,7 @@ use super::context::{Around, Wanted, around, wanted};
 use super::document::{FILE, Seen};
 use super::hover;
 use super::names::{Def, Kind};
+use super::words;
 use crate::builtins::{DISTS, TABLE};
 use crate::connect;
 use crate::methods::METHODS;
@@ -61,8 +62,8 @@ const NEURON: &[&str] = &[
     "not",
 ];
 const SYNAPSE: &[&str] = &[
-    "param", "state", "weight", "let", "on pre", "on post", "deliver", "inject", "method", "if", "then", "else", "and",
-    "or", "not",
+    "param", "state", "weight", "input", "let", "on pre", "on post", "event", "every", "deliver", "inject", "method",
+    "if", "then", "else", "and", "or", "not",
 ];
 /// Words of protocols.
 const PROTOCOL: &[&str] = &[
@@ -95,7 +96,22 @@ pub(super) fn complete(seen: Seen<'_>, byte: usize) -> Vec<lsp::CompletionItem> 
             }
         }
         Wanted::Method => METHODS.iter().for_each(|m| list.word(m.name, Item::EnumMember, m.about)),
-        Wanted::Neuron => list.globals(&[Kind::Neuron]),
+        Wanted::Neuron => {
+            // It stands in connections only.
+            list.labels.insert("poisson_input".to_owned());
+            list.globals(&[Kind::Neuron]);
+        }
+        Wanted::Setting => {
+            for (name, about) in words::SETTINGS {
+                list.push(name, Some(format!("{name} = ")), Item::Property, about, "", 0);
+            }
+        }
+        Wanted::Event { synapse } => {
+            let own: &[&str] = if synapse { &["pre", "post"] } else { &["spike", "release"] };
+            own.iter().for_each(|w| list.word(w, Item::Event, words::about(words::KEYWORDS, w).unwrap_or_default()));
+            list.of_model(model, &[Kind::Event]);
+        }
+        Wanted::Held => list.of_model(model, &[Kind::State]),
         Wanted::Synapse => list.globals(&[Kind::Synapse]),
         Wanted::Kernel => list.globals(&[Kind::Kernel]),
         Wanted::Readout => {
@@ -104,12 +120,33 @@ pub(super) fn complete(seen: Seen<'_>, byte: usize) -> Vec<lsp::CompletionItem> 
             }
         }
         Wanted::Argument(callee) => {
-            list.arguments(callee);
+            list.arguments(callee, &given_before(seen.text.as_str(), byte));
             list.anything(place, model, byte);
         }
         Wanted::Anything => list.anything(place, model, byte),
     }
     list.out
+}
+
+/// The names of the arguments that a call has so far.
+fn given_before(text: &str, byte: usize) -> Vec<&str> {
+    let before = text.get(..byte).unwrap_or("");
+    let mut depth = 0_usize;
+    let far = before.char_indices().rev().take(4096);
+    let open = far.into_iter().find(|(_, c)| match c {
+        ')' | ']' => {
+            depth += 1;
+            false
+        }
+        '(' | '[' if depth > 0 => {
+            depth -= 1;
+            false
+        }
+        c => *c == '(',
+    });
+    let inside = open.and_then(|(k, _)| before.get(k + 1..)).unwrap_or("");
+    let name = |part: &'_ str| part.split_once('=').map(|(name, _)| name.trim().len()).unwrap_or(0);
+    inside.split(',').filter_map(|part| part.trim_start().get(..name(part))).filter(|n| !n.is_empty()).collect()
 }
 
 struct List<'a> {
@@ -198,7 +235,17 @@ impl List<'_> {
         let local = self.locals(byte).any(|d| d.name == base);
         let global = seen.names.global(base).filter(|_| !local);
         if let Some(m) = ends.or_else(|| seen.names.model_of(global?)) {
-            seen.names.members(m).for_each(|d| self.def(d, 0));
+            // A connection leads to states and inputs; a `let` has no value outside of its model.
+            let target = self.in_connection_target(byte);
+            let readable = |d: &&Def| match d.kind {
+                Kind::State | Kind::Input => true,
+                Kind::ModelLet => false,
+                _ => !target,
+            };
+            seen.names.members(m).filter(readable).for_each(|d| self.def(d, 0));
+            if target {
+                return;
+            }
         }
         match global.and_then(|k| seen.names.defs.get(k)).map(|d| d.kind) {
             Some(Kind::Population | Kind::View) => {
@@ -219,24 +266,42 @@ impl List<'_> {
     }
 
     /// The parameters of what is called, as `name = `.
-    fn arguments(&mut self, callee: &str) {
+    fn arguments(&mut self, callee: &str, given: &[&str]) {
         let seen = self.seen;
         if let Some(p) = connect::lookup(callee) {
-            for param in p.params() {
+            for param in p.params().iter().filter(|p| !given.contains(&p.name)) {
                 self.push(param.name, Some(format!("{} = ", param.name)), Item::Property, "an argument", "", 0);
             }
         }
         let Some(model) = seen.names.global(callee) else { return };
         let synapse = seen.names.defs.get(model).is_some_and(|d| d.kind == Kind::Synapse);
-        let given = [Kind::ModelParam, Kind::State, Kind::Weight, Kind::Learned, Kind::Input];
-        for def in seen.names.members(model).filter(|d| given.contains(&d.kind)) {
+        let kinds = [Kind::ModelParam, Kind::State, Kind::Weight, Kind::Learned, Kind::Input];
+        let left = |d: &&Def| kinds.contains(&d.kind) && !given.contains(&d.name.as_str());
+        for def in seen.names.members(model).filter(left) {
             let detail = self.detail(def);
             self.push(&def.name, Some(format!("{} = ", def.name)), Item::Property, &detail, &def.doc, 0);
         }
         if synapse {
-            let detail = "from the spike to the synapse";
-            self.push("delay", Some("delay = ".to_owned()), Item::Property, detail, "", 0);
+            for (name, about) in words::DELAYS.iter().filter(|(name, _)| !given.contains(name)) {
+                self.push(name, Some(format!("{name} = ")), Item::Property, about, "", 0);
+            }
         }
+    }
+
+    /// Declarations of some kinds in a model.
+    fn of_model(&mut self, model: Option<usize>, kinds: &[Kind]) {
+        let seen = self.seen;
+        if let Some(m) = model {
+            seen.names.members(m).filter(|d| kinds.contains(&d.kind)).for_each(|d| self.def(d, 0));
+        }
+    }
+
+    /// Whether a byte stands behind the arrow of a connection, before its clauses.
+    fn in_connection_target(&self, byte: usize) -> bool {
+        let before = self.seen.text.as_str().get(..byte).unwrap_or("");
+        let line = before.rsplit(['\n', ';']).next().unwrap_or("");
+        line.trim_start().starts_with("connect")
+            && line.rsplit_once("->").is_some_and(|(_, target)| !target.trim_start().contains(char::is_whitespace))
     }
 
     /// Local names that reach a byte, the innermost first.
@@ -259,16 +324,43 @@ impl List<'_> {
             Around::Protocol => PROTOCOL,
             Around::Declaration => DECLARATION,
         };
-        words.iter().for_each(|w| self.word(w, Item::Keyword, ""));
+        for w in words {
+            let first = w.split(' ').next().unwrap_or(w);
+            self.word(w, Item::Keyword, words::about(words::KEYWORDS, first).unwrap_or_default());
+        }
         match place {
             Around::Top => return,
             Around::Model { .. } => self.globals(&[Kind::Const, Kind::Param, Kind::Function]),
-            Around::Protocol | Around::Declaration => self.globals(&[]),
+            // Models are used where populations and connections are declared, experiments by the command line.
+            Around::Protocol => self.globals(&[
+                Kind::Const,
+                Kind::Param,
+                Kind::Function,
+                Kind::View,
+                Kind::Data,
+                Kind::Population,
+                Kind::Projection,
+                Kind::Readout,
+                Kind::Procedure,
+            ]),
+            Around::Declaration => self.globals(&[
+                Kind::Const,
+                Kind::Param,
+                Kind::Function,
+                Kind::View,
+                Kind::Data,
+                Kind::Population,
+                Kind::Projection,
+            ]),
         }
         if place == Around::Protocol {
-            script::functions().for_each(|f| self.word(f, Item::Function, ""));
+            for (name, _, about) in words::FUNCTIONS.iter().filter(|(name, ..)| script::functions().any(|f| f == *name))
+            {
+                self.word(name, Item::Function, about);
+            }
         } else {
-            for (name, about) in hover::GIVEN {
+            let neuron = place == Around::Model { synapse: false };
+            for (name, about) in hover::GIVEN.iter().filter(|(n, _)| !(neuron && matches!(*n, "j" | "pre" | "post"))) {
                 self.word(name, Item::Variable, about);
             }
         }

@@ -27,6 +27,12 @@ pub(super) enum Wanted<'a> {
     Readout,
     /// At the beginning of an argument of `callee(`
     Argument(&'a str),
+    /// In `simulation { … }`
+    Setting,
+    /// After `on`
+    Event { synapse: bool },
+    /// After `hold`
+    Held,
     /// Any value or statement.
     Anything,
 }
@@ -81,6 +87,8 @@ pub(super) fn wanted(text: &Text, byte: usize, around: Around) -> Wanted<'_> {
         "method" => return Wanted::Method,
         "with" => return if here.ends_with("spike with") { Wanted::Anything } else { Wanted::Synapse },
         "through" => return Wanted::Kernel,
+        "on" if let Around::Model { synapse } = around => return Wanted::Event { synapse },
+        "hold" if matches!(around, Around::Model { .. }) => return Wanted::Held,
         // What follows is a new name.
         "neuron" | "synapse" | "population" | "experiment" | "procedure" | "kernel" | "readout" | "data" | "fn"
         | "const" | "param" | "state" | "weight" | "learned" | "input" | "let" | "event" | "for" => {
@@ -89,6 +97,13 @@ pub(super) fn wanted(text: &Text, byte: usize, around: Around) -> Wanted<'_> {
         _ => {}
     }
     let full = before.trim_end();
+    let block = before.rfind('{').and_then(|k| before.get(..k)).map(str::trim_end);
+    if around == Around::Declaration
+        && full.ends_with(['{', ';', '\n'])
+        && block.is_some_and(|b| last_word(b) == "simulation")
+    {
+        return Wanted::Setting;
+    }
     if full.ends_with(['(', ','])
         && let Some(callee) = callee(full)
     {

@@ -4,6 +4,7 @@ use gen_lsp_types as lsp;
 
 use super::document::{FILE, Seen};
 use super::names::{Def, Kind};
+use super::words;
 use crate::builtins::{Builtin, DimRule, Dist, Row};
 use crate::hir::{Expr, ExprKind, LetDecl, Model, Population, Type, VarDecl};
 use crate::methods;
@@ -16,12 +17,30 @@ pub(super) fn hover(seen: Seen<'_>, byte: usize) -> Option<lsp::Hover> {
         Some((span, k)) => (span.range(), declared(seen, seen.names.defs.get(k)?)),
         None => {
             let (range, word) = seen.text.word(byte)?;
-            let page = known(seen, range.clone(), word)?;
-            (range, page)
+            if let Some((whole, k)) = derivative(seen, &range) {
+                (whole, declared(seen, seen.names.defs.get(k)?))
+            } else {
+                let page = known(seen, range.clone(), word)?;
+                (range, page)
+            }
         }
     };
     let contents = lsp::MarkupContent { kind: lsp::MarkupKind::Markdown, value: page };
     Some(lsp::Hover { contents: contents.into(), range: Some(seen.text.range(range)) })
+}
+
+/// The state of a derivative `dv/dt` whose `d` or `dt` is a word, and where the derivative stands.
+fn derivative(seen: Seen<'_>, word: &std::ops::Range<usize>) -> Option<(std::ops::Range<usize>, usize)> {
+    let text = seen.text.as_str();
+    let start = if text.get(word.end..)?.starts_with("/dt") {
+        word.start
+    } else {
+        let before = text.get(..word.start)?.strip_suffix('/').filter(|_| text.get(word.clone()) == Some("dt"))?;
+        before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len()
+    };
+    let (name, k) = seen.names.at(start + 1)?;
+    let end = name.range().end + "/dt".len();
+    (name.range().start == start + 1 && text.get(start..end)?.ends_with("/dt")).then_some((start..end, k))
 }
 
 /// The page of a declaration: its source, what the compiler found out, its documentation.
@@ -173,22 +192,58 @@ fn known(seen: Seen<'_>, range: std::ops::Range<usize>, word: &str) -> Option<St
         let params: Vec<&str> = p.params().iter().map(|p| p.name).collect();
         return Some(format!("Connection rule `{}({})`.\n\n{}", p.name(), params.join(", "), p.about()));
     }
+    let joined = text.get(..range.start).unwrap_or("");
+    if joined.ends_with('.') && !joined.ends_with("..") {
+        return words::about(words::MEMBERS, word).map(|about| format!("`.{word}`: {about}."));
+    }
     if after.starts_with('(') {
-        return Builtin::named(word).map(function).or_else(|| {
-            Dist::named(word).map(|d| format!("Distribution `{}({})`: {}.", d.name, d.params.join(", "), d.about))
-        });
+        let own = || words::FUNCTIONS.iter().find(|(name, ..)| *name == word);
+        return Builtin::named(word)
+            .map(function)
+            .or_else(|| {
+                Dist::named(word).map(|d| format!("Distribution `{}({})`: {}.", d.name, d.params.join(", "), d.about))
+            })
+            .or_else(|| own().map(|(name, args, about)| format!("`{name}({args})`: {about}.")))
+            .or_else(|| words::about(words::KEYWORDS, word).map(|about| format!("`{word}`: {about}.")));
     }
     // What is named in a call is no unit: `random(p = 0.1)`.
     if after.starts_with('=') && !after.starts_with("==") {
-        return None;
+        return argument(before, word);
     }
     if let Some((_, about)) = GIVEN.iter().find(|(name, _)| *name == word) {
+        return Some(format!("`{word}`: {about}."));
+    }
+    // A unit stands behind a number or a sign: `1/in` is no word.
+    if let Some(about) = words::about(words::KEYWORDS, word) {
         return Some(format!("`{word}`: {about}."));
     }
     let unit = units::table::all().iter().find(|u| u.name == word)?;
     let shown = units::quantity(unit.def.scale(1.0), unit.def.dim);
     let same = if shown == format!("1 {word}") { String::new() } else { format!(": 1 {word} = {shown}") };
     Some(format!("Unit of {}{same}.", unit.measures))
+}
+
+/// What an argument or a setting is: `p = 0.1` of a rule, `delay = 1 ms`, `dt = 0.1 ms`.
+fn argument(before: &str, word: &str) -> Option<String> {
+    let start = before.rfind(['(', '{'])?;
+    let callee = before.get(..start)?.trim_end();
+    if before.get(start..)?.starts_with('{') {
+        let about = words::about(words::SETTINGS, word).filter(|_| callee.ends_with("simulation"))?;
+        return Some(format!("Setting `{word}`: {about}."));
+    }
+    let name = callee.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or("");
+    if let Some(p) = connect::lookup(name).and_then(|p| p.params().iter().find(|p| p.name == word)) {
+        let kind = match p.kind {
+            connect::ParamKind::Probability => "a probability",
+            connect::ParamKind::Count => "a whole number",
+            connect::ParamKind::Bool => "`true` or `false`",
+            connect::ParamKind::Positive => "a number above 0",
+            connect::ParamKind::EdgeFile => "the name of a file",
+        };
+        return Some(format!("`{word}` of the rule `{name}`: {kind}."));
+    }
+    let about = words::about(words::DELAYS, word).or_else(|| words::about(words::ARGUMENTS, word))?;
+    Some(format!("`{word}`: {about}."))
 }
 
 /// The one line on a function.
@@ -211,6 +266,8 @@ pub(super) const GIVEN: &[(&str, &str)] = &[
     ("j", "the index of the target neuron in connections"),
     ("N", "the number of neurons of the population"),
     ("xi", "white noise of unit s^-1/2"),
+    ("pi", "3.14159…"),
+    ("inf", "infinity"),
     ("pre", "the neuron that a synapse comes from"),
     ("post", "the neuron that a synapse leads to"),
 ];

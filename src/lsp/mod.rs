@@ -17,6 +17,7 @@ mod rename;
 mod symbols;
 mod text;
 mod walk;
+mod words;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

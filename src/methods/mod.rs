@@ -11,6 +11,7 @@ pub mod noise;
 pub mod rk2;
 pub mod rk4;
 pub mod sym;
+pub mod tape;
 
 use sym::{Graph, Node, Sym};
 

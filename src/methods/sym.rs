@@ -442,7 +442,7 @@ impl Graph {
     }
 
     /// Calls `f` with what a node is made of. Nodes are made of older ones only.
-    fn children(&self, s: Sym, mut f: impl FnMut(Sym)) {
+    pub(super) fn children(&self, s: Sym, mut f: impl FnMut(Sym)) {
         match self.node(s) {
             Node::Const(..)
             | Node::Var(..)
@@ -730,8 +730,13 @@ impl Graph {
         })
     }
 
-    /// The value of `s` given the values of its leaves.
+    /// The value of `s` given the values of its leaves. Whoever evaluates often takes a [`super::tape::Tape`].
     pub fn eval(&self, s: Sym, leaf: &dyn Fn(&Node) -> f64) -> f64 {
+        self.value(s, leaf, &|a| self.eval(a, leaf))
+    }
+
+    /// The value of `s` given those of leaves and of its operands.
+    pub(super) fn value(&self, s: Sym, leaf: &dyn Fn(&Node) -> f64, of: &dyn Fn(Sym) -> f64) -> f64 {
         match self.node(s) {
             Node::Const(bits, _) => f64::from_bits(*bits),
             n @ (Node::Var(..)
@@ -742,23 +747,25 @@ impl Graph {
             | Node::Draw(_)
             | Node::Other(..)
             | Node::Timed(..)) => leaf(n),
-            Node::Neg(a) => -self.eval(*a, leaf),
-            Node::Not(a) => f64::from(self.eval(*a, leaf) == 0.0),
-            Node::ToReal(a) | Node::ToInt(a) => self.eval(*a, leaf),
-            Node::Bin(op, a, b) => apply(*op, self.eval(*a, leaf), self.eval(*b, leaf)),
+            Node::Neg(a) => -of(*a),
+            Node::Not(a) => f64::from(of(*a) == 0.0),
+            Node::ToReal(a) | Node::ToInt(a) => of(*a),
+            Node::Bin(op, a, b) => apply(*op, of(*a), of(*b)),
             Node::Select(c, a, b) => {
-                if self.eval(*c, leaf) != 0.0 {
-                    self.eval(*a, leaf)
+                if of(*c) != 0.0 {
+                    of(*a)
                 } else {
-                    self.eval(*b, leaf)
+                    of(*b)
                 }
             }
-            Node::Call(f, args) => f.eval(&args.iter().map(|a| self.eval(*a, leaf)).collect::<Vec<_>>()),
+            Node::Call(f, args) => match args.as_slice() {
+                [a] => f.eval(&[of(*a)]),
+                [a, b] => f.eval(&[of(*a), of(*b)]),
+                args => f.eval(&args.iter().map(|a| of(*a)).collect::<Vec<_>>()),
+            },
             // Only periodic code has such, which no host evaluates.
             Node::Drawn(..) => f64::NAN,
-            Node::Table(t, a) => {
-                self.tables[*t as usize].get(self.eval(*a, leaf) as usize).copied().unwrap_or(f64::NAN)
-            }
+            Node::Table(t, a) => self.tables[*t as usize].get(of(*a) as usize).copied().unwrap_or(f64::NAN),
         }
     }
 }

@@ -79,10 +79,7 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         return Err(vec![too_large(layout.bytes(), options.memory_limit)]);
     }
     if let Some(b) = layout.buffers.iter().find(|b| b.len > i32::MAX as u64) {
-        return Err(vec![
-            Diagnostic::without_span(Code::E0902, format!("`{}` would have {} elements", b.name, b.len))
-                .help("at most 2^31 are possible: make populations smaller, or delays and kernels shorter"),
-        ]);
+        return Err(vec![too_long(&model, &b.name, b.len)]);
     }
     let counts: Vec<Option<u64>> = wires.iter().map(|w| w.as_ref().map(|w| w.rows.len() as u64)).collect();
     let redraws = walk::redraws(&model.script);
@@ -162,6 +159,39 @@ pub(super) fn compile(
     let first = cut.as_ref().map_or(1, |cut| cut.parts.len()) as u32;
     let leap = plan.leaps().then_some([crate::lir::FuncId(first), crate::lir::FuncId(first + 1)]);
     Ok(Compiled { plan: plan.clone(), kernels, cut, leap })
+}
+
+/// What an array of too many values holds, in words of the source: its name is that of a population or connection, and what it is for.
+fn too_long(model: &Model, array: &str, values: u64) -> Diagnostic {
+    let populations = model.populations.iter().map(|p| (p.name.as_str(), p.shown(), p.span, true));
+    let owners = populations.chain(model.projections.iter().map(|c| (c.name.as_str(), c.name.as_str(), c.span, false)));
+    let part = |name: &str| array.strip_prefix(name).filter(|rest| rest.starts_with(['.', '@'])).map(str::to_owned);
+    let owner = owners.filter_map(|o| Some((part(o.0)?, o))).min_by_key(|(rest, _)| rest.len());
+    let Some((rest, (_, name, span, is_population))) = owner else {
+        return Diagnostic::without_span(Code::E0902, format!("{values} values of one kind are too many"))
+            .help("at most 2^31 are possible: make the network smaller");
+    };
+    let var = rest.strip_prefix('.').map(|v| v.split('@').next().unwrap_or(v));
+    let past = ["@pre.", "@post."].iter().find_map(|p| rest.strip_prefix(p));
+    let (what, help) = match (var, is_population) {
+        (None, _) if past.is_some() => (
+            format!("past values of `{}`", past.unwrap_or_default()),
+            "make the delay shorter, the time step longer, or the population smaller",
+        ),
+        (Some(v), true) => (format!("values of `{v}`"), "make the population smaller"),
+        (Some(v), false) => (format!("values of `{v}`"), "make fewer synapses"),
+        (None, true) => {
+            ("values for spikes on their way".to_owned(), "make the population smaller, or the delays shorter")
+        }
+        (None, false) if ["@soma", "@kernel"].iter().any(|p| rest.starts_with(p)) => (
+            "values for what is on its way".to_owned(),
+            "make the delay or the kernel shorter, the time step longer, or the population smaller",
+        ),
+        (None, false) => ("entries for its synapses".to_owned(), "make fewer synapses"),
+    };
+    Diagnostic::new(Code::E0902, span, format!("`{name}` would keep {values} {what}"))
+        .label("at most 2^31 are possible")
+        .help(help)
 }
 
 /// Refuses networks that cannot fit, before anything is allocated.
@@ -403,5 +433,44 @@ pub fn float(plan: &Plan) -> Scalar {
     match plan.precision {
         crate::hir::Precision::F32 => Scalar::F32,
         crate::hir::Precision::F64 => Scalar::F64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::{Session, Settings};
+
+    #[test]
+    fn arrays_that_are_too_long_are_told_in_words_of_the_source() {
+        let text = "neuron R {
+  input I
+  state r = 0
+  10 ms * dr/dt = I - r
+}
+synapse Gap { inject pre.r }
+population P[3]: R()
+population P2[3]: R()
+connect P -> P.I via all_to_all with Gap(delay = 1 ms)
+connect P -> P.I via all_to_all with Gap(delay = 2 ms)
+connect poisson_input(n = 2, rate = 5 Hz) -> P.r with static(w = 1)
+";
+        let session = Session::from_text(std::path::Path::new("m.snn"), text, &Settings::default());
+        let model = session.model.unwrap();
+        let told = |array: &str| {
+            let d = too_long(&model, array, 3_000_000_000);
+            let at =
+                d.primary.as_ref().map_or("", |l| &text[l.span.range()]).lines().next().unwrap_or_default().to_owned();
+            assert!(!d.message.contains('@'), "{}", d.message);
+            (d.message, at)
+        };
+        let (message, at) = told("P->P.I@pre.r");
+        assert_eq!(message, "`P->P.I` would keep 3000000000 past values of `r`");
+        assert!(at.starts_with("connect P -> P.I") && at.contains("1 ms"), "{at}");
+        assert!(told("P->P.I#2@pre.r").1.contains("2 ms"));
+        assert_eq!(told("P.r"), ("`P` would keep 3000000000 values of `r`".to_owned(), "P".to_owned()));
+        assert_eq!(told("P2@ring.neurons").0, "`P2` would keep 3000000000 values for spikes on their way");
+        assert!(told("P->P.I@post").0.ends_with("entries for its synapses"));
+        assert!(told("poisson_input->P.r@source@mark").0.starts_with("`poisson_input->P.r` would"));
     }
 }

@@ -15,7 +15,7 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
     for p in &plan.populations {
         let population = &model.populations[p.pop.index()];
         let neuron = &model.neurons[population.model.index()];
-        let _ = writeln!(out, "\npopulation {}: {} × {}", population.name, population.size(), neuron.name);
+        let _ = writeln!(out, "\npopulation {}: {} × {}", population.shown(), population.size(), neuron.name);
         let name = |v: &VarId| neuron.vars[v.index()].name.clone();
         if let Some(update) = &p.update {
             let list: Vec<String> = p.integrated.iter().map(name).collect();

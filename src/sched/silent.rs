@@ -11,8 +11,8 @@ use crate::script::machine::Entity;
 
 /// Why a population is silent.
 enum Why {
-    /// Its rate is zero.
-    Rate,
+    /// Its rate is zero, or negative: in 1/ms.
+    Rate(f64),
     /// The equation of this state moves it from its initial value to a resting value, neither of which satisfies the condition.
     Rest { var: VarId, from: f64, to: f64 },
 }
@@ -50,11 +50,18 @@ pub(super) fn check(model: &Model, sink: &mut Sink) {
         let d = Diagnostic::new(
             Code::W0708,
             population.span,
-            format!("the neurons of `{}` can never spike", population.name),
+            if population.pooled {
+                format!("the inputs of `{}` never come", population.shown())
+            } else {
+                format!("the neurons of `{}` can never spike", population.name)
+            },
         );
         sink.push(match why {
-            Why::Rate => d
-                .label("their rate is 0 Hz, and no experiment sets it")
+            Why::Rate(x) if population.pooled => d
+                .label(format!("their rate is {} Hz", number(x * 1000.0)))
+                .help("give them a rate, as in `poisson_input(n = 1000, rate = 8 Hz)`"),
+            Why::Rate(x) => d
+                .label(format!("their rate is {} Hz, and no experiment sets it", number(x * 1000.0)))
                 .help("give them a rate, as in `poisson(rate = 20 Hz)`, or assign it: `X.rate = 20 Hz`"),
             Why::Rest { var, from, to } => {
                 let decl = &neuron.vars[var.index()];
@@ -93,7 +100,8 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
     let cond = match &neuron.spike.as_ref()?.cond {
         SpikeCond::Rate(rate) => {
             let fed = !targets(model, p).is_empty();
-            return (population.play.is_none() && !fed && known.value(rate) == Some(0.0)).then_some(Why::Rate);
+            let known = || known.value(rate).filter(|x| *x <= 0.0);
+            return if population.play.is_none() && !fed { known().map(Why::Rate) } else { None };
         }
         SpikeCond::Level(cond) => cond,
         SpikeCond::Crosses(..) => return None,

@@ -36,7 +36,7 @@ pub fn parts(model: &Model, plan: &Plan) -> Vec<Part> {
         let count = population.size() as f64;
         // Beside the variables: counts, first spikes, spike lists and timers.
         let bytes = count * (arrays * float + 24.0);
-        out.push(Part { name: population.name.clone(), synapses: false, count, bytes, span: population.span });
+        out.push(Part { name: population.shown().to_owned(), synapses: false, count, bytes, span: population.span });
     }
     for p in &plan.projections {
         let projection = &model.projections[p.proj.index()];

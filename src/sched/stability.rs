@@ -10,7 +10,8 @@ use super::warn::{Known, number};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{Expr, ExprKind, Model, NeuronModel, Population, Role, Side, VarId};
 use crate::methods::expm::{Matrix, expm};
-use crate::methods::sym::{Graph, Node, Sym};
+use crate::methods::sym::{Node, Sym};
+use crate::methods::tape::Tape;
 use crate::methods::{self, OdeSystem};
 
 /// Models with more equations are not checked: the cost grows with the third power.
@@ -107,10 +108,15 @@ fn unstable(
             let x = graph.own(*v);
             graph.linear(*f, x).is_some()
         });
-        let at = Point { graph, population, neuron, known, vars: &system.vars };
+        let given = neuron.vars.iter().zip(0..).map(|(var, v)| {
+            let given = population.given(&neuron.vars, VarId(v)).and_then(|e| typical(e, known));
+            given.unwrap_or(if var.role == Role::Input { 0.0 } else { f64::NAN })
+        });
+        let at = Point { given: given.collect(), vars: &system.vars };
+        let (new, rhs) = (Tape::new(graph, &update.new), Tape::new(graph, &system.rhs));
         let judge = |x: &[f64], at_rest: bool| {
-            let step = at.jacobian(&update.new, x)?;
-            let mut flow = at.jacobian(&system.rhs, x)?;
+            let step = at.jacobian(&new, x)?;
+            let mut flow = at.jacobian(&rhs, x)?;
             flow.iter_mut().flatten().for_each(|v| *v *= dt);
             let flow = expm(&flow);
             let (grows, bounded) = (growth(&step), growth(&flow));
@@ -121,7 +127,7 @@ fn unstable(
             let state = (0..x.len()).max_by(|a, b| worst(a).total_cmp(&worst(b)))?;
             Some(Unstable { method: update.method, factor: grows, state, at_rest, linear })
         };
-        judge(start, false).or_else(|| judge(&at.rest(&system.rhs, start)?, true))
+        judge(start, false).or_else(|| judge(&at.rest(&rhs, start)?, true))
     })
 }
 
@@ -144,24 +150,18 @@ fn growth(m: &Matrix) -> f64 {
 }
 
 /// Evaluates expressions at states of the model.
-struct Point<'a, 'k> {
-    graph: &'a Graph,
-    population: &'a Population,
-    neuron: &'a NeuronModel,
-    known: &'a Known<'k>,
+struct Point<'a> {
+    /// What the variables have that no equation moves.
+    given: Vec<f64>,
     vars: &'a [VarId],
 }
 
-impl Point<'_, '_> {
-    fn value(&self, s: Sym, x: &[f64]) -> f64 {
-        self.graph.eval(s, &|node| match node {
+impl Point<'_> {
+    fn values(&self, f: &Tape<'_>, x: &[f64]) -> Vec<f64> {
+        f.eval(&|node| match node {
             Node::Var(Side::Own, v, _) => match self.vars.iter().position(|w| w == v) {
                 Some(k) => x[k],
-                None => {
-                    let var = &self.neuron.vars[v.index()];
-                    let given = self.population.given(&self.neuron.vars, *v).and_then(|e| typical(e, self.known));
-                    given.unwrap_or(if var.role == Role::Input { 0.0 } else { f64::NAN })
-                }
+                None => self.given[v.index()],
             },
             Node::Time | Node::Index(_) => 0.0,
             _ => f64::NAN,
@@ -169,27 +169,27 @@ impl Point<'_, '_> {
     }
 
     /// By central differences; `None` where a value is unknown or not finite.
-    fn jacobian(&self, f: &[Sym], x: &[f64]) -> Option<Matrix> {
-        let mut out = vec![vec![0.0; x.len()]; f.len()];
+    fn jacobian(&self, f: &Tape<'_>, x: &[f64]) -> Option<Matrix> {
+        let mut out = vec![vec![0.0; x.len()]; x.len()];
         for j in 0..x.len() {
             let h = 1e-6 * x[j].abs().max(1e-2);
             let (mut up, mut down) = (x.to_vec(), x.to_vec());
             up[j] += h;
             down[j] -= h;
-            for (row, s) in out.iter_mut().zip(f) {
-                row[j] = (self.value(*s, &up) - self.value(*s, &down)) / (up[j] - down[j]);
+            for ((row, above), below) in out.iter_mut().zip(self.values(f, &up)).zip(self.values(f, &down)) {
+                row[j] = (above - below) / (up[j] - down[j]);
             }
         }
         out.iter().flatten().all(|v| v.is_finite()).then_some(out)
     }
 
     /// A fixed point near a state, by Newton's method.
-    fn rest(&self, f: &[Sym], start: &[f64]) -> Option<Vec<f64>> {
+    fn rest(&self, f: &Tape<'_>, start: &[f64]) -> Option<Vec<f64>> {
         let mut x = start.to_vec();
         for _ in 0..40 {
             let mut rows: Matrix = self.jacobian(f, &x)?;
-            for (row, s) in rows.iter_mut().zip(f) {
-                row.push(-self.value(*s, &x));
+            for (row, y) in rows.iter_mut().zip(self.values(f, &x)) {
+                row.push(-y);
             }
             let delta = solve(rows)?;
             let moved = delta.iter().zip(&x).map(|(d, v)| d.abs() / v.abs().max(1.0)).fold(0.0, f64::max);

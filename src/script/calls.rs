@@ -173,7 +173,9 @@ impl Lower<'_, '_> {
     }
 
     pub(crate) fn unknown_function(&mut self, name: &str, span: Span) {
-        if let Some(d) = crate::sema::foreign::function(name, span, true) {
+        // `nest.Simulate(…)` is the call of a module's function.
+        let plain = name.rsplit('.').next().unwrap_or(name);
+        if let Some(d) = crate::sema::foreign::function(plain, span, true) {
             self.err(d);
             return;
         }

@@ -319,7 +319,7 @@ fn phase<'a>(cx: &'a Cx<'a>, host: &mut Host<'a>, machine: &mut dyn Machine, nam
         faults::counts(cx.model, &spikes, steps, name, span).into_iter().for_each(|d| host.warn(d));
         host.empty_readouts(span);
     }
-    let names = cx.model.populations.iter().map(|p| p.name.clone());
+    let names = cx.model.populations.iter().map(|p| p.shown().to_owned());
     let spikes = names.zip(host.spikes.iter().copied()).collect();
     host.outcome.phases.push(Phase {
         name: name.to_owned(),

@@ -550,9 +550,11 @@ impl Lower<'_, '_> {
                         quantity::text(&self.shown(&value))
                     };
                     let want = if to.kind.dim().is_none() { "a bare number".to_owned() } else { unit };
-                    Diagnostic::new(Code::E0205, a.value.span, format!("{name} is {want}, and this is {found}"))
-                        .label(format!("this is {found}"))
-                        .also(declared, format!("{name} is {want}"))
+                    let d =
+                        Diagnostic::new(Code::E0205, a.value.span, format!("{name} is {want}, and this is {found}"))
+                            .label(format!("this is {found}"))
+                            .also(declared, format!("{name} is {want}"));
+                    if from_kind.dim().is_none() { d.help(format!("multiply by a unit: `… * 1 {want}`")) } else { d }
                 };
                 self.err(d);
                 return None;

@@ -159,11 +159,11 @@ fn lower(text: &str) -> (Program, Vec<Diagnostic>) {
     for item in &file.items {
         match &item.kind {
             ast::ItemKind::Procedure { name, params, body } => {
-                let symbol = Symbol::Procedure { params: params.clone(), body: body.clone() };
+                let symbol = Symbol::Procedure { params: params.clone(), body: std::sync::Arc::new(body.clone()) };
                 scope.names.insert(name.node.clone(), (symbol, name.span));
             }
             ast::ItemKind::Fn { name, params, body } => {
-                let symbol = Symbol::Fn { params: params.clone(), body: body.clone() };
+                let symbol = Symbol::Fn { params: params.clone(), body: std::sync::Arc::new(body.clone()) };
                 scope.names.insert(name.node.clone(), (symbol, name.span));
             }
             _ => {}

@@ -428,6 +428,22 @@ pub(crate) fn settings(
                 other => {
                     let d = Diagnostic::new(Code::E0105, name.span, format!("`simulation` has no setting `{other}`"));
                     let known = ["dt", "seed", "precision", "threads"];
+                    let other = match other {
+                        "timestep" | "resolution" => "dt",
+                        "rng_seed" => "seed",
+                        "num_threads" | "local_num_threads" => "threads",
+                        same => same,
+                    };
+                    if matches!(other, "duration" | "time" | "t_stop" | "runtime") {
+                        typer.error(
+                            d.help("how long is simulated stands in an experiment: `experiment main { run 1 s }`"),
+                        );
+                        continue;
+                    }
+                    if known.contains(&other) {
+                        typer.error(d.help(format!("it is called `{other}`")).fix(name.span, other));
+                        continue;
+                    }
                     typer.error(match crate::units::nearest::nearest(other, known) {
                         Some(n) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),
                         None => d.note("it has `dt`, `seed`, `precision` and `threads`"),

@@ -6,7 +6,7 @@ use super::infer::Typer;
 use super::network::{Head, Models, population};
 use super::views::{self, len};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Model, Population};
+use crate::hir::{Model, Population, SOURCE};
 use crate::sema::scope::Symbol;
 use crate::syntax::ast;
 
@@ -52,7 +52,8 @@ pub(super) fn drive(
     let mut p = population(&m.name, None, m, (neurons, heads), model, typer)?;
     let base = base_name(c, None);
     let count = names.get(&base).copied().unwrap_or(0) + 1;
-    p.name = if count > 1 { format!("{base}#{count}@source") } else { format!("{base}@source") };
+    let repeat = if count > 1 { format!("#{count}") } else { String::new() };
+    p.name = format!("{base}{repeat}{SOURCE}");
     p.shape = vec![len(model, &view)];
     p.indexed = true;
     p.pooled = true;

@@ -41,6 +41,17 @@ pub(crate) fn name(name: &str, span: Span, names: &dyn Names) -> Option<Diagnost
                 fault(format!("functions stand without `{name}.`")).help("write `exp(x)`, `sqrt(x)`, `normal(0, 1)` …"),
             );
         }
+        "not_refractory" => {
+            return Some(
+                fault("there is no `not_refractory`".into())
+                    .help("write `refractory 5 ms hold v`: the states named there stand still"),
+            );
+        }
+        "lastupdate" => {
+            return Some(fault("there is no `lastupdate`".into()).help(
+                "write an equation, such as `dx/dt = -x / 20 ms`: a trace is brought up to date where it is read",
+            ));
+        }
         "None" => {
             return Some(
                 fault("there is no `None`".into()).help("leave the argument out: the default of the model is used"),
@@ -61,7 +72,7 @@ pub(crate) fn function(name: &str, span: Span, drawn: bool) -> Option<Diagnostic
         "random_normal" => "write `normal(mean, sd)`, or `xi` for white noise in an equation",
         "random_uniform" => "write `uniform(low, high)`",
         "poisson" => "a source of random spikes is `population X[100]: poisson(rate = 20 Hz)`",
-        "int" => "write `floor(x)` or `round(x)`",
+        "int" => "write `floor(x)` or `round(x)`; of a condition `if t > 100 ms then 1 else 0`",
         "pow" => "write `a^b`",
         "fabs" => "write `abs(x)`",
         "ln" => "write `log(x)`",
@@ -78,7 +89,11 @@ pub(crate) fn function(name: &str, span: Span, drawn: bool) -> Option<Diagnostic
         "SpikeMonitor" | "StateMonitor" | "Monitor" => "write `record P.spikes, P.v every 1 ms`",
         "Simulate" => "write `run 100 ms`",
         "GetStatus" => "write `print(P.v)` or `record P.v every 1 ms`",
+        "plot" | "show" => "write `record P.v every 1 ms to \"run.npz\"`, and draw the file with another program",
         "SetStatus" => "assign to it: `P.I = 20 pA`",
+        "backward" | "zero_grad" => {
+            "write `minimize L over W.w by adam(lr = 1e-3)`: it takes the gradient and makes the step"
+        }
         _ => return None,
     };
     Some(Diagnostic::new(Code::E0003, span, format!("there is no function `{name}`")).help(help))
@@ -99,13 +114,13 @@ pub(crate) fn assignment(name: &str, span: Span, names: &dyn Names) -> Option<Di
     })
 }
 
-/// The prelude's name of a model that NEST, PyNN, Brian2 or BindsNET has.
+/// The prelude's name of a model that NEST, PyNN, Brian2, BindsNET or snnTorch has.
 pub(crate) fn model(name: &str) -> Option<&'static str> {
     Some(match name {
         "iaf_psc_exp" | "IF_curr_exp" => "lif_curr_exp",
         "iaf_psc_alpha" | "IF_curr_alpha" => "lif_curr_alpha",
         "iaf_cond_exp" | "IF_cond_exp" => "lif_cond_exp",
-        "iaf_psc_delta" | "LIFNodes" | "LIF" => "lif",
+        "iaf_psc_delta" | "LIFNodes" | "LIF" | "Leaky" => "lif",
         "aeif_cond_exp" | "aeif_psc_exp" | "EIF_cond_exp_isfa_ista" => "adex",
         "hh_psc_alpha" | "HH_cond_exp" => "hodgkin_huxley",
         "Izhikevich" | "IzhikevichNodes" => "izhikevich",
@@ -132,6 +147,21 @@ pub(crate) fn rule(name: &str) -> Option<&'static str> {
         "FromListConnector" | "FromFileConnector" => "edges",
         _ => return None,
     })
+}
+
+/// An argument of connection rules as NEST and PyNN name it, if the rule has it under another name, or another clause says it.
+pub(crate) fn rule_argument(name: &str, params: &[&str]) -> Option<String> {
+    if matches!(name, "allow_autapses" | "allow_self_connections") {
+        return Some("write `where i != j` behind the rule to leave out synapses of a neuron with itself".to_owned());
+    }
+    let ours = match name {
+        "allow_multapses" => "multapses",
+        "indegree" | "outdegree" => "k",
+        "p_connect" | "probability" => "p",
+        "N" => "n",
+        _ => return None,
+    };
+    params.contains(&ours).then(|| format!("write `{ours} = …`"))
 }
 
 /// The name of an integration method that Brian2 or NMODL has.

@@ -723,6 +723,9 @@ impl<'a> Typer<'a> {
         if name == "timed" {
             return self.timed(args, span, names);
         }
+        if matches!(self.scope.names.get(name), Some((Symbol::Poisoned, _))) {
+            return None;
+        }
         if let Some(d) = foreign::function(name, name_span, names.draws()) {
             self.error(d);
             return None;

@@ -26,6 +26,13 @@ fn missing(found: Dim, needed: Dim) -> Option<String> {
     if factor == Dim::NONE.div(Dim::TIME) {
         return Some("divide by a time, such as a time constant `tau`".to_owned());
     }
+    // White noise: s^-1/2.
+    if factor.mul(factor) == Dim::TIME {
+        return Some("noise needs the square root of a time: `tau * dv/dt = -v + sigma*sqrt(2*tau)*xi`".to_owned());
+    }
+    if factor.mul(factor) == Dim::NONE.div(Dim::TIME) {
+        return Some("noise needs the square root of a rate: `dv/dt = -v/tau + sigma*sqrt(2/tau)*xi`".to_owned());
+    }
     if factor == Dim::TIME {
         return Some("multiply by a time, or remove a division by one".to_owned());
     }

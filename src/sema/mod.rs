@@ -13,6 +13,7 @@ pub(crate) mod model;
 mod network;
 mod neuron;
 mod play;
+mod prelude;
 pub mod qualify;
 mod rounds;
 mod rules;
@@ -20,6 +21,7 @@ pub mod scope;
 
 mod synapse;
 mod tables;
+mod twice;
 mod unroll;
 mod views;
 
@@ -104,7 +106,7 @@ pub fn check(
 ) -> (hir::Model, bool) {
     let start = sink.items.len();
     let mut globals = Globals { dt: 0.1, prelude, arrays: options.arrays.clone(), ..Globals::default() };
-    let prelude = prelude_tree(prelude);
+    let prelude = prelude::needed(prelude, sources);
     let mut scope = Scope::default();
     let bindings = declare(file, &prelude, &mut scope, sink);
     let bindings = overrides(bindings, sources, options, sink);
@@ -148,6 +150,9 @@ pub fn check(
     model.script = script::lower(file, &scope, &model, &options.arrays, sink);
     sink.close();
     let sound = !sink.items[start..].iter().any(|d| d.severity == Severity::Error);
+    if sound {
+        twice::check(file, &prelude, &model, sink);
+    }
     (model, sound)
 }
 
@@ -188,7 +193,9 @@ fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, s
                 }
             }
             K::Let(l) => enter(&l.name, Symbol::Poisoned),
-            K::Fn { name, params, body } => enter(name, Symbol::Fn { params: params.clone(), body: body.clone() }),
+            K::Fn { name, params, body } => {
+                enter(name, Symbol::Fn { params: params.clone(), body: Arc::new(body.clone()) })
+            }
             K::Data { name, .. } => {
                 enter(name, Symbol::Data(DataId(data)));
                 data += 1;
@@ -210,7 +217,7 @@ fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, s
                 readouts += 1;
             }
             K::Procedure { name, params, body } => {
-                enter(name, Symbol::Procedure { params: params.clone(), body: body.clone() });
+                enter(name, Symbol::Procedure { params: params.clone(), body: Arc::new(body.clone()) });
             }
             K::Experiment { name, .. } => enter(name, Symbol::Experiment),
             K::Kernel { name, .. } => enter(name, Symbol::Kernel),

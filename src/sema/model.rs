@@ -93,6 +93,13 @@ pub(crate) struct Var<'a> {
     shown: ShownUnit,
 }
 
+impl Var<'_> {
+    /// Whether it is a parameter without a value.
+    pub(crate) fn is_required(&self) -> bool {
+        self.role == Role::Param && self.binding.value.is_none()
+    }
+}
+
 struct LetInfo<'a> {
     decl: &'a ast::Let,
     state: Progress,
@@ -263,7 +270,7 @@ impl<'a> ModelCx<'a> {
                     }
                     continue;
                 }
-                K::Error { defines: Some(name) } => {
+                K::Error { defines: Some(name), .. } => {
                     cx.names.insert(name.node.clone(), Slot::Faulty);
                     continue;
                 }
@@ -758,6 +765,12 @@ impl<'a> ModelCx<'a> {
                     )
                     .help("use `deliver` for what one event adds"),
                 );
+                return None;
+            }
+            // Of a statement that did not parse no more is known than that.
+            K::Expect(e) | K::Run(e) if matches!(e.kind, ast::ExprKind::Error) => return None,
+            K::Call { name, .. } if let Some(d) = super::foreign::function(&name.node, name.span, true) => {
+                typer.error(d);
                 return None;
             }
             _ => {

@@ -135,16 +135,15 @@ pub(super) fn build(
     let mut names: BTreeMap<String, u32> = BTreeMap::new();
     // What is wrong with a connection in a loop is said once, not in every round.
     let mut faulty: Vec<Span> = Vec::new();
+    let mut inside = None;
     for round in unroll::connections(file, scope, globals, sink) {
         let c = round.connect;
         if faulty.contains(&round.span) {
             continue;
         }
-        if let Some(w) = &c.with {
-            instantiated.push(&w.name.node);
-        }
-        let own = round.names(scope, globals);
-        let (names_here, globals_here) = own.as_ref().map_or((&*scope, globals), |(s, g)| (s, g));
+        let before = sink.items.len();
+        let own = round.enter(scope, globals, &mut inside);
+        let (names_here, globals_here) = own.map_or((&*scope, globals), |i| (&i.scope, &i.globals));
         let typer = &mut Typer::new(names_here, globals_here, sink);
         let p = match &c.source {
             ast::ConnectSource::Path(_) => {
@@ -161,11 +160,21 @@ pub(super) fn build(
             faulty.push(round.span);
             sink.hole(round.span);
         }
+        // Where an end is faulty, its synapse has not been looked at.
+        if let Some((name, m)) = c.with.as_ref().and_then(|w| synapses.get_key_value(w.name.node.as_str())) {
+            let at = |d: &Diagnostic| d.primary.as_ref().map(|l| l.span);
+            let inside =
+                |s: Span| m.items.iter().any(|i| i.span.file == s.file && i.span.range().contains(&s.range().start));
+            if p.is_some() || sink.items.iter().skip(before).filter_map(at).any(inside) {
+                instantiated.push(name);
+            }
+        }
         if let Some(name) = &c.name {
             // Connections that loops make move the numbers of those behind them.
             let id = ProjId(model.projections.len() as u32);
             let symbol = if p.is_some() { Symbol::Proj(id) } else { Symbol::Poisoned };
             scope.names.insert(name.node.clone(), (symbol, name.span));
+            inside = None;
         }
         model.projections.push(p.unwrap_or_else(|| empty_projection(c, round.span)));
     }
@@ -415,7 +424,8 @@ pub(super) fn population(
         return None;
     };
     let Some(id) = *id else {
-        unknown_arguments(m, tree, typer);
+        let known = Heads { neurons: &model.neurons, pops: Pops::Heads(heads) };
+        arguments_of_faulty(m, tree, (&known, shape.iter().product()), typer);
         return None;
     };
     if m.name.node == "poisson_input" && m.name.span != name.span && tree.name.span.file == typer.globals.prelude {
@@ -449,11 +459,16 @@ pub(super) fn population(
         let Some(cx) = context.as_mut() else { break };
         let position = match &a.name {
             Some(n) => decl.vars.iter().position(|v| v.name == n.node),
+            // A declaration that did not parse has moved the others.
+            None if !tree.is_whole() => continue,
             None => (k < decl.vars.len()).then_some(k),
         };
         let Some(position) = position else {
             let at = a.name.as_ref().map_or(a.span, |n| n.span);
             let wrong = a.name.as_ref().map_or("", |n| n.node.as_str());
+            if tree.may_declare(wrong) {
+                continue;
+            }
             let known: Vec<String> = decl.vars.iter().map(|v| v.name.clone()).collect();
             no_parameter(&decl.name, wrong, at, &known, typer);
             ok = false;
@@ -499,7 +514,8 @@ pub(super) fn population(
         .collect();
     ok &= !circles::among(&decl.vars, &decl.lets, &args, typer);
     // A faulty argument may be the missing one.
-    if !missing.is_empty() && ok {
+    let named = given.iter().all(|a| a.name.is_some());
+    if !missing.is_empty() && ok && (named || tree.is_whole()) {
         let names: Vec<String> = missing.iter().map(|v| v.name.clone()).collect();
         let all: Vec<String> = decl
             .vars
@@ -526,24 +542,49 @@ pub(super) fn population(
     })
 }
 
-/// Arguments that a faulty model does not have: a fault of their own where all of its declarations are known.
-fn unknown_arguments(m: &ast::ModelRef, tree: &ast::Model, typer: &mut Typer<'_>) {
-    use ast::ModelItemKind as K;
-    let mut known = Vec::new();
-    for item in &tree.items {
-        match &item.kind {
-            K::Param(list) | K::State(list) | K::Weight(list) | K::Learned(list) | K::Input(list) => {
-                known.extend(list.iter().map(|b| b.name.node.clone()));
+/// What is wrong with the arguments of a faulty model, as far as its sound declarations tell: names it does not have, values that are
+/// given twice or missing, units.
+fn arguments_of_faulty(m: &ast::ModelRef, tree: &ast::Model, others: (&Heads<'_>, u64), typer: &mut Typer<'_>) {
+    let silent = &mut Sink::default();
+    let quiet = &mut Typer::new(typer.scope, typer.globals, silent);
+    let mut cx = ModelCx::new(tree, false, quiet);
+    cx.declarations(quiet);
+    cx.others = Some(others);
+    let before = typer.sink.items.len();
+    let mut seen: Vec<&str> = Vec::new();
+    let args = m.args.as_deref().unwrap_or_default();
+    for a in args {
+        let Some(name) = &a.name else { continue };
+        let Some(var) = cx.vars.iter().find(|v| v.name.node == name.node) else {
+            if !tree.may_declare(&name.node) {
+                let known: Vec<String> = cx.vars.iter().map(|v| v.name.node.clone()).collect();
+                no_parameter(&tree.name.node, &name.node, name.span, &known, typer);
             }
-            // What it would have declared is not known.
-            K::Error { .. } => return,
-            _ => {}
+            continue;
+        };
+        if seen.contains(&name.node.as_str()) {
+            typer.error(Diagnostic::new(Code::E0105, a.span, format!("`{}` is given twice", name.node)));
+            continue;
         }
+        seen.push(&name.node);
+        let (Some(ty), declared) = (var.ty, var.name.span) else { continue };
+        let follows = matches!(var.role, Role::Param | Role::Input);
+        let value = if follows { cx.live_argument(&a.value, typer) } else { cx.argument(&a.value, typer) };
+        let because = Some((declared, format!("`{}` is {}", name.node, mismatch::type_words(ty))));
+        let _ = value.and_then(|t| typer.expect(t, ty, &format!("the value of `{}`", name.node), because));
     }
-    for name in m.args.iter().flatten().filter_map(|a| a.name.as_ref()) {
-        if !known.contains(&name.node) {
-            no_parameter(&tree.name.node, &name.node, name.span, &known, typer);
-        }
+    // A faulty argument may be the missing one, and so may one that is given by its place.
+    if typer.sink.items.len() > before || args.iter().any(|a| a.name.is_none()) {
+        return;
+    }
+    let missing = |v: &&super::model::Var<'_>| v.is_required() && !seen.contains(&v.name.node.as_str());
+    let missing: Vec<&ast::Ident> = cx.vars.iter().filter(missing).map(|v| v.name).collect();
+    if let Some(first) = missing.first() {
+        let names: Vec<String> = missing.iter().map(|n| n.node.clone()).collect();
+        typer.error(
+            Diagnostic::new(Code::E0105, m.span, format!("`{}` needs {}", tree.name.node, list(&names)))
+                .also(first.span, "declared without a value"),
+        );
     }
 }
 

@@ -175,7 +175,7 @@ pub(super) fn own_names(m: &ast::Model) -> BTreeSet<String> {
             }
             K::Let(l) => drop(names.insert(l.name.node.clone())),
             K::Event { name, .. } => drop(names.insert(name.node.clone())),
-            K::Error { defines: Some(name) } => drop(names.insert(name.node.clone())),
+            K::Error { defines: Some(name), .. } => drop(names.insert(name.node.clone())),
             _ => {}
         }
     }

@@ -60,10 +60,13 @@ pub(super) fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Type
             }
             None => {
                 let takes = if params.is_empty() { "no arguments".to_owned() } else { params.join(", ") };
-                typer.error(
-                    Diagnostic::new(Code::E0105, a.span, format!("`{name}` does not take this argument"))
-                        .note(format!("it takes {takes}")),
-                );
+                let d = Diagnostic::new(Code::E0105, a.span, format!("`{name}` does not take this argument"))
+                    .note(format!("it takes {takes}"));
+                let wrong = a.name.as_ref().map_or("", |n| n.node.as_str());
+                typer.error(match super::foreign::rule_argument(wrong, params) {
+                    Some(help) => d.help(help),
+                    None => d,
+                });
                 return None;
             }
         }

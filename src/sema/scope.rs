@@ -1,6 +1,7 @@
 //! The top-level names of a program. Model checking fills the scope; protocols are checked against it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
@@ -34,14 +35,14 @@ pub enum Symbol {
         /// The parameters.
         params: Vec<(ast::Ident, Option<ast::TypeExpr>)>,
         /// The body.
-        body: ast::Expr,
+        body: Arc<ast::Expr>,
     },
     /// A procedure: parameters and body, instantiated for each list of argument types.
     Procedure {
         /// The parameters.
         params: Vec<ast::Ident>,
         /// The body.
-        body: ast::Block,
+        body: Arc<ast::Block>,
     },
     /// An experiment.
     Experiment,

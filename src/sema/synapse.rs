@@ -64,6 +64,8 @@ pub(crate) fn instantiate(
     for (k, a) in args.iter().enumerate() {
         let name = match &a.name {
             Some(n) => n.node.clone(),
+            // A declaration that did not parse has moved the others.
+            None if !model.is_whole() => continue,
             None => match names.get(k) {
                 Some(n) => n.clone(),
                 None => {
@@ -78,6 +80,9 @@ pub(crate) fn instantiate(
             },
         };
         if !names.contains(&name) && name != "delay" && name != "dendritic_delay" {
+            if model.may_declare(&name) {
+                continue;
+            }
             let at = a.name.as_ref().map_or(a.span, |n| n.span);
             let d = Diagnostic::new(Code::E0105, at, format!("the synapse `{}` has no `{name}`", model.name.node));
             let extra = ["delay", "dendritic_delay"];

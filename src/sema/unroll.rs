@@ -18,10 +18,35 @@ pub(super) struct Round<'a> {
     values: Vec<(&'a ast::Ident, i64)>,
 }
 
+/// The names and constants inside of loops, kept from round to round.
+pub(super) struct Inside {
+    variables: Vec<Span>,
+    pub(super) scope: Scope,
+    pub(super) globals: Globals,
+}
+
 impl Round<'_> {
-    /// The names and constants that the connection sees, where there are loops around it.
-    pub(super) fn names(&self, scope: &Scope, globals: &Globals) -> Option<(Scope, Globals)> {
-        (!self.values.is_empty()).then(|| with(&self.values, scope, globals))
+    /// The names and constants that the connection sees, where there are loops around it. What `kept` has of another round of the same loops
+    /// differs in the values of their variables only.
+    pub(super) fn enter<'k>(
+        &self,
+        scope: &Scope,
+        globals: &Globals,
+        kept: &'k mut Option<Inside>,
+    ) -> Option<&'k Inside> {
+        if self.values.is_empty() {
+            return None;
+        }
+        let same = |k: &Inside| k.variables.iter().copied().eq(self.values.iter().map(|(name, _)| name.span));
+        if let Some(inside) = kept.as_mut().filter(|k| same(k)) {
+            let last = inside.globals.values.iter_mut().rev().zip(self.values.iter().rev());
+            last.for_each(|(value, (_, x))| value.iter_mut().for_each(|v| v.value = *x as f64));
+        } else {
+            let (scope, globals) = with(&self.values, scope, globals);
+            let variables = self.values.iter().map(|(name, _)| name.span).collect();
+            *kept = Some(Inside { variables, scope, globals });
+        }
+        kept.as_ref()
     }
 }
 

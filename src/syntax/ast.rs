@@ -187,8 +187,26 @@ pub enum ModelItemKind {
     Method(ModelRef),
     /// `inject e`
     Inject(Expr),
-    /// An item that did not parse; the fault is already reported.
-    Error { defines: Option<Ident> },
+    /// An item that did not parse; the fault is already reported. Besides the name that it seems to define, it can have declared no other than its
+    /// `words`.
+    Error { defines: Option<Ident>, words: Vec<String> },
+}
+
+impl Model {
+    /// Whether a statement that did not parse may have declared a name.
+    #[must_use]
+    pub fn may_declare(&self, name: &str) -> bool {
+        self.items.iter().any(|i| match &i.kind {
+            ModelItemKind::Error { words, .. } => words.iter().any(|w| w == name),
+            _ => false,
+        })
+    }
+
+    /// Whether all of its statements parsed.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.items.iter().any(|i| matches!(i.kind, ModelItemKind::Error { .. }))
+    }
 }
 
 /// What makes a neuron spike.

@@ -4,6 +4,7 @@
 use super::errors::{Fault, Place};
 use super::lex::Kind;
 use crate::diag::{Code, Diagnostic};
+use crate::source::Span;
 
 /// What a faulty piece was in another tool; `None` if nothing is recognised.
 pub(super) fn line(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
@@ -13,8 +14,10 @@ pub(super) fn line(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
     if head.kind(0) != Some(Kind::Word) {
         return None;
     }
-    if head.last() == ":" && head.on_one_line() && place != Place::Simulation {
-        let colon = head.last_span();
+    // `update:` and the line after it are one piece, since what follows a colon may stand on the next line.
+    let opened = matches!(place, Place::Neuron | Place::Synapse) && head.word(1) == ":";
+    if (opened || head.last() == ":" && head.on_one_line()) && place != Place::Simulation {
+        let colon = if opened { head.span_at(1) } else { head.last_span() };
         let blocks = matches!(place, Place::Neuron | Place::Synapse) && !matches!(word, "on" | "every");
         if blocks && let Some((what, help)) = block_of_nestml(word) {
             return Some(
@@ -47,7 +50,14 @@ pub(super) fn line(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
             format!("`{name}` is not a string of equations"),
             "declare `neuron M { … }` with the equations by themselves, such as `tau * dv/dt = E_L - v`",
         ),
-        (Place::File, _, "=" | "." | "(") => call(&head).and_then(|(name, help)| said(format!("there is no `{name}`"), help)),
+        (Place::File, _, "=" | "." | "(") => call(&head).map(|(at, name, help)| {
+            Diagnostic::new(Code::E0003, at, format!("there is no `{name}`")).help(help)
+        }),
+        (Place::Synapse, name, "=")
+            if (name.ends_with("_post") || name.ends_with("_pre")) && !matches!(name, "on_pre" | "on_post") => said(
+            format!("a synapse does not write the neurons: `{name}` belongs to one"),
+            "write `inject w*(pre.v - post.v)` for what acts at every step, and connect to the input: `connect A -> B.I`",
+        ),
         (Place::File, "NEURON" | "PARAMETER" | "ASSIGNED" | "STATE" | "INITIAL" | "BREAKPOINT" | "DERIVATIVE" | "NET_RECEIVE" | "UNITS", _) => {
             said(format!("`{word}` is a block of NMODL"), "a model is `neuron M { … }` with `param`, `state` and equations such as `dv/dt = …` inside")
         }
@@ -107,9 +117,16 @@ fn model_line(word: &str, next: &str) -> Option<(String, &'static str)> {
 }
 
 /// The call of another simulator that stands in a line of a file, and what to write here.
-fn call<'l>(head: &Fault<'l>) -> Option<(&'l str, &'static str)> {
-    (0..8).map(|k| head.word(k)).find_map(|name| {
+fn call<'l>(head: &Fault<'l>) -> Option<(Span, &'l str, &'static str)> {
+    (0..8).map(|k| (k, head.word(k))).find_map(|(k, name)| {
         let help = match name {
+            "PoissonInput" => "write `connect poisson_input(n = 100, rate = 1 Hz) -> P.v with static(w = 0.1 mV)`",
+            "TimedArray" => "write `timed([0 mV, 5 mV], 10 ms)` where the input is given: `population P[10]: M(I = timed(…))`",
+            "SetStatus" => "assign to it in an experiment, `P.I = 20 pA`, or give it where it is made: `population P: M(I = 20 pA)`",
+            "GetStatus" => "write `print(P.v)` or `record P.v every 1 ms` in an experiment",
+            "Leaky" | "Population" => "declare `population P[100]: lif()`",
+            "Projection" => "write `connect A -> B.g_e via random(p = 0.1) with static(w = 1 mV)`",
+
             "NeuronGroup" | "PoissonGroup" | "SpikeGeneratorGroup" => {
                 "declare `neuron M { … }` with equations, not strings, and `population P[100]: M()`"
             }
@@ -129,6 +146,6 @@ fn call<'l>(head: &Fault<'l>) -> Option<(&'l str, &'static str)> {
             }
             _ => return None,
         };
-        Some((name, help))
+        Some((head.span_at(k), name, help))
     })
 }

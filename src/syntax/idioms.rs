@@ -40,6 +40,7 @@ pub(super) fn foreign_comments(id: FileId, text: &str, comments: &[Range<usize>]
 /// The idiom at a place where the grammar stopped.
 pub(super) fn find(fault: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnostic> {
     python_head(fault)
+        .or_else(|| statement(fault, place))
         .or_else(|| operator(fault, place, expected))
         .or_else(|| unit_of_a_binding(fault, place))
         .or_else(|| subscript(fault))
@@ -133,10 +134,25 @@ fn step(f: &Fault<'_>) -> Option<Diagnostic> {
 
 /// Whether the place is in the condition of an `if`, `while`, `expect`, `until` or `when`.
 fn in_condition(f: &Fault<'_>) -> bool {
+    // Back over what brackets enclose.
+    let mut depth = 0_usize;
     (f.piece.start..f.token)
         .rev()
         .take(40)
-        .take_while(|t| !matches!(f.lexed.word(*t), "{" | "}" | "(" | ")" | ","))
+        .take_while(|t| match f.lexed.word(*t) {
+            "{" | "}" => false,
+            "," if depth == 0 => false,
+            ")" | "]" => {
+                depth += 1;
+                true
+            }
+            "(" | "[" => {
+                let enclosed = depth > 0;
+                depth = depth.saturating_sub(1);
+                enclosed
+            }
+            _ => true,
+        })
         .any(|t| matches!(f.lexed.word(t), "if" | "while" | "expect" | "until" | "when" | "where"))
 }
 
@@ -230,6 +246,52 @@ fn python_head(f: &Fault<'_>) -> Option<Diagnostic> {
     }
 }
 
+/// `network.run(…)` and `a, b = f()` of Python; an equation that ends in an operator, so that `spike when` continues it.
+fn statement(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
+    if f.word(0) == "run" && f.word(-1) == "." && f.word(1) == "(" {
+        let span = f.span_at(-2).to(f.span);
+        return Some(idiom(span, "time is advanced by the statement `run`").help("write `run 500 ms`"));
+    }
+    // A list of what stands on lines of its own. Arguments and declarations have their commas.
+    let listed = f.word(0) == "," && !matches!(f.head().word(0), "param" | "state" | "weight" | "learned" | "input");
+    if listed && place == Place::Simulation {
+        return Some(idiom(f.span, "settings are separated by `;`").help("write `;`").fix(f.span, ";"));
+    }
+    if listed
+        && matches!(place, Place::Neuron | Place::Synapse)
+        && (f.piece.start..f.token).any(|t| f.lexed.word(t) == "/" && f.lexed.word(t + 1) == "dt")
+    {
+        let fault = idiom(f.span, "equations are not separated by commas").help("write each on a line of its own");
+        return Some(fault.fix(f.span, ";"));
+    }
+    if place == Place::Block && f.word(0) == "," && f.token == f.piece.start + 1 {
+        return Some(
+            idiom(f.span, "a statement sets one variable")
+                .help("write an assignment for each: `let a = …` and `let b = …`, on lines of their own"),
+        );
+    }
+    if matches!(f.word(0), "when" | "with") && f.word(-1) == "spike" && f.token > f.piece.start + 2 {
+        let before = f.word(-2);
+        let open = matches!(before, "+" | "-" | "*" | "/" | "^" | "=" | "<" | ">" | "and" | "or" | "not");
+        return open.then(|| {
+            Diagnostic::new(Code::E0001, f.span_at(-2), format!("a value is missing after `{before}`"))
+                .label("so the next line continues this one")
+                .also(f.span_at(-1), "this was read as the value")
+                .help("complete the line, or remove the sign at its end")
+        });
+    }
+    None
+}
+
+/// What stands between single quotes on this line, if it is an expression and no name, and the closing quote.
+fn quoted(f: &Fault<'_>) -> Option<(String, Span)> {
+    let end = (1..40).find(|k| f.word(*k) == "'" || f.kind(*k).is_none()).filter(|k| f.word(*k) == "'")?;
+    let end = f.span_at(end);
+    let text = f.lexed.text.get(f.span.range().end..end.range().start)?;
+    let code = text.contains(|c: char| "()*/+<>=".contains(c)) && !text.contains('\n');
+    code.then(|| (text.trim().to_owned(), end))
+}
+
 /// Characters that look like others, and quotes.
 fn character(f: &Fault<'_>) -> Option<Diagnostic> {
     if f.word(0).starts_with("'''") || f.word(0).starts_with("\"\"\"") {
@@ -238,6 +300,14 @@ fn character(f: &Fault<'_>) -> Option<Diagnostic> {
         return Some(idiom(quotes, "there are no strings over several lines").label("Python's form").help(help));
     }
     let right = match f.word(0) {
+        "'" if let Some((inside, end)) = quoted(f) => {
+            return Some(
+                idiom(f.span.to(end), "an expression is not a string")
+                    .label("in this language there is no code in strings")
+                    .help("leave the quotes out")
+                    .fix(f.span.to(end), inside),
+            );
+        }
         "'" | "\u{2018}" | "\u{2019}" | "\u{201c}" | "\u{201d}" => {
             return Some(
                 idiom(f.span, format!("strings stand in double quotes `\"`, not `{}`", f.word(0)))
@@ -250,6 +320,12 @@ fn character(f: &Fault<'_>) -> Option<Diagnostic> {
                 idiom(f.span, "lines are not continued with a backslash")
                     .help("begin the next line with the operator: it then continues this one")
                     .fix(f.span, ""),
+            );
+        }
+        "@" if f.word(1) == "network_operation" => {
+            return Some(
+                idiom(f.span.to(f.span_at(1)), "there is no `@network_operation`")
+                    .help("what neurons or synapses do periodically is `every 10 ms { … }` in their model; a protocol does it between two `run`s"),
             );
         }
         "@" => return Some(idiom(f.span, "there is no `@`").help("sums of products are written `sum(a * b)`")),

@@ -232,11 +232,13 @@ impl Recovery<'_, '_> {
         let (mut items, mut colon) = (Vec::new(), None);
         for piece in pieces(self.lexed, self.brackets, tokens) {
             if colon.is_some_and(|column| self.column(&piece) > column || self.ends(&piece, column)) {
-                let kind = ModelItemKind::Error { defines: self.name(piece.start) };
+                let kind = ModelItemKind::Error { defines: self.name(piece.start), words: self.words(&piece) };
                 items.push(ModelItem { doc: String::new(), kind, span: self.span(&piece) });
                 continue;
             }
-            colon = (self.lexed.word(piece.end - 1) == ":").then(|| self.column(&piece));
+            // `update:` takes the line after it into its piece: what follows the colon of a type may stand there.
+            let opens = self.lexed.word(piece.end - 1) == ":" || self.lexed.word(piece.start + 1) == ":";
+            colon = opens.then(|| self.column(&piece));
             items.extend(self.model_item(&piece, place));
         }
         items
@@ -260,15 +262,18 @@ impl Recovery<'_, '_> {
             ("on", Some(parts)) => {
                 let event = self.head(Rule::only_head, &parts.head, place, Builder::head_ident);
                 let body = self.block(&parts);
-                Some(event.map_or(ModelItemKind::Error { defines: None }, |event| ModelItemKind::On { event, body }))
+                Some(match event {
+                    Some(event) => ModelItemKind::On { event, body },
+                    None => ModelItemKind::Error { defines: None, words: Vec::new() },
+                })
             }
             ("every", Some(parts)) => {
                 let period = self.head(Rule::only_head, &parts.head, place, Builder::head_expr);
                 let body = self.block(&parts);
-                Some(
-                    period
-                        .map_or(ModelItemKind::Error { defines: None }, |period| ModelItemKind::Every { period, body }),
-                )
+                Some(match period {
+                    Some(period) => ModelItemKind::Every { period, body },
+                    None => ModelItemKind::Error { defines: None, words: Vec::new() },
+                })
             }
             _ => None,
         };
@@ -278,6 +283,8 @@ impl Recovery<'_, '_> {
         if let Some(kind) = kind {
             return one(kind);
         }
+        // The words of the piece stand in its first faulty binding, not in each.
+        let mut words = self.words(piece);
         let found = self.bindings(piece).into_iter().map(|(rule, result)| {
             let kind = match (rule, result) {
                 ("state", Ok(b)) => ModelItemKind::State(vec![b]),
@@ -285,7 +292,7 @@ impl Recovery<'_, '_> {
                 ("learned", Ok(b)) => ModelItemKind::Learned(vec![b]),
                 ("input", Ok(b)) => ModelItemKind::Input(vec![b]),
                 (_, Ok(b)) => ModelItemKind::Param(vec![b]),
-                (_, Err(defines)) => ModelItemKind::Error { defines },
+                (_, Err(defines)) => ModelItemKind::Error { defines, words: std::mem::take(&mut words) },
             };
             ModelItem { doc: doc.clone(), kind, span }
         });
@@ -518,6 +525,11 @@ impl Recovery<'_, '_> {
             _ if self.lexed.word(piece.start + 1) == "=" => self.name(piece.start),
             _ => None,
         }
+    }
+
+    /// The words of a piece that could be names.
+    fn words(&self, piece: &Range<usize>) -> Vec<String> {
+        piece.clone().filter_map(|t| self.name(t)).map(|n| n.node).collect()
     }
 
     fn name(&self, token: usize) -> Option<Ident> {

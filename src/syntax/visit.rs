@@ -130,7 +130,7 @@ pub(crate) trait VisitMut {
             }
             K::Method(m) => self.model_ref(m),
             K::Inject(e) => self.expr(e),
-            K::Error { defines } => defines.iter_mut().for_each(|d| self.name(d)),
+            K::Error { defines, words: _ } => defines.iter_mut().for_each(|d| self.name(d)),
         }
     }
 

@@ -3,6 +3,9 @@
 /// The candidate nearest to `word`, if one is near enough to be meant. Ties go to the first.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = if word.chars().count() <= 2 { 2 } else { (word.chars().count() / 3).clamp(1, 3) * 2 };
+    // One letter is one change away from every other: only one that is there too can have been meant.
+    let one = word.chars().next().filter(|_| word.chars().count() == 1);
+    let near = |c: &str| one.is_none_or(|one| c.chars().any(|x| x.eq_ignore_ascii_case(&one)));
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         // A length that differs by more than the limit cannot be near; this bounds the work on absurdly long names.
@@ -10,7 +13,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             continue;
         }
         let d = distance(word, candidate);
-        if d <= limit && best.is_none_or(|(b, _)| d < b) {
+        if d <= limit && near(candidate) && best.is_none_or(|(b, _)| d < b) {
             best = Some((d, candidate));
         }
     }
@@ -55,5 +58,8 @@ mod tests {
         assert_eq!(nearest("tehta", names), Some("theta"));
         assert_eq!(nearest("conductance", names), None);
         assert_eq!(nearest("", names), None);
+        assert_eq!(nearest("t", ["N", "T", "tau"]), Some("T"));
+        assert_eq!(nearest("v", ["w", "vm"]), Some("vm"));
+        assert_eq!(nearest("c", ["b", "d"]), None);
     }
 }
