@@ -67,9 +67,19 @@ fn pair(marked: &mut Vec<Fault>, found: &mut Vec<Fault>) {
     });
 }
 
+/// What is wrong with the text beside a model, if it is not the text given; with UPDATE_UI set it is written anew.
+fn compare(model: &Path, rendered: &str) -> String {
+    let snapshot = model.with_extension("stderr");
+    if std::env::var_os("UPDATE_UI").is_some() {
+        fs::write(&snapshot, rendered).unwrap();
+    } else if fs::read_to_string(&snapshot).unwrap_or_default() != rendered {
+        return format!("== {}: the text changed\n{rendered}\n", model.display());
+    }
+    String::new()
+}
+
 #[test]
 fn every_broken_model_gives_the_diagnostics_it_names() {
-    let update = std::env::var_os("UPDATE_UI").is_some();
     let mut wrong = String::new();
     let mut codes = BTreeMap::new();
     let mut faults = 0;
@@ -111,12 +121,7 @@ fn every_broken_model_gives_the_diagnostics_it_names() {
         if session.failed() != fails || none {
             wrong += &format!("== {name}: must {}\n", if fails { "fail" } else { "pass with warnings" });
         }
-        let snapshot = path.with_extension("stderr");
-        if update {
-            fs::write(&snapshot, &rendered).unwrap();
-        } else if fs::read_to_string(&snapshot).unwrap_or_default() != rendered {
-            wrong += &format!("== {name}: the text changed\n{rendered}\n");
-        }
+        wrong += &compare(&path, &rendered);
     }
     assert!(wrong.is_empty(), "{wrong}");
     assert!(faults >= 390 && paths.len() >= 300, "{faults} faults in {} files", paths.len());
@@ -152,7 +157,6 @@ fn run(name: &str, text: &str, format: &str) -> (bool, String) {
 
 #[test]
 fn every_model_that_breaks_while_running_gives_the_diagnostics_it_names() {
-    let update = std::env::var_os("UPDATE_UI").is_some();
     let mut wrong = String::new();
     for path in models("tests/ui/run") {
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -184,12 +188,7 @@ fn every_model_that_breaks_while_running_gives_the_diagnostics_it_names() {
         if succeeded == fails {
             wrong += &format!("== {name}: must {}\n", if fails { "fail" } else { "pass with warnings" });
         }
-        let snapshot = path.with_extension("stderr");
-        if update {
-            fs::write(&snapshot, &rendered).unwrap();
-        } else if fs::read_to_string(&snapshot).unwrap_or_default() != rendered {
-            wrong += &format!("== {name}: the text changed\n{rendered}\n");
-        }
+        wrong += &compare(&path, &rendered);
     }
     assert!(wrong.is_empty(), "{wrong}");
 }

@@ -332,18 +332,7 @@ impl List<'_> {
             Around::Top => return,
             Around::Model { .. } => self.globals(&[Kind::Const, Kind::Param, Kind::Function]),
             // Models are used where populations and connections are declared, experiments by the command line.
-            Around::Protocol => self.globals(&[
-                Kind::Const,
-                Kind::Param,
-                Kind::Function,
-                Kind::View,
-                Kind::Data,
-                Kind::Population,
-                Kind::Projection,
-                Kind::Readout,
-                Kind::Procedure,
-            ]),
-            Around::Declaration => self.globals(&[
+            Around::Protocol | Around::Declaration => self.globals(&[
                 Kind::Const,
                 Kind::Param,
                 Kind::Function,
@@ -354,6 +343,7 @@ impl List<'_> {
             ]),
         }
         if place == Around::Protocol {
+            self.globals(&[Kind::Readout, Kind::Procedure]);
             for (name, _, about) in words::FUNCTIONS.iter().filter(|(name, ..)| script::functions().any(|f| f == *name))
             {
                 self.word(name, Item::Function, about);

@@ -531,17 +531,7 @@ impl Interp<'_, '_> {
 
 /// A network variable reduced as a matrix, if it is taken whole.
 fn in_place(place: &Place, axes: usize, over: &Over) -> Option<MatrixOver> {
-    let whole = match &place.select {
-        Select::AllSynapses => true,
-        Select::Neurons(n) => n.at.is_empty() && n.view.select == hir::Select::All,
-        Select::Synapse(_)
-        | Select::Pair(..)
-        | Select::Row(_)
-        | Select::Column(_)
-        | Select::Block(_)
-        | Select::Part(..) => false,
-    };
-    if !whole {
+    if !place.select.is_whole() {
         return None;
     }
     match over {

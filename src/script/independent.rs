@@ -16,7 +16,7 @@ use crate::script::effects::Facts;
 use crate::script::expr::var_name;
 use crate::script::ir::{
     AssignOp, Expr, ExprKind, IndexItem, LocalId, Neurons, Place, ProcId, Program, ReadoutUse, SampleLoop, Samples,
-    Select, Stmt, StmtKind,
+    Stmt, StmtKind,
 };
 use crate::script::machine::{Entity, ResetTarget, VarKey};
 use crate::script::walk;
@@ -460,7 +460,7 @@ impl Walk<'_> {
                 let mut stale = self.expr(value);
                 stale = self.place_indices(place).or(stale);
                 let item = Item::Var(place.key);
-                if *op != AssignOp::Set || !covers_all(place) {
+                if *op != AssignOp::Set || !place.select.is_whole() {
                     stale = self.state.network.get(&item).cloned().or(stale);
                 }
                 self.set_item(item, stale);
@@ -760,20 +760,6 @@ impl Walk<'_> {
         }
         self.state.locals = saved;
         returns.stale
-    }
-}
-
-/// Whether an assignment sets every element.
-fn covers_all(place: &Place) -> bool {
-    match &place.select {
-        Select::Neurons(n) => n.at.is_empty() && n.view.select == hir::Select::All,
-        Select::AllSynapses => true,
-        Select::Synapse(_)
-        | Select::Pair(..)
-        | Select::Row(_)
-        | Select::Column(_)
-        | Select::Block(_)
-        | Select::Part(..) => false,
     }
 }
 

@@ -519,6 +519,20 @@ pub enum Select {
     Part(Option<Box<Expr>>, Option<Box<Expr>>),
 }
 
+impl Select {
+    /// Whether these are all elements of the variable.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Self::AllSynapses => true,
+            Self::Neurons(n) => n.at.is_empty() && n.view.select == crate::hir::Select::All,
+            Self::Synapse(_) | Self::Pair(..) | Self::Row(_) | Self::Column(_) | Self::Block(_) | Self::Part(..) => {
+                false
+            }
+        }
+    }
+}
+
 /// Some neurons of a population.
 #[derive(Debug, Clone)]
 pub struct Neurons {

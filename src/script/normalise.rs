@@ -13,6 +13,9 @@ use crate::script::reduce::{MatrixOver, column_sums, reduce_values};
 use crate::script::tensor::{Tensor, Value};
 use crate::source::Span;
 
+/// So many columns are summed and then scaled: they are still in the caches.
+const AT_ONCE: usize = 4;
+
 /// A normalisation of columns: what is scaled, to which sum.
 pub(super) struct Normalise {
     key: VarKey,
@@ -65,9 +68,7 @@ impl Interp<'_, '_> {
         let Some(columns) = self.machine.changed_columns(n.key, n.rule) else { return Ok(None) };
         let mut stopped = Vec::new();
         let mut fault = None;
-        // So many that they are still in the caches when they are scaled, after their sums.
-        const COLUMNS: usize = 4;
-        for columns in columns.chunks(COLUMNS) {
+        for columns in columns.chunks(AT_ONCE) {
             let Some(sums) = column_sums(&self.machine.values(n.key), columns) else { return Ok(None) };
             let sums = Tensor { shape: vec![columns.len()], data: sums };
             let factors =

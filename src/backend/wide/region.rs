@@ -36,8 +36,8 @@ pub(super) struct Region<'a> {
     pub(super) args: Vec<Val>,
     /// How often a buffer is touched in the code; in loops it counts more.
     pub(super) buffers: BTreeMap<BufId, u32>,
-    /// How often a value is read in the code; in loops it counts more.
-    pub(super) weights: BTreeMap<Val, u32>,
+    /// The values that are read.
+    used: BTreeSet<Val>,
     /// Loop variables that start at a number that is not negative.
     pub(super) naturals: BTreeSet<Val>,
     /// The lanes are 32 bits wide, not 64.
@@ -66,7 +66,7 @@ impl<'a> Region<'a> {
             varying: BTreeSet::new(),
             args: Vec::new(),
             buffers: BTreeMap::new(),
-            weights: BTreeMap::new(),
+            used: BTreeSet::new(),
             naturals: BTreeSet::new(),
             narrow: true,
             rows: None,
@@ -86,8 +86,7 @@ impl<'a> Region<'a> {
             return Err("few elements".to_owned());
         }
         // What is used is fixed, varies inside, or is an argument.
-        let used: Vec<Val> = region.weights.keys().copied().collect();
-        for val in used {
+        for val in region.used.clone() {
             if region.resolve(val, outside)?.is_none() && !region.inside.contains_key(&val) && !region.is_int(val) {
                 return Err(format!("{val} comes from outside"));
             }
@@ -159,8 +158,8 @@ impl<'a> Region<'a> {
         if !f.params.is_empty() {
             return Err("a loop that carries values".to_owned());
         }
-        self.read(f.from, weight);
-        self.read(f.to, weight);
+        self.read(f.from);
+        self.read(f.to);
         if f.vector {
             marked.push(f.step);
         }
@@ -173,7 +172,7 @@ impl<'a> Region<'a> {
                 Stmt::Def { val, op } => {
                     self.check(*val, op)?;
                     self.inside.insert(*val, op);
-                    op.operands(|v| self.read(v, weight));
+                    op.operands(|v| self.read(v));
                     if let Op::Load { buf, .. } = op {
                         self.touch(*buf, weight);
                     }
@@ -184,19 +183,19 @@ impl<'a> Region<'a> {
                         return Err("a store that wide kernels do not have".to_owned());
                     }
                     self.touch(*buf, weight);
-                    self.read(*index, weight);
-                    self.read(*value, weight);
+                    self.read(*index);
+                    self.read(*value);
                 }
                 Stmt::Append { cond, value, .. } => {
-                    self.read(*cond, weight);
-                    self.read(*value, weight);
+                    self.read(*cond);
+                    self.read(*value);
                 }
                 Stmt::For(f) => self.walk_for(f, marked, weight)?,
                 Stmt::If(i) => {
                     if !i.results.is_empty() {
                         return Err("a choice with results".to_owned());
                     }
-                    self.read(i.cond, weight);
+                    self.read(i.cond);
                     self.walk(&i.then, marked, weight)?;
                     self.walk(&i.els, marked, weight)?;
                 }
@@ -217,13 +216,13 @@ impl<'a> Region<'a> {
         self.rows = Some(*a);
         self.touch(a.to, 4 * weight);
         for val in [a.first, a.end, a.at] {
-            self.read(val, weight);
+            self.read(val);
         }
         Ok(())
     }
 
-    fn read(&mut self, val: Val, weight: u32) {
-        *self.weights.entry(val).or_insert(0) += weight;
+    fn read(&mut self, val: Val) {
+        self.used.insert(val);
     }
 
     fn touch(&mut self, buf: BufId, weight: u32) {

@@ -113,10 +113,10 @@ impl Emitter<'_, '_> {
             self.keep_for_now(Key::Val(val), r);
         }
         self.pinned.clear();
-        let pressure = self.pressure(&hot_bodies(nest));
+        let hot = hot_bodies(nest);
+        let pressure = self.pressure(&hot);
         let room = REGISTERS.saturating_sub(self.taken(pressure));
-        let mut order: Vec<(u32, Key)> =
-            self.read_often(&hot_bodies(nest)).into_iter().map(|(key, reads)| (reads, key)).collect();
+        let mut order: Vec<(u32, Key)> = self.read_often(&hot).into_iter().map(|(key, reads)| (reads, key)).collect();
         order.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         for (k, (_, key)) in order.iter().take(room).enumerate() {
             let reg = (REGISTERS - 1 - k) as u8;
@@ -128,7 +128,7 @@ impl Emitter<'_, '_> {
     }
 
     /// The registers that bodies take if at most `pressure` of their values live at once: a block that rows are added to and masks that
-    /// wait come on top, and where there is no hurry two to work with.
+    /// wait come on top, and two for operands on the way, unless it is tried without these.
     fn taken(&self, pressure: usize) -> usize {
         let held = self.region.rows.map_or(0, |a| u64::from(a.len) * self.region.bytes(a.to) / 32) as usize + 2;
         pressure + held + if self.tight { 0 } else { 2 }
@@ -227,7 +227,7 @@ impl Emitter<'_, '_> {
     }
 
     /// The most registers that the values of one of these bodies take at once.
-    pub(super) fn pressure(&mut self, bodies: &[&[Stmt]]) -> usize {
+    fn pressure(&mut self, bodies: &[&[Stmt]]) -> usize {
         let mut most = 0;
         for stmts in bodies {
             let body = self.look(stmts, true);
@@ -604,16 +604,16 @@ impl Emitter<'_, '_> {
     fn unary(&mut self, body: &mut Body, val: Val, un: UnOp, a: Val) -> Result<(), Refused> {
         let scalar = self.region.ty(val).scalar;
         let p = float(scalar);
-        let (sign, width) = if scalar.bytes() == 8 || p == 1 { (1 << 63, Scalar::I64) } else { (1 << 31, Scalar::I32) };
+        if let Some((kind, bits)) = self.inherent(val, &Op::Un(un, a)) {
+            let op = match un {
+                UnOp::Neg => vop(1, p, 0, 0x57),
+                UnOp::Abs => vop(1, p, 0, 0x54),
+                _ => vop(1, 1, 0, 0xEF),
+            };
+            let constant = self.constant(kind, bits);
+            return self.two(body, val, op, a, Operand::Rm(constant));
+        }
         match un {
-            UnOp::Neg if scalar.is_float() => {
-                let sign = self.constant(width, sign);
-                self.two(body, val, vop(1, p, 0, 0x57), a, Operand::Rm(sign))
-            }
-            UnOp::Abs if scalar.is_float() => {
-                let rest = self.constant(width, !sign);
-                self.two(body, val, vop(1, p, 0, 0x54), a, Operand::Rm(rest))
-            }
             UnOp::Neg => {
                 let from = self.rm(body, a)?;
                 let zero = self.fresh(body, Owner::Temp)?;
@@ -623,10 +623,6 @@ impl Emitter<'_, '_> {
                 let code = if scalar == Scalar::I64 { 0xFB } else { 0xFA };
                 self.asm.vex(vop(1, 1, 0, code), body.wide, r, zero, from);
                 Ok(())
-            }
-            UnOp::Not => {
-                let ones = self.constant(Scalar::I64, u64::MAX);
-                self.two(body, val, vop(1, 1, 0, 0xEF), a, Operand::Rm(ones))
             }
             UnOp::Abs => {
                 let from = self.rm(body, a)?;
