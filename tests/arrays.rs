@@ -2,18 +2,16 @@
 //! files. Values are small enough to be known by hand; each program runs in both executions and on one and three threads.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+#[path = "support/protocol.rs"]
+mod protocol;
 
+use std::path::Path;
+
+use protocol::{Samples, run, session};
 use snnc::data::{NpyArray, NpyData, write_npz};
 use snnc::diag::Diagnostic;
-use snnc::diag::render::render_human;
 use snnc::driver::{BackendKind, Session, Settings};
-use snnc::hir::DataId;
-use snnc::script::eval::{DataAccess, Env, run_experiments};
-use snnc::script::ir::Split;
-use snnc::script::outcome::{Outcome, Silent};
-use snnc::script::tensor::{SampleRef, Tensor};
+use snnc::script::outcome::Outcome;
 
 const NET: &str = "
 simulation { dt = 0.1 ms; seed = 4 }
@@ -32,39 +30,8 @@ connect P: E -> G.v via all_to_all with static(w = 10 mV*i + 1 mV*j)
 connect Q: E -> G.v via random(p = 0.3) where i < 9 and j < 6 with static(w = 10 mV*i + 1 mV*j)
 ";
 
-/// Six samples without images, of the classes 0, 1, 2, ….
-struct Samples;
-
-impl DataAccess for Samples {
-    fn samples(&self, _: DataId, _: Split) -> Result<usize, Diagnostic> {
-        Ok(6)
-    }
-    fn image(&self, _: SampleRef) -> Result<Tensor, Diagnostic> {
-        panic!("no images here")
-    }
-    fn label(&self, sample: SampleRef) -> Result<i64, Diagnostic> {
-        Ok(sample.index as i64)
-    }
-}
-
 fn outcome(path: &Path, text: &str, kind: BackendKind, threads: usize) -> Outcome {
-    let mut session = Session::from_text(path, text, &Settings::default());
-    session.plan_only();
-    let all: String = session.sink.items.iter().map(|d| render_human(d, &session.sources, false)).collect();
-    assert!(!session.failed(), "{all}");
-    let model = session.model.clone().unwrap();
-    let cancel = AtomicBool::new(false);
-    let env = Env {
-        data: &Samples,
-        model_dir: PathBuf::new(),
-        out_dir: None,
-        threads,
-        seed: model.settings.seed,
-        only: Vec::new(),
-        cancel: &cancel,
-    };
-    let mut machine = session.build(&model, kind).unwrap_or_else(|e| panic!("{e:?}")).0;
-    run_experiments(&model.script, &model, &mut machine, &env, &mut Silent, &mut Silent)
+    run(&session(path, text, &Settings::default()), kind, threads, &Samples { number: 6, classes: 6 })
 }
 
 /// What the statements print, by name, from each run: all runs agree bit for bit.

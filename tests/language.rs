@@ -2,19 +2,18 @@
 //! populations, initial values drawn anew.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+#[path = "support/protocol.rs"]
+mod protocol;
 
-use snnc::diag::Diagnostic;
-use snnc::diag::render::render_human;
+use protocol::Samples;
+use std::path::Path;
+
 use snnc::driver::{BackendKind, Session, Settings};
-use snnc::hir::{DataId, PopId, ProjId, VarId};
+use snnc::hir::{PopId, ProjId, VarId};
 use snnc::runtime::Network;
-use snnc::script::eval::{DataAccess, Env, run_experiments};
-use snnc::script::ir::Split;
 use snnc::script::machine::{Entity, Machine, RunKey, Slice, VarKey};
-use snnc::script::outcome::{Outcome, Progress, Silent};
-use snnc::script::tensor::{SampleRef, Tensor, Value};
+use snnc::script::outcome::{Outcome, Progress};
+use snnc::script::tensor::Value;
 
 const CELL: &str = "
 simulation { dt = 0.1 ms; seed = 4 }
@@ -28,11 +27,7 @@ neuron Cell {
 ";
 
 fn session(text: &str) -> Session {
-    let mut session = Session::from_text(Path::new("model.snn"), text, &Settings::default());
-    session.plan_only();
-    let all: String = session.sink.items.iter().map(|d| render_human(d, &session.sources, false)).collect();
-    assert!(!session.failed(), "{all}");
-    session
+    protocol::session(Path::new("model.snn"), text, &Settings::default())
 }
 
 fn network(session: &Session, kind: BackendKind) -> Network {
@@ -45,36 +40,10 @@ fn codes(text: &str) -> Vec<String> {
     session.sink.items.iter().map(|d| d.code.to_string()).collect()
 }
 
-/// Samples 0, 1, 2, … without images.
-struct Samples(usize);
-
-impl DataAccess for Samples {
-    fn samples(&self, _: DataId, _: Split) -> Result<usize, Diagnostic> {
-        Ok(self.0)
-    }
-    fn image(&self, _: SampleRef) -> Result<Tensor, Diagnostic> {
-        panic!("no images here")
-    }
-    fn label(&self, sample: SampleRef) -> Result<i64, Diagnostic> {
-        Ok(sample.index as i64 % 2)
-    }
-}
+const SAMPLES: Samples = Samples { number: 6, classes: 2 };
 
 fn run(text: &str, kind: BackendKind, threads: usize) -> Outcome {
-    let session = session(text);
-    let model = session.model.clone().unwrap();
-    let cancel = AtomicBool::new(false);
-    let env = Env {
-        data: &Samples(6),
-        model_dir: PathBuf::new(),
-        out_dir: None,
-        threads,
-        seed: model.settings.seed,
-        only: Vec::new(),
-        cancel: &cancel,
-    };
-    let mut machine = network(&session, kind);
-    let outcome = run_experiments(&model.script, &model, &mut machine, &env, &mut Silent, &mut Silent);
+    let outcome = protocol::run(&session(text), kind, threads, &SAMPLES);
     assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
     outcome
 }
@@ -364,20 +333,8 @@ experiment evaluate {{ for s in d.test[..6] {{ score(vote, show(s), s.label) }} 
     );
     for threads in [1, 3] {
         let session = session(&text);
-        let model = session.model.clone().unwrap();
-        let cancel = AtomicBool::new(false);
-        let env = Env {
-            data: &Samples(6),
-            model_dir: PathBuf::new(),
-            out_dir: None,
-            threads,
-            seed: 0,
-            only: Vec::new(),
-            cancel: &cancel,
-        };
         let mut told = Told::default();
-        let mut machine = network(&session, BackendKind::Jit);
-        let outcome = run_experiments(&model.script, &model, &mut machine, &env, &mut Silent, &mut told);
+        let outcome = protocol::run_telling(&session, BackendKind::Jit, threads, &SAMPLES, &mut told);
         assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
         assert_eq!(
             told.0,

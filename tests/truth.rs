@@ -2,53 +2,21 @@
 //! executions and at every level of restructuring.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+#[path = "support/protocol.rs"]
+mod protocol;
 
+use std::path::Path;
+
+use protocol::{Samples, run, session};
 use snnc::diag::Diagnostic;
-use snnc::diag::render::render_human;
 use snnc::driver::{BackendKind, Session, Settings};
-use snnc::hir::DataId;
-use snnc::script::eval::{DataAccess, Env, run_experiments};
-use snnc::script::ir::Split;
-use snnc::script::outcome::Silent;
-use snnc::script::tensor::{SampleRef, Tensor};
-
-struct NoData;
-
-impl DataAccess for NoData {
-    fn samples(&self, _: DataId, _: Split) -> Result<usize, Diagnostic> {
-        Ok(0)
-    }
-    fn image(&self, _: SampleRef) -> Result<Tensor, Diagnostic> {
-        panic!("no images here")
-    }
-    fn label(&self, _: SampleRef) -> Result<i64, Diagnostic> {
-        panic!("no labels here")
-    }
-}
 
 /// What a program prints, as numbers: truth values are 0 and 1.
 fn printed(text: &str, kind: BackendKind, opt: u8, precision: &str) -> Vec<(String, Vec<f64>)> {
     let text = format!("simulation {{ dt = 0.1 ms; seed = 3; precision = {precision} }}\n{text}");
     let settings = Settings { opt: Some(opt), ..Settings::default() };
-    let mut session = Session::from_text(Path::new("model.snn"), &text, &settings);
-    session.plan_only();
-    let all: String = session.sink.items.iter().map(|d| render_human(d, &session.sources, false)).collect();
-    assert!(!session.failed(), "{all}");
-    let model = session.model.clone().unwrap();
-    let cancel = AtomicBool::new(false);
-    let env = Env {
-        data: &NoData,
-        model_dir: PathBuf::new(),
-        out_dir: None,
-        threads: 1,
-        seed: model.settings.seed,
-        only: Vec::new(),
-        cancel: &cancel,
-    };
-    let mut machine = session.build(&model, kind).unwrap_or_else(|e| panic!("{e:?}")).0;
-    let o = run_experiments(&model.script, &model, &mut machine, &env, &mut Silent, &mut Silent);
+    let session = session(Path::new("model.snn"), &text, &settings);
+    let o = run(&session, kind, 1, &Samples { number: 0, classes: 1 });
     assert!(o.diagnostics.is_empty(), "{:?}", o.diagnostics);
     o.results.iter().map(|r| (r.name.clone(), r.value.to_f64s().unwrap())).collect()
 }

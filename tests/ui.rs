@@ -121,7 +121,7 @@ fn every_broken_model_gives_the_diagnostics_it_names() {
         if session.failed() != fails || none {
             wrong += &format!("== {name}: must {}\n", if fails { "fail" } else { "pass with warnings" });
         }
-        wrong += &compare(&path, &rendered);
+        wrong += &compare(path, &rendered);
     }
     assert!(wrong.is_empty(), "{wrong}");
     assert!(faults >= 390 && paths.len() >= 300, "{faults} faults in {} files", paths.len());
