@@ -148,16 +148,7 @@ fn draws(e: &Expr, drawn: &mut Vec<LocalId>) -> bool {
             }
             draws(body, drawn)
         }
-        ExprKind::Unary(..)
-        | ExprKind::Binary(..)
-        | ExprKind::Between { .. }
-        | ExprKind::ToReal(_)
-        | ExprKind::ToInt(_)
-        | ExprKind::If(..)
-        | ExprKind::Select(..)
-        | ExprKind::Broadcast { .. }
-        | ExprKind::Reshape(_)
-        | ExprKind::Builtin(..) => {
+        kind if kind.is_elementwise() => {
             let mut found = false;
             crate::script::walk::children(e, &mut |c| found = draws(c, drawn) || found);
             found

@@ -487,6 +487,26 @@ pub enum Field {
     },
 }
 
+impl ExprKind {
+    /// Whether each element comes from the elements of the operands, one by one or repeated.
+    #[must_use]
+    pub fn is_elementwise(&self) -> bool {
+        matches!(
+            self,
+            Self::Unary(..)
+                | Self::Binary(..)
+                | Self::Between { .. }
+                | Self::ToReal(_)
+                | Self::ToInt(_)
+                | Self::If(..)
+                | Self::Select(..)
+                | Self::Broadcast { .. }
+                | Self::Reshape(_)
+                | Self::Builtin(..)
+        )
+    }
+}
+
 /// Elements of a model variable.
 #[derive(Debug, Clone)]
 pub struct Place {

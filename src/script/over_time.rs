@@ -17,27 +17,19 @@ use crate::source::Span;
 
 /// Where the first part of an expression stands that has no value at a step of a `run`: only variables of the network and constants have one.
 pub(crate) fn without_value(e: &Expr) -> Option<Span> {
-    let fine = matches!(
-        e.kind,
-        ExprKind::Const(_)
-            | ExprKind::Bool(_)
-            | ExprKind::Table(_)
-            | ExprKind::Var(_)
-            | ExprKind::Unary(..)
-            | ExprKind::Binary(..)
-            | ExprKind::Between { .. }
-            | ExprKind::ToReal(_)
-            | ExprKind::ToInt(_)
-            | ExprKind::If(..)
-            | ExprKind::Select(..)
-            | ExprKind::Broadcast { .. }
-            | ExprKind::Reshape(_)
-            | ExprKind::Builtin(..)
-            | ExprKind::List(_)
-            | ExprKind::Zeros(_)
-            | ExprKind::Index { .. }
-            | ExprKind::Error
-    ) || matches!(&e.kind, ExprKind::Reduce { over, .. } if !matches!(over, Over::Time(_)));
+    let fine = e.kind.is_elementwise()
+        || matches!(
+            e.kind,
+            ExprKind::Const(_)
+                | ExprKind::Bool(_)
+                | ExprKind::Table(_)
+                | ExprKind::Var(_)
+                | ExprKind::List(_)
+                | ExprKind::Zeros(_)
+                | ExprKind::Index { .. }
+                | ExprKind::Error
+        )
+        || matches!(&e.kind, ExprKind::Reduce { over, .. } if !matches!(over, Over::Time(_)));
     if !fine {
         return Some(e.span);
     }
