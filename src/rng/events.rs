@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::gaps::EventList;
 use super::math::{ln, ln_of_normal};
-use super::{BATCH, Stream};
+use super::{BATCH, Schedule, Stream, uniform_batch};
 use crate::simd::{Quads, WithQuads, with_quads};
 
 /// The sources of one run, drawn chunk by chunk.
@@ -97,8 +97,9 @@ impl WithQuads for Part<'_> {
 
     #[inline(always)]
     fn run<Q: Quads>(self, q: Q) {
+        let schedule = self.stream.schedule(q);
         for ((element, state), rate) in (self.first..).zip(self.state).zip(self.rates) {
-            draw(q, self.stream, element as u32, *rate, state, self.steps.clone(), self.drawn);
+            draw(q, &schedule, element as u32, *rate, state, self.steps.clone(), self.drawn);
         }
     }
 }
@@ -107,7 +108,7 @@ impl WithQuads for Part<'_> {
 #[inline(always)]
 fn draw<Q: Quads>(
     q: Q,
-    stream: Stream,
+    schedule: &Schedule<Q>,
     element: u32,
     rate: f64,
     state: &mut State,
@@ -117,7 +118,7 @@ fn draw<Q: Quads>(
     let (mut step, mut rest, mut draw) = *state;
     while step < steps.end {
         // A uniform is never subnormal, so the logarithm without a branch applies.
-        let mut gaps = stream.uniform_batch(q, u64::from(element), draw / BATCH as u64);
+        let mut gaps = uniform_batch(q, schedule, u64::from(element), draw / BATCH as u64);
         for gap in &mut gaps {
             *gap = ln_of_normal(*gap) / -rate;
         }

@@ -11,8 +11,9 @@
 use rayon::prelude::*;
 
 use super::{
-    BATCH, Stream,
+    BATCH, Schedule, Stream,
     math::{ln, ln_of_normal},
+    uniform_halves,
 };
 use crate::simd::{Quads, WithQuads, with_quads};
 
@@ -173,6 +174,7 @@ impl WithQuads for Draw<'_> {
 
     #[inline(always)]
     fn run<Q: Quads>(mut self, q: Q) {
+        let keys = self.stream.schedule(q);
         let mut gaps = [[0; BATCH]; AHEAD];
         // Elements and the batches that they have.
         let mut ahead: [(u32, usize); AHEAD] = [(0, 0); AHEAD];
@@ -183,17 +185,17 @@ impl WithQuads for Draw<'_> {
             if rate > 0.0 && self.steps > 0 {
                 let wanted = likely(rate * f64::from(self.steps));
                 if batches + wanted > AHEAD {
-                    self.use_up(q, &gaps, &ahead[..elements]);
+                    self.use_up(q, &keys, &gaps, &ahead[..elements]);
                     (elements, batches) = (0, 0);
                 }
                 for (number, gaps) in (0..).zip(&mut gaps[batches..batches + wanted]) {
-                    *gaps = self.gaps(q, element, rate, number);
+                    *gaps = draw(q, &keys, element, rate, number);
                 }
                 ahead[elements] = (element, wanted);
                 (elements, batches) = (elements + 1, batches + wanted);
             }
         }
-        self.use_up(q, &gaps, &ahead[..elements]);
+        self.use_up(q, &keys, &gaps, &ahead[..elements]);
     }
 }
 
@@ -204,29 +206,29 @@ fn likely(mean: f64) -> usize {
     if batches < 7.0 { batches as usize + 1 } else { 8 }
 }
 
-impl Draw<'_> {
-    /// A batch of gaps of one element.
-    #[inline(always)]
-    fn gaps<Q: Quads>(&self, q: Q, element: u32, rate: f64, number: u64) -> Gaps {
-        // A uniform is never subnormal, so the logarithm without a branch applies.
-        let halves = self.stream.uniform_halves(q, u64::from(element), number);
-        let mut steps = [[0; BATCH / 2]; 2];
-        for (steps, half) in steps.iter_mut().zip(&halves) {
-            for (steps, x) in steps.iter_mut().zip(half) {
-                *steps = whole(ln_of_normal(*x) / -rate);
-            }
+/// A batch of gaps of one element.
+#[inline(always)]
+fn draw<Q: Quads>(q: Q, keys: &Schedule<Q>, element: u32, rate: f64, number: u64) -> Gaps {
+    // A uniform is never subnormal, so the logarithm without a branch applies.
+    let halves = uniform_halves(q, keys, u64::from(element), number);
+    let mut steps = [[0; BATCH / 2]; 2];
+    for (steps, half) in steps.iter_mut().zip(&halves) {
+        for (steps, x) in steps.iter_mut().zip(half) {
+            *steps = whole(ln_of_normal(*x) / -rate);
         }
-        let [even, odd] = &steps;
-        let mut gaps = [0; BATCH];
-        for (pair, (even, odd)) in gaps.as_chunks_mut::<2>().0.iter_mut().zip(even.iter().zip(odd)) {
-            *pair = [*even, *odd];
-        }
-        gaps
     }
+    let [even, odd] = &steps;
+    let mut gaps = [0; BATCH];
+    for (pair, (even, odd)) in gaps.as_chunks_mut::<2>().0.iter_mut().zip(even.iter().zip(odd)) {
+        *pair = [*even, *odd];
+    }
+    gaps
+}
 
+impl Draw<'_> {
     /// Turns gaps into spikes.
     #[inline(always)]
-    fn use_up<Q: Quads>(&mut self, q: Q, gaps: &[Gaps], ahead: &[(u32, usize)]) {
+    fn use_up<Q: Quads>(&mut self, q: Q, keys: &Schedule<Q>, gaps: &[Gaps], ahead: &[(u32, usize)]) {
         let mut rest = gaps;
         for &(element, n) in ahead {
             let (own, others) = rest.split_at(n);
@@ -235,7 +237,7 @@ impl Draw<'_> {
             if own.iter().all(|gaps| self.spikes(element, gaps, &mut left)) {
                 let rate = self.rates[element as usize];
                 for number in n as u64.. {
-                    let gaps = self.gaps(q, element, rate, number);
+                    let gaps = draw(q, keys, element, rate, number);
                     if !self.spikes(element, &gaps, &mut left) {
                         break;
                     }
