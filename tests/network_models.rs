@@ -93,6 +93,7 @@ fn both_executions_agree_on_reduced_models() {
         ),
         (model("synfire_chain", &[("size = 100", "size = 20"), ("volley = 100", "volley = 20")]), 800),
         (model("wang_buzsaki", &[("N[100]", "N[30]"), ("inputs = 60", "inputs = 20")]), 500),
+        (model("wang2002", &[("[240]", "[24]"), ("[1120]", "[30]"), ("[400]", "[12]")]), 600),
         (model("liquid", &[("rate = 0 Hz", "rate = 30 Hz")]), 150),
     ] {
         let (mut jit, mut interp) = both(&text);

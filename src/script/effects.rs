@@ -22,6 +22,8 @@ pub struct Facts {
     pub queues: BTreeMap<ProjId, BTreeSet<VarKey>>,
     /// Where the dynamics read `t`, if they do.
     pub reads_time: Option<Span>,
+    /// Blocks of `every`, with their periods in ms where these are numbers: when one is due depends on the time since the network's start.
+    pub periodic: Vec<(Option<f64>, Span)>,
 }
 
 impl Facts {
@@ -89,8 +91,7 @@ impl Facts {
             }
         }
         self.reads_time = self.reads_time.or(pop.play.as_ref().map(|p| p.span));
-        // When it is due depends on the time since the network's start.
-        self.reads_time = self.reads_time.or(neuron.every.first().map(|e| e.span));
+        self.periodic.extend(neuron.every.iter().map(period));
         for (v, _) in model.live(id).iter().enumerate().filter(|(_, live)| **live) {
             let var = VarId(v as u32);
             let reads = pop.given(&neuron.vars, var).map(|e| walk.reads(e)).unwrap_or_default();
@@ -148,8 +149,7 @@ impl Facts {
             for (var, reads) in walk.handler(&every.body, None) {
                 self.change(var, reads, frozen);
             }
-            // When it is due depends on the time since the network's start.
-            self.reads_time = self.reads_time.or(Some(every.span));
+            self.periodic.push(period(every));
         }
         for event in &synapse.events {
             let under: BTreeSet<VarKey> = event.cond.sides().flat_map(|e| walk.reads(e)).collect();
@@ -172,6 +172,11 @@ impl Facts {
             self.sources.entry(var).or_default().extend(reads);
         }
     }
+}
+
+fn period(every: &hir::Every) -> (Option<f64>, Span) {
+    let ms = if let ExprKind::Const(ms) = every.period.kind { Some(ms) } else { None };
+    (ms, every.span)
 }
 
 fn is_input(vars: &[hir::VarDecl], v: VarId) -> bool {

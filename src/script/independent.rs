@@ -15,8 +15,8 @@ use crate::hir::{self, Model, PopId, ProjId, Role};
 use crate::script::effects::Facts;
 use crate::script::expr::var_name;
 use crate::script::ir::{
-    AssignOp, Expr, ExprKind, IndexItem, LocalId, Neurons, Place, ProcId, Program, ReadoutUse, SampleLoop, Samples,
-    Stmt, StmtKind,
+    AssignOp, Expr, ExprKind, IndexItem, LocalId, Neurons, Place, ProcId, Program, ReadoutUse, Record, Recorded, SampleLoop,
+    Samples, Stmt, StmtKind,
 };
 use crate::script::machine::{Entity, ResetTarget, VarKey};
 use crate::script::walk;
@@ -62,7 +62,7 @@ pub fn analyse(program: &Program, model: &Model, l: &SampleLoop, frozen: &BTreeS
     let mut walk = Walk {
         program,
         model,
-        live: facts.live(&seen.reads),
+        live: facts.live(&observed(program, model, &facts)),
         facts: &facts,
         changes: &l.changes,
         decoders: &seen.decoders,
@@ -75,6 +75,26 @@ pub fn analyse(program: &Program, model: &Model, l: &SampleLoop, frozen: &BTreeS
     walk.start(&seen);
     walk.block(&l.body);
     if walk.reasons.is_empty() { Independence::Proved } else { Independence::Carries(walk.reasons) }
+}
+
+/// What is looked at after the samples, by any protocol or recording, and what learns: these keep what all samples did to them.
+fn observed(program: &Program, model: &Model, facts: &Facts) -> BTreeSet<VarKey> {
+    let mut seen = Seen::default();
+    let protocols = program.experiments.iter().map(|e| &e.body).chain(program.tests.iter().map(|t| &t.body));
+    for body in protocols.chain(program.procedures.iter().map(|p| &p.body)) {
+        seen.block(program, &body.stmts);
+        walk::any_stmt(&body.stmts, &mut |s| {
+            match &s.kind {
+                StmtKind::Save { vars, .. } => seen.reads.extend(vars.iter().map(|v| v.key)),
+                StmtKind::Record(record) => seen.record(program, record),
+                _ => {}
+            }
+            false
+        });
+    }
+    program.records.iter().for_each(|r| seen.record(program, r));
+    seen.reads.extend(facts.changed.iter().filter(|k| is_shared(model, **k)));
+    seen.reads
 }
 
 /// The weights and learned variables that a body may change: what the lanes of a batch must merge.
@@ -203,6 +223,14 @@ impl Seen {
             StmtKind::ForSamples(l) => self.block(program, &l.body),
             StmtKind::Call { proc, .. } => self.procedure(program, *proc),
             _ => {}
+        }
+    }
+
+    fn record(&mut self, program: &Program, record: &Record) {
+        for item in &record.items {
+            if let Recorded::Value { value, .. } = &item.what {
+                self.expr(program, value);
+            }
         }
     }
 
@@ -639,6 +667,12 @@ impl Walk<'_> {
         if let Some(time) = self.facts.reads_time {
             self.used(Some("the network's dynamics depend on `t`".to_owned()), time);
         }
+        let facts = self.facts;
+        for (period, span) in &facts.periodic {
+            if !period.is_some_and(|ms| self.is_aligned(ms)) {
+                self.used(Some("a block of `every` is due at other times of the next sample".to_owned()), *span);
+            }
+        }
         let matters = |w: &Self, item: &Item| match item {
             Item::Var(key) => w.live.contains(key),
             Item::Hidden(_) => true,
@@ -653,6 +687,19 @@ impl Walk<'_> {
             self.state.network.remove(&item);
         }
         self.state.network.retain(|item, _| !matches!(item, Item::Counts(_)));
+    }
+
+    /// Whether every `run` of the program takes a whole number of these periods, so that each sample meets the blocks at the same times.
+    fn is_aligned(&self, period: f64) -> bool {
+        let steps = |ms: f64| (ms / self.model.settings.dt).round();
+        let period = steps(period);
+        let mut off = |s: &Stmt| match &s.kind {
+            StmtKind::Run { time } => {
+                !matches!(&time.kind, ExprKind::Const(ms) if period >= 1.0 && steps(*ms) % period == 0.0)
+            }
+            _ => false,
+        };
+        period == 1.0 || !walk::any_of(self.program, &mut off)
     }
 
     fn reset_items(&self, target: ResetTarget) -> Vec<Item> {

@@ -356,6 +356,17 @@ impl Lower<'_, '_> {
 
     fn no_member(&mut self, entity: Entity, member: &ast::Ident, more: &[&str]) {
         let model = self.cx.model;
+        if let (Entity::Proj(p), "delay" | "dendritic_delay") = (entity, member.node.as_str()) {
+            let mut d = Diagnostic::new(Code::E0901, member.span, "delays in protocols are not supported yet")
+                .label("delays are given where the projection is made, and stay");
+            if let Some(projection) = model.projections.get(p.index()) {
+                d = d.also(projection.span, "made here");
+            }
+            self.err(d.help(
+                "make two projections with a delay each, and change their weights: one has them, the other has zeros",
+            ));
+            return;
+        }
         let declared = vars(model, entity).unwrap_or(&[]);
         let mut names: Vec<&str> = declared.iter().map(|v| v.name.as_str()).collect();
         names.extend(more);

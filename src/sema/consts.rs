@@ -391,6 +391,13 @@ pub(crate) fn settings(
                         typer.sink.hole(a.value.span);
                     }
                 }
+                "seed" if matches!(&a.value.kind, ast::ExprKind::Name(n) if n == "time") => {
+                    typer.error(
+                        Diagnostic::new(Code::E0205, a.value.span, "a program cannot ask for another seed at every run")
+                            .label("its results could not be repeated")
+                            .help("write a number here, and give `--seed time` on the command line, which prints what it took"),
+                    );
+                }
                 "seed" => {
                     if let Some(n) = whole(&a.value, "the seed", typer) {
                         if n >= 0 {

@@ -89,7 +89,7 @@ pub(crate) struct Var<'a> {
     state: Progress,
     pub(crate) ty: Option<Type>,
     init: Option<hir::Expr>,
-    bounds: Option<(hir::Expr, hir::Expr)>,
+    pub(super) bounds: Option<(hir::Expr, hir::Expr)>,
     shown: ShownUnit,
 }
 

@@ -492,17 +492,7 @@ pub(super) fn population(
             ok = false;
             continue;
         };
-        if let (Some((lo, hi)), Some(x)) = (&var.bounds, value(&e, 0, 0))
-            && let (Some(lo), Some(hi)) = (value(lo, 0, 0), value(hi, 0, 0))
-            && (x < lo || x > hi)
-            && matches!(e.kind, hir::ExprKind::Const(_))
-        {
-            typer.error(
-                Diagnostic::new(Code::E0205, e.span, format!("the value of `{}` lies outside of its bounds", var.name))
-                    .also(var.span, "declared with bounds here"),
-            );
-            ok = false;
-        }
+        ok &= is_inside(&e, &var.name, var.bounds.as_ref(), var.span, typer);
         args.push((id, e));
     }
     let missing: Vec<&hir::VarDecl> = decl
@@ -540,6 +530,28 @@ pub(super) fn population(
         play,
         span: name.span,
     })
+}
+
+/// Whether a constant argument keeps the bounds of its variable, declared at `declared`; `E0205` where it does not. What is drawn or
+/// computed for each element is seen when the network is built.
+pub(super) fn is_inside(
+    e: &hir::Expr,
+    name: &str,
+    bounds: Option<&(hir::Expr, hir::Expr)>,
+    declared: Span,
+    typer: &mut Typer<'_>,
+) -> bool {
+    let hir::ExprKind::Const(x) = e.kind else { return true };
+    let Some((Some(lo), Some(hi))) = bounds.map(|(lo, hi)| (value(lo, 0, 0), value(hi, 0, 0))) else { return true };
+    if (lo..=hi).contains(&x) {
+        return true;
+    }
+    typer.error(
+        Diagnostic::new(Code::E0205, e.span, format!("the value of `{name}` lies outside of its bounds"))
+            .also(declared, "declared with bounds here")
+            .help("change the value or widen the bounds"),
+    );
+    false
 }
 
 /// What is wrong with the arguments of a faulty model, as far as its sound declarations tell: names it does not have, values that are

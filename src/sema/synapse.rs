@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::infer::{Typed, Typer};
 use super::mismatch;
+use super::network;
 use super::model::{Ends, ModelCx};
 use super::neuron;
 use crate::diag::{Code, Diagnostic, Severity};
@@ -182,7 +183,10 @@ pub(crate) fn instantiate(
         let because = Some((declared, format!("`{name}` is {}", mismatch::type_words(ty))));
         let value = value.and_then(|t| typer.expect(t, ty, &format!("the value of `{name}`"), because));
         match value {
-            Some(e) => out.push((VarId(k as u32), e)),
+            Some(e) => {
+                ok &= network::is_inside(&e, name, cx.vars[k].bounds.as_ref(), declared, typer);
+                out.push((VarId(k as u32), e));
+            }
             None => ok = false,
         }
     }
