@@ -377,7 +377,11 @@ fn what_samples_add_up_is_kept_although_no_sample_reads_it() {
         let read = counted(&model, reset, "run 20 ms\nprint(\"seen\", O.n)", 1);
         let read = read.last().unwrap().clone();
         for threads in [1, 3] {
-            assert_eq!(counted(&model, reset, "run 20 ms", threads).last().unwrap(), &read, "{kind}, {threads} threads");
+            assert_eq!(
+                counted(&model, reset, "run 20 ms", threads).last().unwrap(),
+                &read,
+                "{kind}, {threads} threads"
+            );
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::hir::{self, Model, PopId, ProjId, Role};
 use crate::script::effects::Facts;
 use crate::script::expr::var_name;
 use crate::script::ir::{
-    AssignOp, Expr, ExprKind, IndexItem, LocalId, Neurons, Place, ProcId, Program, ReadoutUse, Record, Recorded, SampleLoop,
-    Samples, Stmt, StmtKind,
+    AssignOp, Expr, ExprKind, IndexItem, LocalId, Neurons, Place, ProcId, Program, ReadoutUse, Record, Recorded,
+    SampleLoop, Samples, Stmt, StmtKind,
 };
 use crate::script::machine::{Entity, ResetTarget, VarKey};
 use crate::script::walk;

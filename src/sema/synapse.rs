@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::infer::{Typed, Typer};
 use super::mismatch;
-use super::network;
 use super::model::{Ends, ModelCx};
+use super::network;
 use super::neuron;
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::hir::{self, Role, SynapseModel, Type, VarId};
