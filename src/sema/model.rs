@@ -452,9 +452,10 @@ impl<'a> ModelCx<'a> {
                 && let (ExprKind::Const(lo), ExprKind::Const(hi), ExprKind::Const(x)) = (&lo.kind, &hi.kind, &init.kind)
                 && (x < lo || x > hi)
             {
-                let d = Diagnostic::new(Code::E0205, init.span, format!("{what} of `{name}` lies outside of its bounds"))
-                    .also(bounds.span, "the bounds")
-                    .help("change the value or widen the bounds");
+                let d =
+                    Diagnostic::new(Code::E0205, init.span, format!("{what} of `{name}` lies outside of its bounds"))
+                        .also(bounds.span, "the bounds")
+                        .help("change the value or widen the bounds");
                 typer.error(d);
             }
         }

@@ -6,10 +6,10 @@ use super::consts::{constant, value, whole};
 use super::drive::{base_name, drive, has_drive};
 use super::infer::{Count, Globals, Typer, list, strip};
 use super::kernel::{self, Kernel};
+use super::mismatch::Said;
 use super::model::{Ends, Heads, ModelCx, Pops};
 use super::rules::{grids_fit, rule};
 use super::views::{self, IndexNames, len};
-use super::mismatch::Said;
 use super::{Schemas, circles, neuron, play, poison, synapse, unroll};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{

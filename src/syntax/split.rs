@@ -89,15 +89,7 @@ impl Brackets {
 fn begins_item(word: &str) -> bool {
     matches!(
         word,
-        "neuron"
-            | "synapse"
-            | "population"
-            | "connect"
-            | "experiment"
-            | "procedure"
-            | "import"
-            | "fn"
-            | "const"
+        "neuron" | "synapse" | "population" | "connect" | "experiment" | "procedure" | "import" | "fn" | "const"
     )
 }
 
