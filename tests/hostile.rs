@@ -83,6 +83,28 @@ fn too_many_synapses_are_refused_before_allocation() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
+#[test]
+fn a_network_that_does_not_fit_as_a_whole_is_refused_where_it_needs_most() {
+    // Each population fits by itself.
+    let limit = snnc::driver::memory_limit();
+    let size = (limit * 0.4 / 32.0).min(f64::from(1 << 30)) as u64;
+    let populations = (limit * 1.5 / (size as f64 * 32.0)).ceil() as usize;
+    let mut text = format!("{CELL}population Small[10]: Cell()\n");
+    for k in 0..populations {
+        text += &format!("population P{k}[{}]: Cell()\n", size - u64::from(k != 1));
+    }
+    text += "experiment e { run 1 ms }\n";
+    let session = Session::from_text(Path::new("large.snn"), &text, &Settings::default());
+    let model = session.model.clone().unwrap();
+    let errors = session.build(&model, BackendKind::Interp).map(|_| ()).unwrap_err();
+    let [error] = errors.as_slice() else { panic!("{errors:?}") };
+    assert_eq!(error.code, Code::E0902);
+    let label = error.primary.as_ref().unwrap();
+    assert_eq!(session.sources.text(label.span), "P1");
+    assert!(label.text.starts_with(&format!("the {size} neurons of `P1`: about ")), "{}", label.text);
+    assert_eq!(error.secondary.len(), 2, "{error:?}");
+}
+
 /// Whatever is missing or misspelt in a model, nothing is dropped without a reason (which would be E0900) and nothing panics.
 #[test]
 fn nothing_is_left_out_without_a_reason() {

@@ -644,3 +644,64 @@ fn the_program_speaks_over_its_streams() {
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(stderr, "");
 }
+
+/// The program gives editors a file with the prelude's text: written once, read-only, without a fault of its own.
+#[test]
+fn names_of_the_prelude_lead_to_its_text() {
+    use std::io::BufReader;
+    use std::process::{Command, Stdio};
+    let cache = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_snnc"))
+        .arg("lsp")
+        .env("XDG_CACHE_HOME", cache.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut to = child.stdin.take().unwrap();
+    let mut from = BufReader::new(child.stdout.take().unwrap());
+    let mut send = |message: Message| message.write(&mut to).unwrap();
+    let mut answer = |id: i32| loop {
+        if let Message::Response(r) = Message::read(&mut from).unwrap().unwrap()
+            && r.id == id.into()
+        {
+            break r.response_result.unwrap();
+        }
+    };
+    let request = |id: i32, method: &str, params: Value| Request { id: id.into(), method: method.to_owned(), params };
+    let notice = |method: &str, params: Value| Notification { method: method.to_owned(), params };
+    send(request(1, "initialize", json!({ "capabilities": {} })).into());
+    answer(1);
+    let text = "population L[2]: lif(tau = 10 ms)\nconnect L -> L.v with static(w = 1 mV)\nexperiment e { run 1 ms; print(\"v\", mean(L.v)) }\n";
+    let document = json!({ "uri": URI, "languageId": "snn", "version": 0, "text": text });
+    send(notice("textDocument/didOpen", json!({ "textDocument": document })).into());
+    for (id, (place, line)) in (2..).zip([
+        ("|lif", "neuron lif {"),
+        ("|tau = 10", "param tau"),
+        ("|static", "synapse static {"),
+        ("L.|v)", "state v"),
+    ]) {
+        let params = json!({ "textDocument": { "uri": URI }, "position": position(text, place) });
+        send(request(id, "textDocument/definition", params).into());
+        let found = answer(id);
+        let path =
+            found["uri"].as_str().and_then(|u| u.strip_prefix("file://")).unwrap_or_else(|| panic!("{place}: {found}"));
+        assert!(path.starts_with(cache.path().to_str().unwrap()), "{path}");
+        let shown = std::fs::read_to_string(path).unwrap();
+        assert_eq!(shown, snnc::sema::PRELUDE);
+        assert!(std::fs::metadata(path).unwrap().permissions().readonly());
+        let at = found["range"]["start"]["line"].as_u64().unwrap() as usize;
+        let there = shown.lines().nth(at).unwrap();
+        assert!(there.contains(line), "{place}: {there}");
+        let name = slice(&shown, &found["range"]);
+        assert!(place.replace('|', "").contains(&name), "{place}: {name}");
+    }
+    send(request(9, "shutdown", Value::Null).into());
+    answer(9);
+    send(notice("exit", Value::Null).into());
+    assert!(child.wait().unwrap().success());
+    // An editor that opens it shows a file without faults.
+    let mut editor = Editor::new("file:///cache/prelude.snn");
+    assert_eq!(editor.open(snnc::sema::PRELUDE), Vec::<Value>::new());
+    editor.leave();
+}

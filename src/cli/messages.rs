@@ -2,13 +2,14 @@
 //! `--message-format`; with `short` and `json` nothing else is written to the stream on which its diagnostics are.
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
 use super::common::{color, err, out, tally};
-use crate::diag::{Diagnostic, Severity, render};
+use crate::diag::{Code, Diagnostic, Severity, render};
 use crate::source::SourceMap;
 
 #[derive(Debug, Args, Clone, Copy)]
@@ -26,6 +27,34 @@ enum Format {
     Short,
     /// One JSON object a line, and their numbers in the last line
     Json,
+}
+
+/// The format, other than that for people, that a command line which could not be read asks for, and where its command writes.
+pub(super) fn asked_for(args: impl Iterator<Item = OsString>) -> Option<(MessageArgs, Stream)> {
+    let words: Vec<String> = args.skip(1).map(|a| a.to_string_lossy().into_owned()).take_while(|a| a != "--").collect();
+    let format = words.iter().enumerate().rev().find_map(|(k, word)| {
+        let value = match word.strip_prefix("--message-format")? {
+            "" => words.get(k + 1)?,
+            rest => rest.strip_prefix('=')?,
+        };
+        Format::from_str(value, false).ok()
+    });
+    let stream = if words.first().is_some_and(|w| w == "check") { Stream::Out } else { Stream::Err };
+    format.filter(|f| *f != Format::Human).map(|message_format| (MessageArgs { message_format }, stream))
+}
+
+/// A command line that could not be read, from what is written of it for people: the first paragraph is what is wrong, the last one says where to
+/// look further.
+pub(super) fn usage(text: &str) -> Diagnostic {
+    let paragraph = |p: &str| p.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let mut paragraphs = text.trim().split("\n\n").map(paragraph);
+    let first = paragraphs.next().unwrap_or_default();
+    let d = Diagnostic::without_span(Code::E0905, first.strip_prefix("error: ").unwrap_or(&first));
+    let advice = |d: Diagnostic, p: String| match p.strip_prefix("tip: ") {
+        Some(tip) => d.help(tip),
+        None => d.note(p),
+    };
+    paragraphs.filter(|p| !p.starts_with("For more information")).fold(d, advice)
 }
 
 /// Where a command writes its diagnostics.

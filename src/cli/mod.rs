@@ -380,7 +380,21 @@ struct LspArgs {
 /// Runs the command line of this process; gives the exit status.
 #[must_use]
 pub fn main() -> u8 {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and the version are no faults, and people read what clap writes.
+        Err(e) if e.exit_code() == 0 => e.exit(),
+        Err(e) => match messages::asked_for(std::env::args_os()) {
+            Some((args, stream)) => {
+                return Messages::of(args, stream, |m| {
+                    m.show_fault(&messages::usage(&e.render().to_string()));
+                    2
+                });
+            }
+            None => e.exit(),
+        },
+    };
+    match cli.command {
         Command::Run(args) => Messages::of(args.messages, Stream::Err, |m| run::run(&args, m)),
         Command::Check(args) => Messages::of(args.messages, Stream::Out, |m| check::run(&args, m)),
         Command::Test(args) => Messages::of(args.messages, Stream::Err, |m| test::run(&args, m)),

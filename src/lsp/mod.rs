@@ -1,5 +1,5 @@
 //! The language server: one file at a time, checked anew whenever it changes, on top of [`crate::driver::Session`]. It reads and writes
-//! nothing but messages.
+//! nothing but messages; who serves gives it the file of the prelude.
 //!
 //! Every request is answered, whatever the text is and wherever the position points: a fault of the request is an error of JSON-RPC, and
 //! a panic is confined to its request. Positions are UTF-16, as every client knows them.
@@ -21,6 +21,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use gen_lsp_types as lsp;
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
@@ -48,6 +49,17 @@ impl Refusal {
 /// # Errors
 /// Messages that are none of the protocol before the client is known.
 pub fn serve(connection: &Connection) -> Result<bool, String> {
+    serve_with(connection, &|| None)
+}
+
+/// Gives a file that holds the prelude's text, for editors to open; `None` if there is no place for one.
+pub type PreludeFile<'a> = dyn Fn() -> Option<PathBuf> + 'a;
+
+/// The same as [`serve`], with a file to which declarations of the prelude lead.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_with(connection: &Connection, prelude: &PreludeFile<'_>) -> Result<bool, String> {
     let (id, _) = match connection.initialize_start() {
         Ok(start) => start,
         Err(e) if e.channel_is_disconnected() => return Ok(false),
@@ -62,7 +74,7 @@ pub fn serve(connection: &Connection) -> Result<bool, String> {
     };
     let hello = serde_json::to_value(hello).map_err(|e| e.to_string())?;
     let later = Later::new().map_err(|e| e.to_string())?;
-    let mut server = Server { connection, later, documents: BTreeMap::new(), texts: 0 };
+    let mut server = Server { connection, later, prelude, documents: BTreeMap::new(), texts: 0 };
     // The client's `initialized` changes nothing, so it is not waited for.
     server.send(Response::new_ok(id, hello));
     let (messages, found) = (&connection.receiver, server.later.done.clone());
@@ -142,6 +154,7 @@ fn capabilities() -> lsp::ServerCapabilities {
 struct Server<'a> {
     connection: &'a Connection,
     later: Later,
+    prelude: &'a PreludeFile<'a>,
     /// By URI.
     documents: BTreeMap<String, Document>,
     /// How many texts there have been.
@@ -291,8 +304,9 @@ impl Server<'_> {
             }
             "textDocument/definition" => {
                 let p: lsp::TextDocumentPositionParams = read(params)?;
+                let prelude = self.prelude;
                 let (seen, byte) = self.place(&p)?;
-                written(navigate::definition(seen, &p.text_document.uri, byte))
+                written(navigate::definition(seen, &p.text_document.uri, byte, prelude))
             }
             "textDocument/references" => {
                 let p: lsp::ReferenceParams = read(params)?;

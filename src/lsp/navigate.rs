@@ -4,19 +4,30 @@ use std::path::Path;
 
 use gen_lsp_types as lsp;
 
+use super::PreludeFile;
 use super::document::{FILE, Seen, uri_of};
-use super::names::Kind;
+use super::names::{Kind, PRELUDE_FILE};
 use super::text::Text;
+use crate::sema;
 use crate::source::Span;
 use crate::syntax::ast::ItemKind;
 
-/// Where the name at a byte is declared, in this file or in one that it imports; the prelude has no file that could be opened. At the path of
-/// an `import`, the beginning of that file.
-pub(super) fn definition(seen: Seen<'_>, uri: &lsp::Uri, byte: usize) -> Option<lsp::Location> {
+/// Where the name at a byte is declared: in this file, in one that it imports, or in the file that holds the prelude's text. At the path of an
+/// `import`, the beginning of that file.
+pub(super) fn definition(
+    seen: Seen<'_>,
+    uri: &lsp::Uri,
+    byte: usize,
+    prelude: &PreludeFile<'_>,
+) -> Option<lsp::Location> {
     let Some((_, k)) = seen.names.at(byte) else { return import(seen, byte) };
     let span = seen.names.defs.get(k)?.span;
     if span.file == FILE {
         return Some(lsp::Location { uri: uri.clone(), range: seen.text.range(span.range()) });
+    }
+    if span.file == PRELUDE_FILE {
+        let uri = uri_of(&prelude()?)?;
+        return Some(lsp::Location { uri: lsp::Uri(uri), range: Text::new(sema::PRELUDE).range(span.range()) });
     }
     let file = seen.imported(span)?;
     let uri = uri_of(Path::new(&file.name))?;

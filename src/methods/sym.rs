@@ -5,6 +5,7 @@
 //! is executed, so both executions see the same.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
@@ -95,12 +96,21 @@ pub enum Node {
 }
 
 /// Shared nodes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Graph {
     nodes: Vec<Node>,
     index: HashMap<Node, Sym, FxBuildHasher>,
     /// Constant tables.
     pub tables: Vec<Arc<[f64]>>,
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        // The equations of one model, and what a method makes of them: most graphs never grow.
+        const USUAL: usize = 100;
+        let index = HashMap::with_capacity_and_hasher(USUAL, FxBuildHasher);
+        Self { nodes: Vec::with_capacity(USUAL), index, tables: Vec::new() }
+    }
 }
 
 impl Graph {
@@ -111,13 +121,13 @@ impl Graph {
     }
 
     fn intern(&mut self, node: Node) -> Sym {
-        if let Some(s) = self.index.get(&node) {
-            return *s;
+        match self.index.entry(node) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                self.nodes.push(new.key().clone());
+                *new.insert(Sym(self.nodes.len() as u32 - 1))
+            }
         }
-        let s = Sym(self.nodes.len() as u32);
-        self.nodes.push(node.clone());
-        self.index.insert(node, s);
-        s
     }
 
     /// What a symbol computes.

@@ -19,6 +19,7 @@ use crate::lir::{BufId, Scalar};
 use crate::sched::{self, Delay, Place, Plan, ProjPlan, Uses, Wiring};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::walk;
+use crate::source::Span;
 
 /// Where and how to build.
 pub struct Options {
@@ -54,7 +55,7 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
     let planned = start.elapsed();
 
     let start = Instant::now();
-    check_size(&model, &plan, options.memory_limit)?;
+    let shares = check_size(&model, &plan, options.memory_limit)?;
     let mut wires = wire(&model, &plan, &options.files)?;
     let mut initial = initial(&model, &plan, &mut wires, &options.files)?;
     let mut played = Vec::new();
@@ -76,7 +77,7 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         .collect();
     let layout = layout::layout(&model, &plan, &sizes);
     if layout.bytes() > options.memory_limit {
-        return Err(vec![too_large(layout.bytes(), options.memory_limit)]);
+        return Err(vec![too_large(layout.bytes(), options.memory_limit, &shares)]);
     }
     if let Some(b) = layout.buffers.iter().find(|b| b.len > i32::MAX as u64) {
         return Err(vec![too_long(&model, &b.name, b.len)]);
@@ -194,15 +195,15 @@ fn too_long(model: &Model, array: &str, values: u64) -> Diagnostic {
         .help(help)
 }
 
-/// Refuses networks that cannot fit, before anything is allocated.
-fn check_size(model: &Model, plan: &Plan, limit: f64) -> Result<(), BuildError> {
+/// Refuses networks that cannot fit, before anything is allocated; what each declaration needs.
+fn check_size(model: &Model, plan: &Plan, limit: f64) -> Result<Vec<Share>, BuildError> {
     let mut errors = Vec::new();
-    let mut total = 0.0;
+    let mut shares: Vec<Share> = Vec::new();
     let float = if plan.precision == crate::hir::Precision::F32 { 4.0 } else { 8.0 };
     for p in &model.populations {
         let vars = model.neurons[p.model.index()].vars.len() as f64;
         let bytes = p.size() as f64 * (vars * float + 24.0);
-        total += bytes;
+        shares.push(Share { bytes, span: p.span, what: format!("the {} neurons of `{}`", p.size(), p.shown()) });
         if p.size() > 1 << 31 || bytes > limit {
             errors.push(
                 Diagnostic::new(
@@ -227,7 +228,7 @@ fn check_size(model: &Model, plan: &Plan, limit: f64) -> Result<(), BuildError> 
             + if p.dendritic == Delay::PerSynapse { 16.0 } else { 0.0 };
         let bytes = n * (per_synapse * float + index);
         let stored = !matches!(p.wiring, Wiring::Uniform(_));
-        total += bytes;
+        shares.push(Share { bytes, span: projection.span, what: format!("about {n:.3e} synapses") });
         if stored && (n > f64::from(i32::MAX) || bytes > limit) {
             errors.push(
                 Diagnostic::new(
@@ -242,18 +243,36 @@ fn check_size(model: &Model, plan: &Plan, limit: f64) -> Result<(), BuildError> 
             );
         }
     }
+    let total = shares.iter().map(|s| s.bytes).sum();
     if errors.is_empty() && total > limit {
-        errors.push(too_large(total, limit));
+        errors.push(too_large(total, limit, &shares));
     }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    if errors.is_empty() { Ok(shares) } else { Err(errors) }
 }
 
-fn too_large(bytes: f64, limit: f64) -> Diagnostic {
-    Diagnostic::without_span(
-        Code::E0902,
-        format!("the network needs about {}, more than the {} here", show(bytes), show(limit)),
-    )
-    .help("make populations smaller, connections sparser, or use `precision = f32`")
+/// What one declaration needs of the memory, in bytes.
+struct Share {
+    bytes: f64,
+    span: Span,
+    what: String,
+}
+
+/// The network as a whole does not fit: said at what needs most.
+fn too_large(bytes: f64, limit: f64, shares: &[Share]) -> Diagnostic {
+    let title = format!("the network needs about {}, more than the {} here", show(bytes), show(limit));
+    let mut largest: Vec<&Share> = shares.iter().collect();
+    largest.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
+    let words = |s: &Share| format!("{}: about {}", s.what, show(s.bytes));
+    let d = match largest.split_first() {
+        None => Diagnostic::without_span(Code::E0902, title),
+        Some((first, others)) => {
+            let d = Diagnostic::new(Code::E0902, first.span, title).label(words(first));
+            // What needs a tenth of the largest part changes little.
+            let others = others.iter().take(2).filter(|s| s.bytes > 0.1 * first.bytes);
+            others.fold(d, |d, s| d.also(s.span, words(s)))
+        }
+    };
+    d.help("make populations smaller, connections sparser, or use `precision = f32`")
 }
 
 fn show(bytes: f64) -> String {
