@@ -204,6 +204,19 @@ fn changed_columns_are_those_that_may_have_changed() {
         }
     }
     assert!(seen > 20, "weights changed");
+    // A trace that lasts may change its column at the next spike; one that has faded is not waited for, though its neuron is still on the list.
+    let silence = |n: &mut Network, steps: u64| {
+        let v = n.values_mut(net::pop(0, 0)).expect("an input");
+        let snnc::script::machine::SliceMut::F64(x) = v.data else { panic!("f64") };
+        x.fill(0.0);
+        n.written(net::pop(0, 0));
+        run(n, steps);
+        n.settle_columns(w, 7, &[]);
+        n.changed_columns(w, 7).expect("known").len()
+    };
+    assert!(silence(&mut n, 200) > 0, "100 ms are 5 time constants");
+    assert_eq!(silence(&mut n, 1200), 0, "700 ms are 35");
+    assert!(bits(&n, "XA.y@list.n")[0] > 0, "the list is looked through at the next spike");
     n.reset(&[ResetTarget::Pop(PopId(1)), ResetTarget::Proj(snnc::hir::ProjId(0))]);
     n.settle_columns(w, 7, &[]);
     assert_eq!(n.changed_columns(w, 7), Some(Vec::new()), "no trace is left");
@@ -463,4 +476,65 @@ fn nobody_sees_what_waits() {
         }
     }
     assert!(seen > 0, "some matrix is added late");
+}
+
+/// A trace that does nothing but change bounded weights counts as zero once no change of it shows at the bound; where anything else reads it, or where
+/// the rate is tiny, it lasts longer.
+#[test]
+fn traces_fade_when_no_weight_sees_them() {
+    let text = |rule: &str, more: &str| {
+        format!(
+            "simulation {{ dt = 0.5 ms; seed = 1; precision = f32 }}
+neuron Unit {{
+  state v = 0, g = 0
+  dv/dt = (1.2 - v) / 300 ms
+  dg/dt = -g / 2 ms
+  spike when v > 1
+  on spike {{ v = 0 }}
+}}
+synapse Learning {{
+  weight w in [0, 1]
+  state x = 0, y = 0, z = 0
+  param eta = 0.001
+  dx/dt = -x / 20 ms
+  dy/dt = -y / 20 ms
+  dz/dt = -z / 40 ms
+  {rule}
+}}
+population X[60]: poisson(rate = 40 Hz)
+population A[40]: Unit()
+connect L: X -> A.g via all_to_all with Learning(w = uniform(0.2, 0.3))
+experiment main {{ run 2 s; {more} print(sum(L.w)) }}
+"
+        )
+    };
+    let build = |text: &str, opt: u8| {
+        let settings = Settings { opt: Some(opt), ..Settings::default() };
+        let mut session = Session::from_text(Path::new("test.snn"), text, &settings);
+        session.plan_only();
+        let model = session.model.clone().unwrap_or_else(|| panic!("a sound model: {text}"));
+        session.build(&model, BackendKind::Jit).expect("a network").0
+    };
+    let faint = |rule: &str, more: &str, var: usize| build(&text(rule, more), 2).plan().projections[0].faint[var];
+    let rule = "on pre { deliver w; w -= eta*y; x = 1 }
+  on post { w += 2*eta*x*z; y = 1; z = 1 }";
+    let half = 2f64.powi(-25);
+    assert_eq!(faint(rule, "", 2), half / 0.001, "y, by depression");
+    assert_eq!(faint(rule, "", 1), half / 0.002, "x, by potentiation: z is at most 1");
+    let own = 2f64.powi(-24);
+    assert_eq!(faint(rule, "print(max(L.y));", 2), own, "somebody looks at it");
+    assert_eq!(faint(&rule.replace("deliver w", "deliver w*(1 + y)"), "", 2), own, "it is delivered");
+    assert_eq!(faint(&rule.replace("z = 1", "z += 1"), "", 1), own, "nobody knows how large z gets");
+    assert_eq!(faint(&rule.replace("eta*y", "1e-6*eta*y"), "", 2), 1.0 / 1024.0, "small rates learn, too");
+    // What is lost is less than what rounding at the bound would lose, in each of at most 80 events.
+    let after = |opt: u8| {
+        let mut n = build(&text(rule, ""), opt);
+        run(&mut n, 4000);
+        values(&mut n, net::proj(0, 0))
+    };
+    let (plain, all) = (after(1), after(2));
+    let most = plain.iter().zip(&all).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+    assert!(most > 0.0 && most < 160.0 * half, "{most}");
+    let moved = plain.iter().filter(|w| !(0.2..=0.3).contains(*w)).count();
+    assert!(moved > 0, "they learn");
 }

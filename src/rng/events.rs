@@ -13,8 +13,8 @@ use rayon::prelude::*;
 
 use super::gaps::EventList;
 use super::math::{ln, ln_of_normal};
-use super::{BATCH, Stream};
-use crate::simd::widest;
+use super::{BATCH, Schedule, Stream, uniform_batch};
+use crate::simd::{Quads, WithQuads, with_quads};
 
 /// The sources of one run, drawn chunk by chunk.
 #[derive(Debug, Clone)]
@@ -55,14 +55,7 @@ impl CountSource {
         let end = start.saturating_add(u64::from(steps));
         let block = |drawn: &mut Vec<(u32, u32)>, (k, (state, rates)): (usize, (&mut [State], &[f64]))| {
             drawn.clear();
-            widest(
-                #[inline(always)]
-                || {
-                    for ((element, state), rate) in (k * ELEMENTS..).zip(state).zip(rates) {
-                        draw(stream, element as u32, *rate, state, start..end, drawn);
-                    }
-                },
-            );
+            with_quads(Part { stream, first: k * ELEMENTS, state, rates, steps: start..end, drawn });
             EventList::of(steps, drawn)
         };
         let blocks: Vec<EventList> = if parallel {
@@ -88,13 +81,44 @@ impl CountSource {
 /// The step of the next event of an element, its place inside the step, and the number of the next draw.
 type State = (u64, f64, u64);
 
+/// Some elements in a range of steps.
+struct Part<'a> {
+    stream: Stream,
+    /// The number of the first element.
+    first: usize,
+    state: &'a mut [State],
+    rates: &'a [f64],
+    steps: Range<u64>,
+    drawn: &'a mut Vec<(u32, u32)>,
+}
+
+impl WithQuads for Part<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<Q: Quads>(self, q: Q) {
+        let schedule = self.stream.schedule(q);
+        for ((element, state), rate) in (self.first..).zip(self.state).zip(self.rates) {
+            draw(q, &schedule, element as u32, *rate, state, self.steps.clone(), self.drawn);
+        }
+    }
+}
+
 /// The events of one element in a range of steps, a batch of draws at a time.
 #[inline(always)]
-fn draw(stream: Stream, element: u32, rate: f64, state: &mut State, steps: Range<u64>, out: &mut Vec<(u32, u32)>) {
+fn draw<Q: Quads>(
+    q: Q,
+    schedule: &Schedule<Q>,
+    element: u32,
+    rate: f64,
+    state: &mut State,
+    steps: Range<u64>,
+    out: &mut Vec<(u32, u32)>,
+) {
     let (mut step, mut rest, mut draw) = *state;
     while step < steps.end {
         // A uniform is never subnormal, so the logarithm without a branch applies.
-        let mut gaps = stream.uniform_batch(u64::from(element), draw / BATCH as u64);
+        let mut gaps = uniform_batch(q, schedule, u64::from(element), draw / BATCH as u64);
         for gap in &mut gaps {
             *gap = ln_of_normal(*gap) / -rate;
         }

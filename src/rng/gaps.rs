@@ -11,9 +11,11 @@
 use rayon::prelude::*;
 
 use super::{
-    Stream,
+    BATCH, Schedule, Stream,
     math::{ln, ln_of_normal},
+    uniform_halves,
 };
+use crate::simd::{Quads, WithQuads, with_quads};
 
 /// Events by step: those of step `k` are `elements[offsets[k]..offsets[k + 1]]`, ascending. Kept from call to call, so
 /// that no memory is asked for in steady state.
@@ -143,46 +145,132 @@ pub fn chunk_steps(elements: usize) -> u32 {
 }
 
 /// Draws all spikes of a run of `steps` steps. `rates_per_step` is r dt (dimensionless) per element; the stream is that
-/// of the run. The product of elements and steps must stay below 2^32: cut longer runs by [`GapSource`], which gives the
-/// same spikes.
+/// of the run. The product of elements and steps must stay below 2^32 - 1: cut longer runs by [`GapSource`], which gives
+/// the same spikes.
 pub fn draw_gaps(stream: Stream, rates_per_step: &[f64], steps: u32, out: &mut EventList) {
-    debug_assert!((rates_per_step.len() as u64).saturating_mul(u64::from(steps)) <= u64::from(u32::MAX));
+    debug_assert!((rates_per_step.len() as u64).saturating_mul(u64::from(steps)) < u64::from(u32::MAX));
     out.begin(steps);
-    crate::simd::widest(
-        #[inline(always)]
-        || {
-            for (element, &rate) in rates_per_step.iter().enumerate() {
-                if rate > 0.0 && steps > 0 {
-                    draw_element(stream, element as u32, rate, steps, out);
-                }
-            }
-        },
-    );
+    with_quads(Draw { stream, rates: rates_per_step, steps, out });
     out.finish();
 }
 
-/// The spikes of one element, a batch of draws at a time.
-#[inline(always)]
-fn draw_element(stream: Stream, element: u32, rate: f64, steps: u32, out: &mut EventList) {
-    let mut left = steps;
-    for batch in 0.. {
-        // A uniform is never subnormal, so the logarithm without a branch applies.
-        let mut gaps = stream.uniform_batch(u64::from(element), batch);
-        for gap in &mut gaps {
-            *gap = ln_of_normal(*gap) / -rate;
-        }
-        for gap in gaps {
-            if gap > f64::from(left) {
-                return;
+/// Batches of gaps that are drawn ahead.
+const AHEAD: usize = 64;
+
+/// The steps from spike to spike of a batch of draws.
+type Gaps = [u32; BATCH];
+
+/// The drawing of a run. The gaps of several elements are drawn before any is used: where an element's spikes end is hard to foresee, and
+/// the arithmetic of others goes on meanwhile.
+struct Draw<'a> {
+    stream: Stream,
+    rates: &'a [f64],
+    steps: u32,
+    out: &'a mut EventList,
+}
+
+impl WithQuads for Draw<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<Q: Quads>(mut self, q: Q) {
+        let keys = self.stream.schedule(q);
+        let mut gaps = [[0; BATCH]; AHEAD];
+        // Elements and the batches that they have.
+        let mut ahead: [(u32, usize); AHEAD] = [(0, 0); AHEAD];
+        let (mut elements, mut batches) = (0, 0);
+        let rates = self.rates;
+        for (element, &rate) in (0..).zip(rates) {
+            // NaN is no rate either.
+            if rate > 0.0 && self.steps > 0 {
+                let wanted = likely(rate * f64::from(self.steps));
+                if batches + wanted > AHEAD {
+                    self.use_up(q, &keys, &gaps, &ahead[..elements]);
+                    (elements, batches) = (0, 0);
+                }
+                for (number, gaps) in (0..).zip(&mut gaps[batches..batches + wanted]) {
+                    *gaps = draw(q, &keys, element, rate, number);
+                }
+                ahead[elements] = (element, wanted);
+                (elements, batches) = (elements + 1, batches + wanted);
             }
-            // A gap is at least one step: an infinite rate gives the quotient 0.
-            left -= ceil(gap).max(1) as u32;
-            out.push(steps - 1 - left, element);
-            if left == 0 {
-                return;
+        }
+        self.use_up(q, &keys, &gaps, &ahead[..elements]);
+    }
+}
+
+/// The number of batches that mostly suffice for `mean` spikes: up to two standard deviations more.
+#[inline(always)]
+fn likely(mean: f64) -> usize {
+    let batches = (mean + 2.0 * mean.sqrt()) / BATCH as f64;
+    if batches < 7.0 { batches as usize + 1 } else { 8 }
+}
+
+/// A batch of gaps of one element.
+#[inline(always)]
+fn draw<Q: Quads>(q: Q, keys: &Schedule<Q>, element: u32, rate: f64, number: u64) -> Gaps {
+    // A uniform is never subnormal, so the logarithm without a branch applies.
+    let halves = uniform_halves(q, keys, u64::from(element), number);
+    let mut steps = [[0; BATCH / 2]; 2];
+    for (steps, half) in steps.iter_mut().zip(&halves) {
+        for (steps, x) in steps.iter_mut().zip(half) {
+            *steps = whole(ln_of_normal(*x) / -rate);
+        }
+    }
+    let [even, odd] = &steps;
+    let mut gaps = [0; BATCH];
+    for (pair, (even, odd)) in gaps.as_chunks_mut::<2>().0.iter_mut().zip(even.iter().zip(odd)) {
+        *pair = [*even, *odd];
+    }
+    gaps
+}
+
+impl Draw<'_> {
+    /// Turns gaps into spikes.
+    #[inline(always)]
+    fn use_up<Q: Quads>(&mut self, q: Q, keys: &Schedule<Q>, gaps: &[Gaps], ahead: &[(u32, usize)]) {
+        let mut rest = gaps;
+        for &(element, n) in ahead {
+            let (own, others) = rest.split_at(n);
+            rest = others;
+            let mut left = self.steps;
+            if own.iter().all(|gaps| self.spikes(element, gaps, &mut left)) {
+                let rate = self.rates[element as usize];
+                for number in n as u64.. {
+                    let gaps = draw(q, keys, element, rate, number);
+                    if !self.spikes(element, &gaps, &mut left) {
+                        break;
+                    }
+                }
             }
         }
     }
+
+    /// The spikes of one batch, with `left` steps to the run's end; false if it was reached.
+    #[inline(always)]
+    fn spikes(&mut self, element: u32, gaps: &Gaps, left: &mut u32) -> bool {
+        for &gap in gaps {
+            if gap > *left {
+                return false;
+            }
+            *left -= gap;
+            self.out.push(self.steps - 1 - *left, element);
+            // A gap is at least one step.
+        }
+        true
+    }
+}
+
+/// A gap in whole steps, at least one (an infinite rate gives the quotient 0), at most 2^32 - 1.
+#[inline(always)]
+fn whole(gap: f64) -> u32 {
+    const MOST: f64 = u32::MAX as f64;
+    // The lower bits of a number in [2^52, 2^53) are those of an integer.
+    const TWO_52: f64 = 4_503_599_627_370_496.0;
+    let gap = gap.ceil();
+    let gap = if gap < MOST { gap } else { MOST };
+    let gap = if gap > 1.0 { gap } else { 1.0 };
+    (gap + TWO_52).to_bits() as u32
 }
 
 /// `gap` rounded up, for 0 <= gap < 2^63.
@@ -299,6 +387,11 @@ mod tests {
             let mut list = EventList::default();
             draw_gaps(stream, &rates, steps, &mut list);
             prop_assert_eq!(list.steps(), steps);
+            let mut portable = EventList::default();
+            portable.begin(steps);
+            Draw { stream, rates: &rates, steps, out: &mut portable }.run(crate::simd::Portable);
+            portable.finish();
+            prop_assert_eq!(&portable, &list, "any vectors give the same");
             for step in 0..steps {
                 prop_assert!(list.at(step).is_sorted_by(|a, b| a < b));
             }

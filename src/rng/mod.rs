@@ -22,7 +22,7 @@ use std::convert::Infallible;
 
 use rand_philox::{Philox, philox4x32_10};
 
-use crate::simd::widest;
+use crate::simd::{Portable, Quads, widest};
 
 pub use gaps::{EventList, GapSource, draw_gaps};
 
@@ -97,20 +97,6 @@ impl Stream {
         unit_open(self.bits64(element, draw))
     }
 
-    /// [`BATCH`] uniforms at once: draws `BATCH * batch ..` of `element`, in order. Independent blocks
-    /// overlap in the processor; the values are those of [`Stream::uniform`].
-    #[inline(always)]
-    #[must_use]
-    pub fn uniform_batch(&self, element: u64, batch: u64) -> [f64; BATCH] {
-        let [even, odd] = self.blocks(element, batch * (BATCH as u64 / 2));
-        let mut uniforms = [0.0; BATCH];
-        for (pair, (a, b)) in uniforms.chunks_exact_mut(2).zip(even.into_iter().zip(odd)) {
-            pair[0] = unit_open(a);
-            pair[1] = unit_open(b);
-        }
-        uniforms
-    }
-
     /// Draw 0 of `out.len()` elements from `first` on: the values of [`Stream::uniform`].
     pub fn uniform_each(&self, first: u64, out: &mut [f64]) {
         widest(
@@ -127,35 +113,25 @@ impl Stream {
         );
     }
 
-    /// The halves of `BATCH / 2` blocks from `first` on: what [`Stream::bits`] gives, side by side, so that loops over them become vector code.
-    #[inline(always)]
-    fn blocks(&self, element: u64, first: u64) -> [[u64; BATCH / 2]; 2] {
-        self.lanes(std::array::from_fn(|k| first.wrapping_add(k as u64)), [element; BATCH / 2])
-    }
-
     /// The halves of one block for each of several elements.
     #[inline(always)]
     fn lanes(&self, blocks: [u64; BATCH / 2], elements: [u64; BATCH / 2]) -> [[u64; BATCH / 2]; 2] {
-        const LOW: u64 = 0xffff_ffff;
-        // Multipliers and key steps of Philox 4x32 (Salmon et al. 2011).
-        const TIMES: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
+        quads(Portable, &self.schedule(Portable), blocks, elements)
+    }
+
+    /// The keys of all rounds, in every lane: made once for many blocks.
+    #[inline(always)]
+    pub(crate) fn schedule<Q: Quads>(&self, q: Q) -> Schedule<Q> {
+        // Steps of Philox 4x32 (Salmon et al. 2011).
         const STEPS: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
         let mut key = [self.key as u32, (self.key >> 32) as u32];
-        let mut c: [[u64; BATCH / 2]; 4] =
-            [blocks.map(|b| b & LOW), blocks.map(|b| b >> 32), elements.map(|e| e & LOW), elements.map(|e| e >> 32)];
-        for _ in 0..10 {
-            let mut next = c;
-            for k in 0..BATCH / 2 {
-                let (p, q) = ((c[0][k] & LOW) * TIMES[0], (c[2][k] & LOW) * TIMES[1]);
-                next[0][k] = (q >> 32) ^ c[1][k] ^ u64::from(key[0]);
-                next[1][k] = q & LOW;
-                next[2][k] = (p >> 32) ^ c[3][k] ^ u64::from(key[1]);
-                next[3][k] = p & LOW;
-            }
-            c = next;
+        let mut keys = [[q.quad([0; 4]); 2]; 10];
+        for [first, second] in &mut keys {
+            *first = q.quad([u64::from(key[0]); 4]);
+            *second = q.quad([u64::from(key[1]); 4]);
             key = [key[0].wrapping_add(STEPS[0]), key[1].wrapping_add(STEPS[1])];
         }
-        [std::array::from_fn(|k| c[0][k] | c[1][k] << 32), std::array::from_fn(|k| c[2][k] | c[3][k] << 32)]
+        Schedule { keys }
     }
 
     /// The uniforms of `element` one after the other, from draw 0: one block for two of them.
@@ -196,8 +172,82 @@ impl Stream {
     }
 }
 
-/// Draws that [`Stream::uniform_batch`] makes at once (8 and 32 were slower for Poisson sources).
+/// Draws that [`uniform_batch`] makes at once (8 and 32 were slower for Poisson sources).
 pub const BATCH: usize = 16;
+
+/// The keys of the rounds of a stream's blocks; see [`Stream::schedule`].
+#[derive(Clone, Copy)]
+pub(crate) struct Schedule<Q: Quads> {
+    keys: [[Q::Quad; 2]; 10],
+}
+
+/// The halves of one block for each of several elements, side by side. Numbers of 32 bits are in the lower halves of lanes; upper halves may hold
+/// anything on the way.
+#[inline(always)]
+fn quads<Q: Quads>(
+    q: Q,
+    schedule: &Schedule<Q>,
+    blocks: [u64; BATCH / 2],
+    elements: [u64; BATCH / 2],
+) -> [[u64; BATCH / 2]; 2] {
+    const LOW: u64 = 0xffff_ffff;
+    // Multipliers of Philox 4x32 (Salmon et al. 2011).
+    const TIMES: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
+    let times = [q.quad([TIMES[0]; 4]), q.quad([TIMES[1]; 4])];
+    let mut halves = [[0; BATCH / 2]; 2];
+    let [evens, odds] = &mut halves;
+    let out = evens.as_chunks_mut::<4>().0.iter_mut().zip(odds.as_chunks_mut::<4>().0);
+    let given = blocks.as_chunks::<4>().0.iter().zip(elements.as_chunks::<4>().0);
+    for ((block, element), (even, odd)) in given.zip(out) {
+        let (block, element) = (q.quad(*block), q.quad(*element));
+        let mut c = [block, q.upper(block), element, q.upper(element)];
+        for [k0, k1] in &schedule.keys {
+            let (p, r) = (q.product(c[0], times[0]), q.product(c[2], times[1]));
+            c = [q.xor(q.upper(r), q.xor(c[1], *k0)), r, q.xor(q.upper(p), q.xor(c[3], *k1)), p];
+        }
+        let c = [q.lanes(c[0]), q.lanes(c[1]), q.lanes(c[2]), q.lanes(c[3])];
+        for k in 0..4 {
+            even[k] = c[0][k] & LOW | c[1][k] << 32;
+            odd[k] = c[2][k] & LOW | c[3][k] << 32;
+        }
+    }
+    halves
+}
+
+/// Draws `BATCH * batch ..` of `element`, not side by side: those of even number, and those of odd number.
+#[inline(always)]
+pub(crate) fn uniform_halves<Q: Quads>(
+    q: Q,
+    schedule: &Schedule<Q>,
+    element: u64,
+    batch: u64,
+) -> [[f64; BATCH / 2]; 2] {
+    let first = batch * (BATCH as u64 / 2);
+    let blocks = std::array::from_fn(|k| first.wrapping_add(k as u64));
+    let bits = quads(q, schedule, blocks, [element; BATCH / 2]);
+    // `array::map` is not always inlined, and then not compiled for wide vectors.
+    let mut halves = [[0.0; BATCH / 2]; 2];
+    for (half, bits) in halves.iter_mut().zip(&bits) {
+        for (x, bits) in half.iter_mut().zip(bits) {
+            *x = unit_open(*bits);
+        }
+    }
+    halves
+}
+
+/// [`BATCH`] uniforms at once: draws `BATCH * batch ..` of `element`, in order. Independent blocks overlap in the processor; the values are those of
+/// [`Stream::uniform`].
+#[inline(always)]
+#[must_use]
+pub(crate) fn uniform_batch<Q: Quads>(q: Q, schedule: &Schedule<Q>, element: u64, batch: u64) -> [f64; BATCH] {
+    let [even, odd] = uniform_halves(q, schedule, element, batch);
+    let mut uniforms = [0.0; BATCH];
+    for (pair, (a, b)) in uniforms.chunks_exact_mut(2).zip(even.iter().zip(&odd)) {
+        pair[0] = *a;
+        pair[1] = *b;
+    }
+    uniforms
+}
 
 /// Two words as one number, low word first.
 #[inline]
@@ -414,7 +464,7 @@ mod tests {
                 prop_assert_eq!(seq.position(), draw);
                 prop_assert_eq!(seq.uniform(), s.uniform(element, draw));
             }
-            let batch = s.uniform_batch(element, start);
+            let batch = uniform_batch(Portable, &s.schedule(Portable), element, start);
             for (k, u) in batch.into_iter().enumerate() {
                 prop_assert_eq!(u, s.uniform(element, start * BATCH as u64 + k as u64));
             }

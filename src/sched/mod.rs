@@ -120,7 +120,7 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
         };
         sharing::apply(&sharing, &mut populations, &mut projections);
         populations.iter_mut().for_each(regroup::apply);
-        faint::apply(model, &mut populations, &mut projections);
+        faint::apply(model, uses, &mut populations, &mut projections);
         leap::apply(&mut populations, &projections);
     }
     if settings.opt > 0 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::infer::{GlobalValue, Globals, Names, NoNames, Typed, Typer};
-use super::mismatch;
+use super::mismatch::{self, Said};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, BinaryOp, ExprKind, Side, Type, UnaryOp};
 use crate::source::Span;
@@ -269,7 +269,7 @@ pub(crate) fn evaluate(b: &Binding<'_>, typer: &mut Typer<'_>) -> Option<Worth> 
         return Some(Worth::List(found.values, found.ty, width));
     }
     let (t, x) = constant(v, typer)?;
-    let because = |text: &str, span: Span| Some((span, text.to_owned()));
+    let because = |text: &'static str, span: Span| Some((span, Said::Words(text.into())));
     let what = format!("the value of `{name}`");
     let any = t.any;
     let expr = match (&declared, &b.over, &b.binding.value) {

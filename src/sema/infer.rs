@@ -6,8 +6,10 @@
 mod special;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
+use super::mismatch::Said;
 use super::{foreign, mismatch};
 use crate::builtins::{Builtin, DimRule, Dist};
 use crate::diag::{Code, Diagnostic, Sink};
@@ -28,7 +30,7 @@ pub(crate) struct Typed {
     /// A number written without a unit.
     pub(crate) bare_literal: bool,
     /// Where the dimension comes from: a declaration and what it says.
-    pub(crate) origin: Option<(Span, String)>,
+    pub(crate) origin: Option<(Span, Said<'static>)>,
 }
 
 impl Typed {
@@ -365,7 +367,7 @@ impl<'a> Typer<'a> {
             Some((Symbol::Global(k), _)) => {
                 let g = self.globals.values.get(*k).cloned().flatten()?;
                 let kind = if g.ty == Type::Bool { ExprKind::Bool(g.value != 0.0) } else { ExprKind::Const(g.value) };
-                let origin = Some((g.span, format!("`{name}` is {}", mismatch::type_words(g.ty))));
+                let origin = Some((g.span, Said::is(name, g.ty)));
                 return Some(Typed { any: g.any, origin, ..plain(kind, g.ty, span) });
             }
             Some((Symbol::Poisoned, _)) => return None,
@@ -434,21 +436,20 @@ impl<'a> Typer<'a> {
     }
 
     fn meaning(&mut self, name: &str, meaning: Meaning, span: Span) -> Option<Typed> {
-        let said = |ty: Type| format!("`{name}` is {}", mismatch::type_words(ty));
         match meaning {
             Meaning::Var(side, id, ty, declared) => {
                 let ty = ty?;
                 let t = plain(ExprKind::Var(side, id), ty, span);
-                Some(Typed { origin: Some((declared, said(ty))), ..t })
+                Some(Typed { origin: Some((declared, Said::is(name, ty))), ..t })
             }
             Meaning::Let(id, ty, declared) => {
                 let ty = ty?;
                 let t = plain(ExprKind::Let(id), ty, span);
-                Some(Typed { origin: Some((declared, said(ty))), ..t })
+                Some(Typed { origin: Some((declared, Said::is(name, ty))), ..t })
             }
             Meaning::Local(id, ty, declared) => {
                 let t = plain(ExprKind::Local(id), ty, span);
-                Some(Typed { origin: Some((declared, said(ty))), ..t })
+                Some(Typed { origin: Some((declared, Said::is(name, ty))), ..t })
             }
             Meaning::Faulty => None,
         }
@@ -672,8 +673,8 @@ impl<'a> Typer<'a> {
         &mut self,
         t: Typed,
         ty: Type,
-        what: &str,
-        because: Option<(Span, String)>,
+        what: impl Display,
+        because: Option<(Span, Said<'_>)>,
     ) -> Option<hir::Expr> {
         match (t.expr.ty, ty) {
             (Type::Int, Type::Int) | (Type::Bool, Type::Bool) => return Some(t.expr),
@@ -682,7 +683,7 @@ impl<'a> Typer<'a> {
             }
             _ => {}
         }
-        self.error(mismatch::place(&t, ty, what, because));
+        self.error(mismatch::place(&t, ty, &what, because));
         None
     }
 
@@ -964,8 +965,9 @@ impl<'a> Typer<'a> {
                 None => value,
                 Some(ty) => {
                     let (t, _) = self.declared(ty)?;
-                    let what = format!("the argument `{}` of `{name}`", param.node);
-                    let expr = self.expect(value.clone(), t, &what, Some((ty.span, "declared here".to_owned())))?;
+                    let what = format_args!("the argument `{}` of `{name}`", param.node);
+                    let because = Some((ty.span, Said::Words("declared here".into())));
+                    let expr = self.expect(value.clone(), t, what, because)?;
                     Typed { expr, any: false, ..value }
                 }
             };
@@ -976,7 +978,7 @@ impl<'a> Typer<'a> {
         let result = self.expr(body, names);
         self.frames.pop();
         self.inlining.pop();
-        result.map(|t| Typed { origin: Some((declared, format!("from `{name}`"))), ..t })
+        result.map(|t| Typed { origin: Some((declared, Said::Words(format!("from `{name}`").into()))), ..t })
     }
 
     /// `K[i]` of a constant list.
@@ -1150,7 +1152,7 @@ impl<'a> Typer<'a> {
                         return None;
                     }
                     let ty = if ty == Type::Int { Type::Real(Dim::NONE) } else { ty };
-                    let said = format!("`{n}.{}` is {}", member.node, mismatch::type_words(ty));
+                    let said = Said::Is(format!("{n}.{}", member.node).into(), ty);
                     let t = plain(ExprKind::Other(*p, var), ty, span);
                     return Some(Typed { origin: Some((declared, said)), ..t });
                 }

@@ -1,10 +1,40 @@
 //! Words for values that do not fit: both sides' units, where each came from, and what is missing.
 
+use std::borrow::Cow;
+use std::fmt::Display;
+
 use super::infer::Typed;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{ExprKind, Type};
 use crate::source::Span;
 use crate::units::{self, Dim};
+
+/// What is known of a unit at some other place. Words cost more than the check itself, and are mostly not needed: they are made for the
+/// message.
+#[derive(Debug, Clone)]
+pub(crate) enum Said<'n> {
+    /// The name is of a type.
+    Is(Cow<'n, str>, Type),
+    /// The name is declared as of a type.
+    Declared(&'n str, Type),
+    /// In words.
+    Words(Cow<'n, str>),
+}
+
+impl Said<'_> {
+    /// A name that is kept for longer.
+    pub(crate) fn is(name: &str, ty: Type) -> Said<'static> {
+        Said::Is(Cow::Owned(name.to_owned()), ty)
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Said::Is(name, ty) => format!("`{name}` is {}", type_words(*ty)),
+            Said::Declared(name, ty) => format!("`{name}` is declared as {}", type_words(*ty)),
+            Said::Words(words) => words.clone().into_owned(),
+        }
+    }
+}
 
 /// A dimension in words.
 pub(crate) fn dim_words(dim: Dim) -> String {
@@ -62,7 +92,7 @@ fn missing(found: Dim, needed: Dim) -> Option<String> {
 /// Adds what is known of where an operand's unit comes from.
 fn with_origin(d: Diagnostic, t: &Typed) -> Diagnostic {
     match &t.origin {
-        Some((span, said)) => d.also(*span, said.clone()),
+        Some((span, said)) => d.also(*span, said.words()),
         None => d,
     }
 }
@@ -92,9 +122,9 @@ pub(crate) fn operands(l: &Typed, r: &Typed, at: Span, what: &str) -> Diagnostic
 }
 
 /// E0206: a number needs a unit.
-fn bare(number: &Typed, dim: Dim, what: Option<&str>) -> Diagnostic {
+fn bare(number: &Typed, dim: Dim, what: Option<&dyn Display>) -> Diagnostic {
     let unit = units::show(dim).name;
-    let place = what.map_or_else(|| "this number".to_owned(), str::to_owned);
+    let place = what.map_or_else(|| "this number".to_owned(), ToString::to_string);
     let d = Diagnostic::new(Code::E0206, number.expr.span, format!("{place} needs a unit: {unit}"));
     if let ExprKind::Const(x) = number.expr.kind
         && !unit.contains(['*', '/'])
@@ -106,10 +136,10 @@ fn bare(number: &Typed, dim: Dim, what: Option<&str>) -> Diagnostic {
 }
 
 /// E0205 (or E0206): a value of the wrong type for its place.
-pub(crate) fn place(t: &Typed, ty: Type, what: &str, because: Option<(Span, String)>) -> Diagnostic {
+pub(crate) fn place(t: &Typed, ty: Type, what: &dyn Display, because: Option<(Span, Said<'_>)>) -> Diagnostic {
     let needed = type_words(ty);
-    let add = |d: Diagnostic| match because.clone() {
-        Some((span, text)) => d.also(span, text),
+    let add = |d: Diagnostic| match &because {
+        Some((span, said)) => d.also(*span, said.words()),
         None => d,
     };
     if let Type::Real(dim) = ty

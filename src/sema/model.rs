@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::infer::{Count, Meaning, Names, Typed, Typer, list, real, strip};
-use super::mismatch;
+use super::mismatch::{self, Said};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, AssignOp, ExprKind, LetDecl, LetId, LocalId, Ode, Role, ShownUnit, Side, Type, VarDecl, VarId};
 use crate::source::Span;
@@ -59,7 +59,7 @@ pub(crate) struct ModelCx<'a> {
     lets: Vec<LetInfo<'a>>,
     /// Finished `let`s in the order they were finished: each uses earlier ones only.
     pub(crate) done_lets: Vec<LetDecl>,
-    names: BTreeMap<String, Slot>,
+    names: BTreeMap<&'a str, Slot>,
     locals: Vec<BTreeMap<String, (LocalId, Type, Span)>>,
     next_local: u32,
     /// The ends; `None` when a synapse is checked by itself.
@@ -77,7 +77,7 @@ pub(crate) struct ModelCx<'a> {
     pub(crate) others: Option<(&'a Heads<'a>, u64)>,
     /// `t` is not allowed (initial values).
     initial: bool,
-    busy: Vec<String>,
+    busy: Vec<&'a str>,
 }
 
 /// A variable being checked.
@@ -179,7 +179,7 @@ impl Names for ModelCx<'_> {
     }
 
     fn all(&self) -> Vec<String> {
-        let mut all: Vec<String> = self.names.keys().cloned().collect();
+        let mut all: Vec<String> = self.names.keys().map(|n| (*n).to_owned()).collect();
         all.extend(self.locals.iter().flat_map(|s| s.keys().cloned()));
         all
     }
@@ -254,7 +254,7 @@ impl<'a> ModelCx<'a> {
             initial: false,
             busy: Vec::new(),
         };
-        let mut places: BTreeMap<String, Span> = BTreeMap::new();
+        let mut places: BTreeMap<&str, Span> = BTreeMap::new();
         for item in &model.items {
             use ast::ModelItemKind as K;
             let (bindings, role) = match &item.kind {
@@ -265,18 +265,18 @@ impl<'a> ModelCx<'a> {
                 K::Input(b) => (b, Role::Input),
                 K::Let(l) => {
                     if new_name(&l.name, &mut places, typer) {
-                        cx.names.insert(l.name.node.clone(), Slot::Let(cx.lets.len()));
+                        cx.names.insert(&l.name.node, Slot::Let(cx.lets.len()));
                         cx.lets.push(LetInfo { decl: l, state: Progress::Todo, id: None, ty: None });
                     }
                     continue;
                 }
                 K::Error { defines: Some(name), .. } => {
-                    cx.names.insert(name.node.clone(), Slot::Faulty);
+                    cx.names.insert(&name.node, Slot::Faulty);
                     continue;
                 }
                 K::Event { name, .. } => {
                     if new_name(name, &mut places, typer) {
-                        cx.names.insert(name.node.clone(), Slot::Event);
+                        cx.names.insert(&name.node, Slot::Event);
                     }
                     continue;
                 }
@@ -299,7 +299,7 @@ impl<'a> ModelCx<'a> {
             }
             for b in bindings {
                 if new_name(&b.name, &mut places, typer) {
-                    cx.names.insert(b.name.node.clone(), Slot::Var(cx.vars.len()));
+                    cx.names.insert(&b.name.node, Slot::Var(cx.vars.len()));
                     cx.vars.push(Var {
                         name: &b.name,
                         role,
@@ -337,9 +337,9 @@ impl<'a> ModelCx<'a> {
     }
 
     fn circle(&mut self, name: &str, span: Span, typer: &mut Typer<'_>) {
-        let from = self.busy.iter().position(|n| n == name).unwrap_or(0);
-        let mut path: Vec<String> = self.busy[from..].to_vec();
-        path.push(name.to_owned());
+        let from = self.busy.iter().position(|n| *n == name).unwrap_or(0);
+        let mut path: Vec<&str> = self.busy[from..].to_vec();
+        path.push(name);
         let shown = path.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" → ");
         typer.error(
             Diagnostic::new(Code::E0106, span, format!("these definitions depend on each other in a circle: {shown}"))
@@ -351,13 +351,13 @@ impl<'a> ModelCx<'a> {
         match self.vars[k].state {
             Progress::Done => return,
             Progress::Busy => {
-                let name = self.vars[k].name.node.clone();
-                return self.circle(&name, span, typer);
+                let name = &self.vars[k].name.node;
+                return self.circle(name, span, typer);
             }
             Progress::Todo => {}
         }
         self.vars[k].state = Progress::Busy;
-        self.busy.push(self.vars[k].name.node.clone());
+        self.busy.push(&self.vars[k].name.node);
         let saved = (self.draws, self.initial, typer.sites, std::mem::take(&mut self.locals));
         let noise = std::mem::replace(&mut self.noise_ok, false);
         // A neuron's parameters and inputs may follow the time, and so may a synapse's inputs.
@@ -404,8 +404,8 @@ impl<'a> ModelCx<'a> {
             None => None,
         };
         let what = match role {
-            Role::State | Role::Weight | Role::Learned => format!("the initial value of `{name}`"),
-            Role::Param | Role::Input => format!("the value of `{name}`"),
+            Role::State | Role::Weight | Role::Learned => "the initial value",
+            Role::Param | Role::Input => "the value",
         };
         let (ty, shown) = match (&declared, &value) {
             (Some(((ty, shown), _)), _) => (*ty, shown.clone()),
@@ -441,9 +441,8 @@ impl<'a> ModelCx<'a> {
         self.vars[k].ty = Some(ty);
         self.vars[k].shown = shown;
         if let Some(v) = value {
-            let because =
-                declared.map(|(_, span)| (span, format!("`{name}` is declared as {}", mismatch::type_words(ty))));
-            self.vars[k].init = typer.expect(v, ty, &what, because);
+            let because = declared.map(|(_, span)| (span, Said::Declared(name, ty)));
+            self.vars[k].init = typer.expect(v, ty, format_args!("{what} of `{name}`"), because);
         } else if matches!(role, Role::State | Role::Learned) {
             typer.error(needs_initial(binding));
         }
@@ -453,9 +452,10 @@ impl<'a> ModelCx<'a> {
                 && let (ExprKind::Const(lo), ExprKind::Const(hi), ExprKind::Const(x)) = (&lo.kind, &hi.kind, &init.kind)
                 && (x < lo || x > hi)
             {
-                let d = Diagnostic::new(Code::E0205, init.span, format!("{what} lies outside of its bounds"))
-                    .also(bounds.span, "the bounds")
-                    .help("change the value or widen the bounds");
+                let d =
+                    Diagnostic::new(Code::E0205, init.span, format!("{what} of `{name}` lies outside of its bounds"))
+                        .also(bounds.span, "the bounds")
+                        .help("change the value or widen the bounds");
                 typer.error(d);
             }
         }
@@ -502,9 +502,9 @@ impl<'a> ModelCx<'a> {
             );
             return None;
         };
-        let what = format!("a bound of `{name}`");
-        let lo = typer.expr(lo, self).and_then(|t| typer.expect(t, ty, &what, None));
-        let hi = typer.expr(hi, self).and_then(|t| typer.expect(t, ty, &what, None));
+        let what = format_args!("a bound of `{name}`");
+        let lo = typer.expr(lo, self).and_then(|t| typer.expect(t, ty, what, None));
+        let hi = typer.expr(hi, self).and_then(|t| typer.expect(t, ty, what, None));
         let (lo, hi) = (lo?, hi?);
         if let (ExprKind::Const(a), ExprKind::Const(b)) = (&lo.kind, &hi.kind)
             && a > b
@@ -522,14 +522,14 @@ impl<'a> ModelCx<'a> {
         match self.lets[k].state {
             Progress::Done => return,
             Progress::Busy => {
-                let name = self.lets[k].decl.name.node.clone();
-                return self.circle(&name, span, typer);
+                let name = &self.lets[k].decl.name.node;
+                return self.circle(name, span, typer);
             }
             Progress::Todo => {}
         }
         self.lets[k].state = Progress::Busy;
         let decl = self.lets[k].decl;
-        self.busy.push(decl.name.node.clone());
+        self.busy.push(&decl.name.node);
         let saved = (self.draws, self.initial, std::mem::take(&mut self.locals));
         (self.draws, self.initial) = (false, false);
         let noise = std::mem::replace(&mut self.noise_ok, true);
@@ -543,8 +543,8 @@ impl<'a> ModelCx<'a> {
         let typed = typer.expr(&decl.value, self);
         let expr = match (typed, &decl.ty) {
             (Some(t), Some(ty)) => typer.declared(ty).and_then(|(want, _)| {
-                let what = format!("the value of `{}`", decl.name.node);
-                typer.expect(t, want, &what, Some((ty.span, "declared here".to_owned())))
+                let what = format_args!("the value of `{}`", decl.name.node);
+                typer.expect(t, want, what, Some((ty.span, Said::Words("declared here".into()))))
             }),
             (Some(t), None) => Some(t.expr),
             (None, _) => None,
@@ -602,7 +602,7 @@ impl<'a> ModelCx<'a> {
             self.noise_ok = true;
             let rhs_typed = self.equation(rhs, typer);
             self.noise_ok = false;
-            let k = match self.names.get(&var.node) {
+            let k = match self.names.get(var.node.as_str()) {
                 Some(Slot::Faulty) => {
                     self.hole(item.span, typer);
                     continue;
@@ -689,19 +689,19 @@ impl<'a> ModelCx<'a> {
         odes
     }
 
-    /// The finished variables; `None` if one is faulty.
-    pub(crate) fn finished_vars(&self) -> Option<Vec<VarDecl>> {
-        self.vars
-            .iter()
+    /// Takes the finished variables out; `None` if one is faulty.
+    pub(crate) fn finished_vars(&mut self) -> Option<Vec<VarDecl>> {
+        std::mem::take(&mut self.vars)
+            .into_iter()
             .map(|v| {
                 Some(VarDecl {
                     name: v.name.node.clone(),
                     role: v.role,
                     ty: v.ty?,
-                    init: v.init.clone(),
-                    bounds: v.bounds.clone(),
-                    shown: v.shown.clone(),
-                    doc: v.doc.clone(),
+                    init: v.init,
+                    bounds: v.bounds,
+                    shown: v.shown,
+                    doc: v.doc,
                     span: v.name.span,
                 })
             })
@@ -733,8 +733,8 @@ impl<'a> ModelCx<'a> {
                 let e = match &l.ty {
                     Some(ty) => {
                         let (want, _) = typer.declared(ty)?;
-                        let what = format!("the value of `{}`", l.name.node);
-                        typer.expect(t, want, &what, Some((ty.span, "declared here".to_owned())))?
+                        let what = format_args!("the value of `{}`", l.name.node);
+                        typer.expect(t, want, what, Some((ty.span, Said::Words("declared here".into()))))?
                     }
                     None => t.expr,
                 };
@@ -786,7 +786,7 @@ impl<'a> ModelCx<'a> {
 
     fn assign(&mut self, a: &ast::Assign, typer: &mut Typer<'_>) -> Option<hir::StmtKind> {
         let name = &a.target.root.node;
-        if !self.names.contains_key(name)
+        if !self.names.contains_key(name.as_str())
             && let Some(d) = super::foreign::assignment(name, a.target.span, &*self)
         {
             // What it reads is written as wrongly: one fault.
@@ -804,7 +804,7 @@ impl<'a> ModelCx<'a> {
             });
             return None;
         }
-        let k = match self.names.get(name) {
+        let k = match self.names.get(name.as_str()) {
             Some(Slot::Faulty) => return None,
             Some(Slot::Var(k)) if matches!(self.vars[*k].role, Role::State | Role::Weight | Role::Learned) => *k,
             Some(slot) => {
@@ -870,12 +870,13 @@ impl<'a> ModelCx<'a> {
             return None;
         }
         let (want, what) = if scales && ty != Type::Int {
-            (Type::Real(Dim::NONE), format!("the factor of `{name}`"))
+            (Type::Real(Dim::NONE), "the factor of")
         } else {
-            (ty, format!("the value assigned to `{name}`"))
+            (ty, "the value assigned to")
         };
-        let because = Some((self.vars[k].name.span, format!("`{name}` is {}", mismatch::type_words(ty))));
-        let value = typer.expect(value?, want, &what, if scales { None } else { because })?;
+        let because = Some((self.vars[k].name.span, Said::Is(name.into(), ty)));
+        let what = format_args!("{what} `{name}`");
+        let value = typer.expect(value?, want, what, if scales { None } else { because })?;
         Some(hir::StmtKind::Assign { var: VarId(k as u32), op, value })
     }
 
@@ -1052,11 +1053,11 @@ fn needs_initial(binding: &ast::Binding) -> Diagnostic {
 }
 
 /// Checks that a name is new in its model and no unit of two or more letters.
-fn new_name(name: &ast::Ident, places: &mut BTreeMap<String, Span>, typer: &mut Typer<'_>) -> bool {
+fn new_name<'a>(name: &'a ast::Ident, places: &mut BTreeMap<&'a str, Span>, typer: &mut Typer<'_>) -> bool {
     if let Some(d) = unit_clash(name) {
         typer.error(d);
     }
-    if let Some(first) = places.get(&name.node) {
+    if let Some(first) = places.get(name.node.as_str()) {
         typer.error(
             Diagnostic::new(Code::E0103, name.span, format!("`{}` is declared twice", name.node))
                 .also(*first, "first declared here")
@@ -1064,7 +1065,7 @@ fn new_name(name: &ast::Ident, places: &mut BTreeMap<String, Span>, typer: &mut 
         );
         return false;
     }
-    places.insert(name.node.clone(), name.span);
+    places.insert(&name.node, name.span);
     true
 }
 

@@ -6,10 +6,11 @@ use super::consts::{constant, value, whole};
 use super::drive::{base_name, drive, has_drive};
 use super::infer::{Count, Globals, Typer, list, strip};
 use super::kernel::{self, Kernel};
+use super::mismatch::Said;
 use super::model::{Ends, Heads, ModelCx, Pops};
 use super::rules::{grids_fit, rule};
 use super::views::{self, IndexNames, len};
-use super::{Schemas, circles, mismatch, neuron, play, poison, synapse, unroll};
+use super::{Schemas, circles, neuron, play, poison, synapse, unroll};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
     self, DataDecl, DataSource, Model, NeuronId, PopId, Population, ProjId, Projection, Readout, ReadoutKind, Role,
@@ -487,8 +488,8 @@ pub(super) fn population(
             ok = false;
             continue;
         };
-        let because = Some((var.span, format!("`{}` is {}", var.name, mismatch::type_words(var.ty))));
-        let Some(e) = typer.expect(t, var.ty, &format!("the value of `{}`", var.name), because) else {
+        let because = Some((var.span, Said::Is(var.name.as_str().into(), var.ty)));
+        let Some(e) = typer.expect(t, var.ty, format_args!("the value of `{}`", var.name), because) else {
             ok = false;
             continue;
         };
@@ -582,8 +583,8 @@ fn arguments_of_faulty(m: &ast::ModelRef, tree: &ast::Model, others: (&Heads<'_>
         let (Some(ty), declared) = (var.ty, var.name.span) else { continue };
         let follows = matches!(var.role, Role::Param | Role::Input);
         let value = if follows { cx.live_argument(&a.value, typer) } else { cx.argument(&a.value, typer) };
-        let because = Some((declared, format!("`{}` is {}", name.node, mismatch::type_words(ty))));
-        let _ = value.and_then(|t| typer.expect(t, ty, &format!("the value of `{}`", name.node), because));
+        let because = Some((declared, Said::Is(name.node.as_str().into(), ty)));
+        let _ = value.and_then(|t| typer.expect(t, ty, format_args!("the value of `{}`", name.node), because));
     }
     // A faulty argument may be the missing one, and so may one that is given by its place.
     if typer.sink.items.len() > before || args.iter().any(|a| a.name.is_none()) {

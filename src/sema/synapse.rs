@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::infer::{Typed, Typer};
-use super::mismatch;
+use super::mismatch::Said;
 use super::model::{Ends, ModelCx};
 use super::network;
 use super::neuron;
@@ -180,8 +180,8 @@ pub(crate) fn instantiate(
             }
             None => cx.argument(&a.value, typer),
         };
-        let because = Some((declared, format!("`{name}` is {}", mismatch::type_words(ty))));
-        let value = value.and_then(|t| typer.expect(t, ty, &format!("the value of `{name}`"), because));
+        let because = Some((declared, Said::Is(name.into(), ty)));
+        let value = value.and_then(|t| typer.expect(t, ty, format_args!("the value of `{name}`"), because));
         match value {
             Some(e) => {
                 ok &= network::is_inside(&e, name, cx.vars[k].bounds.as_ref(), declared, typer);
@@ -243,7 +243,7 @@ fn has_value(model: &ast::Model, name: &str) -> bool {
 
 fn delay_argument(cx: &mut ModelCx<'_>, a: &ast::Arg, name: &str, typer: &mut Typer<'_>) -> Option<hir::Expr> {
     let t = cx.argument(&a.value, typer)?;
-    let e = typer.expect(t, Type::Real(Dim::TIME), &format!("`{name}`"), None)?;
+    let e = typer.expect(t, Type::Real(Dim::TIME), format_args!("`{name}`"), None)?;
     match e.kind {
         hir::ExprKind::Const(x) if x < 0.0 => {
             typer.error(

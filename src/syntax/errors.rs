@@ -406,7 +406,7 @@ impl<'l> Fault<'l> {
         let word = self.word(0);
         let name_wanted = expected.iter().any(|e| e == "a name") && !expected.iter().any(|e| e == "a value");
         // A word that goes on with a line rather shows that the name is missing.
-        let clause = super::split::CONTINUES.contains(&word);
+        let clause = super::split::begins_no_line(word);
         let meant = !clause || matches!(self.word(1), "=" | ":" | "+=" | "-=" | "[" | "(" | ",");
         let named = name_wanted && meant && !self.line_break && is_reserved(word) && self.token > self.piece.start;
         // `for = 3`, `state = 3`: the word begins the piece and is meant as a name.

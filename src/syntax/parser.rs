@@ -649,9 +649,11 @@ impl Builder {
 
     fn head(&mut self, pair: Pair<'_, Rule>) -> Option<Deep> {
         let rule = pair.as_rule();
+        if matches!(rule, Rule::expr | Rule::expr_nobound | Rule::range_expr | Rule::sum_expr) {
+            return self.operand(&mut Kids::of(pair));
+        }
         let span = self.span(&pair);
         match rule {
-            Rule::expr | Rule::expr_nobound | Rule::range_expr | Rule::sum_expr => self.operand(&mut Kids::of(pair)),
             Rule::cond | Rule::cond_nobound => {
                 let mut k = Kids::of(pair);
                 let (cond, then, els) =

@@ -86,102 +86,120 @@ impl Brackets {
 }
 
 /// Words that begin an item and nothing else.
-const ITEM_WORDS: &[&str] =
-    &["neuron", "synapse", "population", "connect", "experiment", "procedure", "import", "fn", "const"];
+fn begins_item(word: &str) -> bool {
+    matches!(
+        word,
+        "neuron" | "synapse" | "population" | "connect" | "experiment" | "procedure" | "import" | "fn" | "const"
+    )
+}
 
 /// Reserved words that begin an item, a model item or a statement and never stand inside an expression.
-const STARTERS: &[&str] = &[
-    "neuron",
-    "synapse",
-    "population",
-    "connect",
-    "experiment",
-    "procedure",
-    "import",
-    "fn",
-    "const",
-    "param",
-    "state",
-    "weight",
-    "learned",
-    "input",
-    "event",
-    "on",
-    "every",
-    "refractory",
-    "let",
-    "run",
-    "expect",
-    "return",
-    "deliver",
-    "inject",
-    "record",
-    "minimize",
-    "while",
-    "repeat",
-    "for",
-];
+fn starts(word: &str) -> bool {
+    begins_item(word)
+        || begins_model_line(word)
+        || matches!(
+            word,
+            "let"
+                | "run"
+                | "expect"
+                | "return"
+                | "deliver"
+                | "inject"
+                | "record"
+                | "minimize"
+                | "while"
+                | "repeat"
+                | "for"
+        )
+}
 
 /// Reserved words that begin a line of a model and never a statement.
-const MODEL_WORDS: &[&str] = &["param", "state", "weight", "learned", "input", "event", "on", "every", "refractory"];
+fn begins_model_line(word: &str) -> bool {
+    matches!(word, "param" | "state" | "weight" | "learned" | "input" | "event" | "on" | "every" | "refractory")
+}
 
 /// Words and signs that cannot begin a statement: a line that begins with one continues the line before.
-pub(super) const CONTINUES: &[&str] = &[
-    "via",
-    "where",
-    "with",
-    "and",
-    "or",
-    "then",
-    "else",
-    "over",
-    "by",
-    "until",
-    "surrogate",
-    "hold",
-    "crosses",
-    "to",
-    "in",
-    "when",
-    "batch",
-    "epochs", //
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "^",
-    "=",
-    "==",
-    "!=",
-    "<=",
-    ">=",
-    "<",
-    ">",
-    "+=",
-    "-=",
-    "*=",
-    "/=",
-    "->",
-    ":",
-    "**",
-    "&&",
-    "||",
-    ":=",
-    "{",
-];
+pub(super) fn begins_no_line(word: &str) -> bool {
+    matches!(
+        word,
+        "via"
+            | "where"
+            | "with"
+            | "and"
+            | "or"
+            | "then"
+            | "else"
+            | "over"
+            | "by"
+            | "until"
+            | "surrogate"
+            | "hold"
+            | "crosses"
+            | "to"
+            | "in"
+            | "when"
+            | "batch"
+            | "epochs"
+            | "->"
+            | ":"
+            | "{"
+    ) || joins(word)
+}
 
-/// Words and signs that cannot end one: the line after continues unless it begins with a word of [`STARTERS`].
-const AWAITS: &[&str] = &[
-    "and", "or", "not", "then", "else", "over", "in", "when", "by", "where", "via", "with", "rate", //
-    "+", "-", "*", "/", "%", "^", "=", "==", "!=", "<=", ">=", "<", ">", "+=", "-=", "*=", "/=", "->", ",", "**", "&&",
-    "||", ":=", ":",
-];
+/// Operators between two values, those of other languages too.
+fn joins(word: &str) -> bool {
+    matches!(
+        word,
+        "+" | "-"
+            | "*"
+            | "/"
+            | "%"
+            | "^"
+            | "="
+            | "=="
+            | "!="
+            | "<="
+            | ">="
+            | "<"
+            | ">"
+            | "+="
+            | "-="
+            | "*="
+            | "/="
+            | "**"
+            | "&&"
+            | "||"
+            | ":="
+    )
+}
+
+/// Words and signs that cannot end one: the line after continues unless it begins with a word that [`starts`] something.
+fn awaits_more(word: &str) -> bool {
+    matches!(
+        word,
+        "and"
+            | "or"
+            | "not"
+            | "then"
+            | "else"
+            | "over"
+            | "in"
+            | "when"
+            | "by"
+            | "where"
+            | "via"
+            | "with"
+            | "rate"
+            | "->"
+            | ","
+            | ":"
+    ) || joins(word)
+}
 
 /// Whether the token `at`, the first of its line, continues the piece that began with token `head`.
 fn continues(lexed: &Lexed<'_>, head: usize, at: usize) -> bool {
     let (word, before) = (lexed.word(at), lexed.word(at.saturating_sub(1)));
-    if lexed.kind(at) == Kind::Comma || CONTINUES.contains(&word) {
+    if lexed.kind(at) == Kind::Comma || begins_no_line(word) {
         return true;
     }
     match word {
@@ -190,8 +208,8 @@ fn continues(lexed: &Lexed<'_>, head: usize, at: usize) -> bool {
         _ => {}
     }
     // `rate` is awaited only in `spike with rate`.
-    let awaits = if before == "rate" { lexed.word(at.wrapping_sub(2)) == "with" } else { AWAITS.contains(&before) };
-    awaits && !STARTERS.contains(&word) && !(before != "," && assigns(lexed, at))
+    let awaits = if before == "rate" { lexed.word(at.wrapping_sub(2)) == "with" } else { awaits_more(before) };
+    awaits && !starts(word) && !(before != "," && assigns(lexed, at))
 }
 
 /// Whether the line of token `at` sets something: after an unfinished line it is one of its own.
@@ -288,13 +306,13 @@ impl Matcher<'_> {
         let first = lexed.tokens.get(at).is_some_and(|t| t.first);
         let brace = self.braces.last().copied().unwrap_or(0);
         if first {
-            if ITEM_WORDS.contains(&word) || (word == "test" && lexed.kind(at + 1) == Kind::Str) {
+            if begins_item(word) || (word == "test" && lexed.kind(at + 1) == Kind::Str) {
                 // It can only begin an item: brackets that hold no items were never closed.
                 self.unwind(self.unrolls, at);
-            } else if MODEL_WORDS.contains(&word) && self.stack.get(self.unrolls).is_some_and(|l| l.model) {
+            } else if begins_model_line(word) && self.stack.get(self.unrolls).is_some_and(|l| l.model) {
                 // A line of a model, so the block it stands in was never closed.
                 self.unwind(self.unrolls + 1, at);
-            } else if STARTERS.contains(&word) {
+            } else if starts(word) {
                 // A statement cannot stand inside round or square brackets: likewise.
                 self.unwind(brace + 1, at);
             }

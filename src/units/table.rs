@@ -6,8 +6,10 @@
     reason = "units are combined by name: an operator would hide that a result may be missing"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::FxBuildHasher;
 
 use super::{Dim, Ratio, nearest};
 
@@ -85,7 +87,8 @@ pub struct Entry {
 /// The unit of a name, such as `mV`.
 #[must_use]
 pub fn lookup(name: &str) -> Option<UnitDef> {
-    TABLE.by_name.get(name).map(|k| TABLE.entries[*k].def)
+    let table = &*TABLE;
+    table.by_name.get(name).map(|k| table.entries[*k].def)
 }
 
 /// The unit of a name with the text of an exponent, as in `cm^2` or `ms^-0.5`. `None` if the name is unknown or the exponent is no small
@@ -202,7 +205,7 @@ fn shift_decimal(value: f64, k: i32) -> f64 {
 
 struct Table {
     entries: Vec<Entry>,
-    by_name: BTreeMap<String, usize>,
+    by_name: HashMap<String, usize, FxBuildHasher>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {

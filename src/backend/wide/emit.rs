@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::asm::{Asm, Cond, Gpr, Mem, RBP, RSP, Rm, vop};
+use super::later::{Later, What};
 use super::region::{Fixed, Region};
 use super::rows::{Resident, Rows};
-use super::vector::{Key, Side, bodies, rare_side};
+use super::vector::{Key, Side, rare_side};
 use super::{Kernel, Refused};
 use crate::lir::{BinOp, Block, BufId, CmpOp, For, If, Op, Stmt, Val};
 
@@ -28,7 +29,7 @@ const WRITTEN_OUT: i64 = 4;
 
 /// Where an integer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Int {
+pub(super) enum Int {
     Known(i32),
     Reg(Gpr),
 }
@@ -37,11 +38,11 @@ enum Int {
 pub(super) struct Emitter<'r, 'a> {
     pub(super) region: &'r mut Region<'a>,
     pub(super) asm: Asm,
-    free: Vec<Gpr>,
+    pub(super) free: Vec<Gpr>,
     pointers: BTreeMap<BufId, Gpr>,
     /// Integers of the open blocks, and which registers each block took.
-    ints: BTreeMap<Val, Int>,
-    scopes: Vec<Vec<(Val, Option<Gpr>)>>,
+    pub(super) ints: BTreeMap<Val, Int>,
+    pub(super) scopes: Vec<Vec<(Val, Option<Gpr>)>>,
     /// Bytes of the frame, and the places of vectors in it.
     frame: i32,
     pub(super) homes: BTreeMap<Key, i32>,
@@ -49,12 +50,18 @@ pub(super) struct Emitter<'r, 'a> {
     pub(super) pinned: BTreeMap<Key, u8>,
     /// How this version of the nest finds the rows that it adds.
     pub(super) rows: Rows,
+    /// The addresses of the first of them, as far as there are registers.
+    pub(super) row_registers: Vec<Gpr>,
+    /// What is still to be written, behind the nest.
+    pub(super) later: Vec<Later<'a>>,
     /// The block that rows have been added to, while it is in registers.
     pub(super) resident: Option<Resident>,
     /// Masks of lanes that append, once all vectors of a block are done; `None`: at once.
     pub(super) waiting: Option<Vec<Waiting>>,
     /// The number of the loop over vectors that is being written out.
-    at: i32,
+    pub(super) at: i32,
+    /// Addresses of rows may take registers that only rare code lacks then.
+    pub(super) holds_rows: bool,
     /// Values may stay in registers beyond a loop over vectors.
     pub(super) keeps: bool,
     /// Fixed values have so many registers that those of bodies may not last, which is an error then.
@@ -62,6 +69,7 @@ pub(super) struct Emitter<'r, 'a> {
 }
 
 /// A mask that waits in a register.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
     mask: u8,
     list: BufId,
@@ -72,14 +80,25 @@ pub(super) struct Waiting {
 }
 
 /// Compiles a nest.
-pub(super) fn emit(region: &mut Region<'_>, nest: &For) -> Result<Kernel, Refused> {
-    attempt(region, nest, true, true)
-        .or_else(|_| attempt(region, nest, true, false))
-        .or_else(|_| attempt(region, nest, false, false))
+pub(super) fn emit<'a>(region: &mut Region<'a>, nest: &'a For) -> Result<Kernel, Refused> {
+    let ways = [(true, true, true), (true, true, false), (true, false, false), (false, false, false)];
+    let mut result = Err("no way to write it".to_owned());
+    for way in ways {
+        result = attempt(region, nest, way);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
 }
 
-/// Compiles a nest; fewer values fit if some are to stay in registers, and if fixed values take all that should be left over.
-fn attempt(region: &mut Region<'_>, nest: &For, keeps: bool, tight: bool) -> Result<Kernel, Refused> {
+/// Compiles a nest; fewer values fit if some are to stay in registers, if fixed values take all that should be left over, and if addresses of rows have
+/// registers.
+fn attempt<'a>(
+    region: &mut Region<'a>,
+    nest: &'a For,
+    (keeps, tight, holds_rows): (bool, bool, bool),
+) -> Result<Kernel, Refused> {
     let mut e = Emitter {
         region,
         asm: Asm::default(),
@@ -91,9 +110,12 @@ fn attempt(region: &mut Region<'_>, nest: &For, keeps: bool, tight: bool) -> Res
         homes: BTreeMap::new(),
         pinned: BTreeMap::new(),
         rows: Rows::Listed,
+        row_registers: Vec::new(),
+        later: Vec::new(),
         resident: None,
         waiting: None,
         at: 0,
+        holds_rows,
         keeps,
         tight: false,
     };
@@ -107,7 +129,7 @@ fn attempt(region: &mut Region<'_>, nest: &For, keeps: bool, tight: bool) -> Res
     let frame = e.asm.grow_stack();
     let mut hot: Vec<(u32, BufId)> = e.region.buffers.iter().map(|(buf, weight)| (*weight, *buf)).collect();
     hot.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    for (_, buf) in hot.into_iter().take(POINTERS) {
+    for (_, buf) in hot.into_iter().filter(|(weight, _)| *weight > 0).take(POINTERS) {
         let r = e.general()?;
         e.asm.load64(r, Rm::Mem(table_entry(buf)?));
         e.pointers.insert(buf, r);
@@ -132,7 +154,7 @@ pub(super) fn table_entry(buf: BufId) -> Result<Mem, Refused> {
     Ok(Mem::at(TABLE, disp))
 }
 
-impl Emitter<'_, '_> {
+impl<'a> Emitter<'_, 'a> {
     // -- places --------------------------------------------------------------------------------------------------------
 
     pub(super) fn general(&mut self) -> Result<Gpr, Refused> {
@@ -298,7 +320,7 @@ impl Emitter<'_, '_> {
 
     // -- control -------------------------------------------------------------------------------------------------------
 
-    pub(super) fn for_loop(&mut self, f: &For) -> Result<(), Refused> {
+    pub(super) fn for_loop(&mut self, f: &'a For) -> Result<(), Refused> {
         let ends = (self.known(f.from), self.known(f.to));
         let step = i32::try_from(f.step).map_err(|_| "a long step".to_owned())?;
         if f.vector
@@ -364,7 +386,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Pairs of iterations, then one that may be left.
-    fn pairs(&mut self, f: &For, var: Gpr, to: Int, step: i32) -> Result<(), Refused> {
+    fn pairs(&mut self, f: &'a For, var: Gpr, to: Int, step: i32) -> Result<(), Refused> {
         let (top, rest, end) = (self.asm.label(), self.asm.label(), self.asm.label());
         // A pair is whole if its second iteration starts before the end.
         let last = match to {
@@ -395,7 +417,7 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    fn block(&mut self, block: &Block) -> Result<(), Refused> {
+    pub(super) fn block(&mut self, block: &'a Block) -> Result<(), Refused> {
         let around = self.resident.clone();
         for (k, stmt) in block.stmts.iter().enumerate() {
             match stmt {
@@ -447,7 +469,7 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    fn choice(&mut self, i: &If) -> Result<(), Refused> {
+    fn choice(&mut self, i: &'a If) -> Result<(), Refused> {
         let Some(Op::Cmp(cmp, a, b)) = self.region.inside.get(&i.cond).copied() else {
             return Err("a choice that is no comparison of integers".to_owned());
         };
@@ -467,29 +489,36 @@ impl Emitter<'_, '_> {
             CmpOp::Gt => Cond::Greater,
             CmpOp::Ge => Cond::GreaterEqual,
         };
-        let (els, end) = (self.asm.label(), self.asm.label());
-        let rare = rare_side(i);
+        let end = self.asm.label();
+        if let Some(rare) = rare_side(i) {
+            let (jump, often, block) = match rare {
+                Side::Then => (cond, &i.els, &i.then),
+                Side::Else => (cond.not(), &i.then, &i.els),
+            };
+            let start = self.postpone(What::Side(block), end);
+            self.asm.jump_if(jump, start);
+            self.side(often)?;
+            self.asm.bind(end);
+            return Ok(());
+        }
+        let els = self.asm.label();
         self.asm.jump_if(cond.not(), els);
-        self.side(&i.then, rare == Some(Side::Then))?;
+        self.side(&i.then)?;
         if i.els.stmts.is_empty() {
             self.asm.bind(els);
             return Ok(());
         }
         self.asm.jump(end);
         self.asm.bind(els);
-        self.side(&i.els, rare == Some(Side::Else))?;
+        self.side(&i.els)?;
         self.asm.bind(end);
         Ok(())
     }
 
     /// One side of a choice.
-    fn side(&mut self, block: &Block, rare: bool) -> Result<(), Refused> {
+    fn side(&mut self, block: &'a Block) -> Result<(), Refused> {
         self.open();
-        if rare {
-            self.rare(&bodies(block, false), |e| e.block(block))?;
-        } else {
-            self.block(block)?;
-        }
+        self.block(block)?;
         self.close();
         Ok(())
     }
@@ -516,29 +545,36 @@ impl Emitter<'_, '_> {
     fn append_waiting(&mut self, var: Val) -> Result<(), Refused> {
         let waiting = self.waiting.take().unwrap_or_default();
         let [first, others @ ..] = waiting.as_slice() else { return Ok(()) };
-        let done = self.asm.label();
-        if !others.is_empty() {
-            let resident = self.resident.iter().flat_map(|r| r.vectors.iter().copied());
-            let taken: Vec<u8> =
-                waiting.iter().map(|w| w.mask).chain(self.pinned.values().copied()).chain(resident).collect();
-            let any = (0..16).find(|r| !taken.contains(r)).ok_or_else(|| "too many vectors at once".to_owned())?;
-            let mut from = first.mask;
-            for other in others {
-                self.asm.vex(vop(1, 1, 0, 0xEB), true, any, from, Rm::Reg(other.mask));
-                from = any;
-            }
-            let prefix = u8::from(!self.region.narrow);
-            self.asm.vex(vop(1, prefix, 0, 0x50), true, SCRATCH, 0, Rm::Reg(any));
-            self.asm.test32(SCRATCH);
-            self.asm.jump_if(Cond::Equal, done);
+        if others.is_empty() {
+            return self.append_each(&waiting, var);
         }
-        for w in &waiting {
+        let resident = self.resident.iter().flat_map(|r| r.vectors.iter().copied());
+        let taken: Vec<u8> =
+            waiting.iter().map(|w| w.mask).chain(self.pinned.values().copied()).chain(resident).collect();
+        let any = (0..16).find(|r| !taken.contains(r)).ok_or_else(|| "too many vectors at once".to_owned())?;
+        let mut from = first.mask;
+        for other in others {
+            self.asm.vex(vop(1, 1, 0, 0xEB), true, any, from, Rm::Reg(other.mask));
+            from = any;
+        }
+        let prefix = u8::from(!self.region.narrow);
+        self.asm.vex(vop(1, prefix, 0, 0x50), true, SCRATCH, 0, Rm::Reg(any));
+        self.asm.test32(SCRATCH);
+        let done = self.asm.label();
+        let start = self.postpone(What::Append(waiting, var), done);
+        self.asm.jump_if(Cond::NotEqual, start);
+        self.asm.bind(done);
+        Ok(())
+    }
+
+    /// The lanes of each mask append.
+    pub(super) fn append_each(&mut self, waiting: &[Waiting], var: Val) -> Result<(), Refused> {
+        for w in waiting {
             self.open();
             self.note(var, Int::Known(w.at));
             self.append(w.mask, true, w.list, w.count, w.value)?;
             self.close();
         }
-        self.asm.bind(done);
         Ok(())
     }
 

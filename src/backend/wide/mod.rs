@@ -9,10 +9,12 @@
 //! * `region.rs`: what a loop nest holds: its values, what is invariant, which arguments it needs.
 //! * `emit.rs`: control flow, integers, addresses.
 //! * `rows.rs`: rows that are added on the way.
+//! * `later.rs`: what runs rarely, behind the loops.
 //! * `vector.rs`: straight-line vector code and its registers.
 
 mod asm;
 mod emit;
+mod later;
 mod region;
 mod rows;
 mod vector;

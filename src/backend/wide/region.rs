@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Refused;
+use super::vector::{Side, rare_side};
 use crate::lir::{
     AddRows, BinOp, Block, BufId, CmpOp, Const, For, Function, Op, PAD, Program, Scalar, Stmt, Ty, UnOp, Val,
 };
@@ -196,8 +197,10 @@ impl<'a> Region<'a> {
                         return Err("a choice with results".to_owned());
                     }
                     self.read(i.cond);
-                    self.walk(&i.then, marked, weight)?;
-                    self.walk(&i.els, marked, weight)?;
+                    // What runs rarely gets no registers.
+                    let rare = rare_side(i);
+                    self.walk(&i.then, marked, if rare == Some(Side::Then) { 0 } else { weight })?;
+                    self.walk(&i.els, marked, if rare == Some(Side::Else) { 0 } else { weight })?;
                 }
                 Stmt::AddRows(a) => self.add_rows(a, weight)?,
                 Stmt::Scatter { .. } => return Err("a scatter".to_owned()),

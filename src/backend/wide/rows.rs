@@ -10,6 +10,9 @@ use crate::lir::{AddRows, BinOp, BufId, For, Op, Scalar, Stmt, Val};
 /// The greatest number of rows that has a version of its own.
 const VERSIONS: u8 = 5;
 
+/// Registers that the common way through a nest needs for integers.
+const INTEGERS: i32 = 3;
+
 /// The greatest number of rows whose addresses are found before the nest.
 const FOUND: i32 = 32;
 
@@ -33,7 +36,7 @@ pub(super) struct Resident {
     pub(super) vectors: Vec<u8>,
 }
 
-impl Emitter<'_, '_> {
+impl<'a> Emitter<'_, 'a> {
     /// The register that holds what a load of `index` would fetch.
     pub(super) fn resident(&self, buf: BufId, index: Val) -> Option<u8> {
         let block = self.resident.as_ref().filter(|r| r.buf == buf)?;
@@ -48,8 +51,11 @@ impl Emitter<'_, '_> {
     }
 
     /// The nest, in versions if it adds rows.
-    pub(super) fn versions(&mut self, nest: &For) -> Result<(), Refused> {
-        let Some(rows) = self.region.rows else { return self.for_loop(nest) };
+    pub(super) fn versions(&mut self, nest: &'a For) -> Result<(), Refused> {
+        let Some(rows) = self.region.rows else {
+            let end = self.asm.label();
+            return self.version(nest, end, true);
+        };
         // Slots of 32 bytes follow each other.
         let addresses = self.slot();
         for _ in 1..FOUND * 8 / 32 {
@@ -68,8 +74,7 @@ impl Emitter<'_, '_> {
         self.close();
         self.found(&rows, addresses, nest, end)?;
         self.rows = Rows::Listed;
-        self.for_loop(nest)?;
-        self.asm.jump(end);
+        self.version(nest, end, false)?;
         for (n, start) in (0..=VERSIONS).zip(starts) {
             self.asm.bind(start);
             self.open();
@@ -82,17 +87,37 @@ impl Emitter<'_, '_> {
             }
             self.close();
             self.rows = Rows::Known(n, addresses);
-            self.for_loop(nest)?;
-            if n < VERSIONS {
-                self.asm.jump(end);
+            self.open();
+            if self.holds_rows {
+                for k in 0..i32::from(n).min(self.free.len() as i32 - INTEGERS) {
+                    let row = self.general()?;
+                    self.hold(row);
+                    self.asm.load64(row, Rm::Mem(Mem::at(RSP, addresses + 8 * k)));
+                    self.row_registers.push(row);
+                }
             }
+            self.version(nest, end, n == VERSIONS)?;
+            self.row_registers.clear();
+            self.close();
         }
-        self.asm.bind(end);
+        Ok(())
+    }
+
+    /// One version of the nest, with what it puts off behind it.
+    fn version(&mut self, nest: &'a For, end: Label, last: bool) -> Result<(), Refused> {
+        self.for_loop(nest)?;
+        if !last || !self.later.is_empty() {
+            self.asm.jump(end);
+        }
+        self.write_later()?;
+        if last {
+            self.asm.bind(end);
+        }
         Ok(())
     }
 
     /// The version for up to [`FOUND`] rows, whose number is in the scratch register; it goes on behind itself if there are more.
-    fn found(&mut self, rows: &AddRows, addresses: i32, nest: &For, end: Label) -> Result<(), Refused> {
+    fn found(&mut self, rows: &AddRows, addresses: i32, nest: &'a For, end: Label) -> Result<(), Refused> {
         let more = self.asm.label();
         self.asm.compare32_constant(Rm::Reg(SCRATCH), FOUND);
         self.asm.jump_if(Cond::Greater, more);
@@ -116,8 +141,7 @@ impl Emitter<'_, '_> {
         self.asm.store64(Mem::at(RSP, limit), bytes);
         self.close();
         self.rows = Rows::Found(addresses, limit);
-        self.for_loop(nest)?;
-        self.asm.jump(end);
+        self.version(nest, end, false)?;
         self.asm.bind(more);
         Ok(())
     }
@@ -150,9 +174,12 @@ impl Emitter<'_, '_> {
         match self.rows {
             Rows::Known(n, addresses) => {
                 for k in 0..i32::from(n) {
-                    self.asm.load64(SCRATCH, Rm::Mem(Mem::at(RSP, addresses + 8 * k)));
+                    let row = self.row_registers.get(k as usize).copied().unwrap_or(SCRATCH);
+                    if row == SCRATCH {
+                        self.asm.load64(SCRATCH, Rm::Mem(Mem::at(RSP, addresses + 8 * k)));
+                    }
                     for (part, sum) in (0..).zip(&sums) {
-                        let from = Mem { base: SCRATCH, index: Some((at, scale)), disp: 32 * part };
+                        let from = Mem { base: row, index: Some((at, scale)), disp: 32 * part };
                         self.asm.vex(add, true, *sum, *sum, Rm::Mem(from));
                     }
                 }

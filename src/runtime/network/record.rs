@@ -7,7 +7,7 @@ use crate::hir::{ProjId, VarId};
 use crate::lir::BufId;
 use crate::sched::Place;
 use crate::sched::projection::Handler;
-use crate::script::machine::VarKey;
+use crate::script::machine::{Entity, VarKey};
 
 impl Network {
     /// Whether the marks of one side tell all that changed of a variable, since it was settled with `rule`: the handler of the other side must
@@ -37,21 +37,31 @@ impl Network {
         self.flag_listed(p);
     }
 
-    /// Neurons on a list may change their synapses at the next event of the other side.
+    /// Neurons on a list may change their synapses at the next event of the other side; those whose traces have faded by now leave it there before
+    /// they do.
     pub(super) fn flag_listed(&mut self, p: usize) {
+        // Rounding may make a trace a little larger when compiled code brings it up to date.
+        const NEARLY: f64 = 0.99;
+        let entity = Entity::Proj(ProjId(p as u32));
         for v in 0..self.shared.layout.projs[p].lists.len() {
             let bufs = &self.shared.layout.projs[p];
-            let Some([_, _, mark]) = bufs.lists[v] else { continue };
-            let (record, n) = match self.compiled.plan.projections[p].place[v] {
-                Place::Post => (bufs.changed, bufs.post as usize),
-                Place::Pre => (bufs.touched, bufs.pre as usize),
+            let (Some([count, list, _]), Some(values)) = (bufs.lists[v], bufs.vars[v]) else { continue };
+            let plan = &self.compiled.plan.projections[p];
+            let record = match plan.place[v] {
+                Place::Post => bufs.changed,
+                Place::Pre => bufs.touched,
                 Place::Constant(_) | Place::Synapse => continue,
             };
             let Some(record) = record else { continue };
-            for k in 0..n {
-                if self.buffers[mark.0 as usize].get_f64(k) != Some(0.0) {
-                    self.set_int(record, k, 1);
-                }
+            let least = NEARLY * plan.faint[v];
+            let n = self.ints(count).first().map_or(0, |n| *n as usize);
+            let flagged: Vec<i32> = {
+                let present = self.present(VarKey { entity, var: VarId(v as u32) }, values);
+                let stays = |k: &i32| present(*k as usize).abs() >= least || present(*k as usize).is_nan();
+                self.ints(list).iter().take(n).copied().filter(stays).collect()
+            };
+            for k in flagged {
+                self.set_int(record, k as usize, 1);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Names, Typed, Typer, mismatch, plain, real, strip};
+use super::{Names, Said, Typed, Typer, plain, real, strip};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{ExprKind, Type};
 use crate::sema::scope::Symbol;
@@ -22,7 +22,7 @@ impl Typer<'_> {
         match found {
             Ok(k) => {
                 let dim = Dim::TIME.pow(Ratio::new(-1, 2)?);
-                let origin = Some((span, format!("`{name}` is {}", mismatch::dim_words(dim))));
+                let origin = Some((span, Said::is(name, Type::Real(dim))));
                 Some(Typed { origin, ..plain(ExprKind::Noise(k), Type::Real(dim), span) })
             }
             Err(why) => {
