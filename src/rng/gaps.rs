@@ -246,7 +246,8 @@ impl Draw<'_> {
         }
     }
 
-    /// The spikes of one batch, with `left` steps to the run's end; false if it was reached.
+    /// The spikes of one batch, with `left` steps to the run's end; false if it was reached. A gap is at least one step, so that none fits when
+    /// no step is left.
     #[inline(always)]
     fn spikes(&mut self, element: u32, gaps: &Gaps, left: &mut u32) -> bool {
         for &gap in gaps {
@@ -255,7 +256,6 @@ impl Draw<'_> {
             }
             *left -= gap;
             self.out.push(self.steps - 1 - *left, element);
-            // A gap is at least one step.
         }
         true
     }

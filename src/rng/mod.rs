@@ -22,7 +22,7 @@ use std::convert::Infallible;
 
 use rand_philox::{Philox, philox4x32_10};
 
-use crate::simd::{Portable, Quads, widest};
+use crate::simd::{Quads, WithQuads, with_quads};
 
 pub use gaps::{EventList, GapSource, draw_gaps};
 
@@ -99,24 +99,7 @@ impl Stream {
 
     /// Draw 0 of `out.len()` elements from `first` on: the values of [`Stream::uniform`].
     pub fn uniform_each(&self, first: u64, out: &mut [f64]) {
-        widest(
-            #[inline(always)]
-            || {
-                for (element, out) in (first..).step_by(BATCH / 2).zip(out.chunks_mut(BATCH / 2)) {
-                    let elements: [u64; BATCH / 2] = std::array::from_fn(|k| element.wrapping_add(k as u64));
-                    let [low, _] = self.lanes([0; BATCH / 2], elements);
-                    for (x, bits) in out.iter_mut().zip(low) {
-                        *x = unit_open(bits);
-                    }
-                }
-            },
-        );
-    }
-
-    /// The halves of one block for each of several elements.
-    #[inline(always)]
-    fn lanes(&self, blocks: [u64; BATCH / 2], elements: [u64; BATCH / 2]) -> [[u64; BATCH / 2]; 2] {
-        quads(Portable, &self.schedule(Portable), blocks, elements)
+        with_quads(FirstDraws { stream: *self, first, out });
     }
 
     /// The keys of all rounds, in every lane: made once for many blocks.
@@ -212,6 +195,29 @@ fn quads<Q: Quads>(
         }
     }
     halves
+}
+
+/// See [`Stream::uniform_each`].
+struct FirstDraws<'a> {
+    stream: Stream,
+    first: u64,
+    out: &'a mut [f64],
+}
+
+impl WithQuads for FirstDraws<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<Q: Quads>(self, q: Q) {
+        let schedule = self.stream.schedule(q);
+        for (element, out) in (self.first..).step_by(BATCH / 2).zip(self.out.chunks_mut(BATCH / 2)) {
+            let elements: [u64; BATCH / 2] = std::array::from_fn(|k| element.wrapping_add(k as u64));
+            let [low, _] = quads(q, &schedule, [0; BATCH / 2], elements);
+            for (x, bits) in out.iter_mut().zip(low) {
+                *x = unit_open(bits);
+            }
+        }
+    }
 }
 
 /// Draws `BATCH * batch ..` of `element`, not side by side: those of even number, and those of odd number.
@@ -464,7 +470,8 @@ mod tests {
                 prop_assert_eq!(seq.position(), draw);
                 prop_assert_eq!(seq.uniform(), s.uniform(element, draw));
             }
-            let batch = uniform_batch(Portable, &s.schedule(Portable), element, start);
+            let portable = crate::simd::Portable;
+            let batch = uniform_batch(portable, &s.schedule(portable), element, start);
             for (k, u) in batch.into_iter().enumerate() {
                 prop_assert_eq!(u, s.uniform(element, start * BATCH as u64 + k as u64));
             }

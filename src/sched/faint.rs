@@ -80,7 +80,9 @@ fn jump(plan: &ProjPlan, trace: VarId) -> Option<f64> {
 /// writes it, or where the factors beside it have no bounds.
 fn unseen(model: &Model, uses: &Uses, plan: &ProjPlan, trace: VarId, half: f64) -> Option<f64> {
     let key = VarKey { entity: Entity::Proj(plan.proj), var: trace };
-    let alone = !plan.own.acts() && plan.clocked.vars.is_empty() && plan.clocked.injects.is_empty();
+    // Small changes of a weight that many synapses share add up.
+    let alone =
+        !plan.own.acts() && plan.entries.is_empty() && plan.clocked.vars.is_empty() && plan.clocked.injects.is_empty();
     if !alone || uses.read.contains(&key) || uses.assigned.contains(&key) {
         return None;
     }

@@ -69,7 +69,6 @@ pub(super) struct Emitter<'r, 'a> {
 }
 
 /// A mask that waits in a register.
-#[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
     mask: u8,
     list: BufId,

@@ -57,7 +57,10 @@ impl Network {
             let n = self.ints(count).first().map_or(0, |n| *n as usize);
             let flagged: Vec<i32> = {
                 let present = self.present(VarKey { entity, var: VarId(v as u32) }, values);
-                let stays = |k: &i32| present(*k as usize).abs() >= least || present(*k as usize).is_nan();
+                let stays = |k: &i32| {
+                    let x = present(*k as usize);
+                    x.abs() >= least || x.is_nan()
+                };
                 self.ints(list).iter().take(n).copied().filter(stays).collect()
             };
             for k in flagged {
