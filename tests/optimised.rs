@@ -463,16 +463,19 @@ fn nobody_sees_what_waits() {
             let late = of(&handler);
             let others = of(&|part| !handler(part));
             let remembered = [post.spikes, post.spike_count];
-            for buf in &late.writes {
-                let touched = others.reads.contains(buf) || others.writes.contains(buf);
+            for buf in late.writes.keys() {
+                let touched = others.reads.contains_key(buf) || others.writes.contains_key(buf);
                 assert!(!touched || *buf == target, "{model}: {buf} is written late, and touched by others");
             }
-            for buf in &late.reads {
-                let written = others.writes.contains(buf);
+            for buf in late.reads.keys() {
+                let written = others.writes.contains_key(buf);
                 assert!(!written || *buf == target || remembered.contains(buf), "{model}: {buf} is read late");
             }
             let strangers = of(&|part| !handler(part) && !own_pass(part));
-            assert!(!strangers.reads.contains(&target) && !strangers.writes.contains(&target), "{model}: the target");
+            assert!(
+                !strangers.reads.contains_key(&target) && !strangers.writes.contains_key(&target),
+                "{model}: the target"
+            );
         }
     }
     assert!(seen > 0, "some matrix is added late");

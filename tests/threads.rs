@@ -40,13 +40,46 @@ connect F -> D.g via one_to_one with static(w = 1 mV)
 connect poisson_input(n = 100, rate = 20 Hz) -> F.g with static(w = 0.3 mV)
 experiment e { run 10 ms }";
 
+/// One population with all that may happen to neurons of different ranges in one step: spikes by level, a crossing, a release from refractoriness,
+/// blocks that rest, random numbers, and recurrent synapses that learn.
+const ONE: &str = "
+simulation { dt = 0.1 ms; seed = 4 }
+neuron Cell { param drive = normal(15 mV, 6 mV)
+  state v = uniform(0 mV, 20 mV), g = 0 mV, high = 0, free = 0
+  10 ms * dv/dt = drive - v + g + 1 mV * sqrt(10 ms) * xi
+  dg/dt = -g / 3 ms
+  event up when v crosses 12 mV
+  on up { high += 1 }
+  spike when v > 20 mV
+  on spike { v = 0 mV }
+  refractory 2 ms hold v
+  on release { free += 1 } }
+neuron Quiet { state v = 0 mV
+  dv/dt = -v / 10 ms
+  spike when v > 3 mV
+  on spike { v = 0 mV } }
+synapse Learning { weight w in [0 mV, 1 mV]
+  state x = 0
+  dx/dt = -x / 20 ms
+  on pre { deliver w; x += 1 }
+  on post { w += 0.01 mV * x } }
+population E[20011]: Cell()
+population Q[20000]: Quiet()
+connect E -> E.g via fixed_indegree(10) with Learning(w = 0.5 mV, delay = 1 ms)
+connect E[..200] -> Q.v via random(p = 0.01) with static(w = 2 mV)
+experiment e { run 10 ms }";
+
 fn network(threads: usize, opt: u8, kind: BackendKind) -> Network {
+    of(TEXT, 4, threads, opt, kind)
+}
+
+fn of(text: &str, populations: u32, threads: usize, opt: u8, kind: BackendKind) -> Network {
     let settings = Settings { opt: Some(opt), threads: Some(threads), ..Settings::default() };
-    let mut session = Session::from_text(Path::new("test.snn"), TEXT, &settings);
+    let mut session = Session::from_text(Path::new("test.snn"), text, &settings);
     session.plan_only();
     let model = session.model.clone().expect("a sound model");
     let (mut network, _) = session.build(&model, kind).expect("a network");
-    for p in 0..4 {
+    for p in 0..populations {
         network.record_spikes(PopId(p), true);
     }
     network
@@ -72,6 +105,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         assert!(cut.parallel());
         // E and I hang together through their plastic synapses, whose traces both of them read; D and F do not.
         assert!(cut.groups().iter().all(|n| *n >= 3), "{:?}", cut.groups());
+        assert_eq!((0..4).map(|p| cut.ranges(p)).collect::<Vec<_>>(), [2, 1, 1, 1]);
         run(&mut some, 150);
         run(&mut some, 101);
         bits_agree(&one, &some);
@@ -83,6 +117,36 @@ fn any_number_of_threads_gives_the_same_bits() {
     run(&mut plain, 150);
     run(&mut plain, 101);
     spikes_agree(&one, &plain);
+}
+
+/// The neurons of one large population advance in ranges, on several threads, as they do in one pass.
+#[test]
+fn one_population_runs_on_several_threads() {
+    let mut one = of(ONE, 2, 1, 2, BackendKind::Jit);
+    run(&mut one, 150);
+    run(&mut one, 77);
+    assert!((0..2).all(|p| one.spikes(PopId(p)).step.len() > 500));
+    for threads in [2, 3] {
+        let mut some = of(ONE, 2, threads, 2, BackendKind::Jit);
+        let cut = some.cut().unwrap();
+        assert!(cut.parallel());
+        assert_eq!([cut.ranges(0), cut.ranges(1)], [4, 4]);
+        // Every range is a group of its own.
+        assert_eq!(cut.groups()[0], 8);
+        run(&mut some, 150);
+        run(&mut some, 77);
+        bits_agree(&one, &some);
+        for p in 0..2 {
+            let (x, y) = (one.spikes(PopId(p)), some.spikes(PopId(p)));
+            assert_eq!((&x.step, &x.neuron), (&y.step, &y.neuron), "population {p}");
+        }
+    }
+    let mut interpreted = of(ONE, 2, 2, 2, BackendKind::Interp);
+    let mut short = of(ONE, 2, 2, 2, BackendKind::Jit);
+    for n in [&mut interpreted, &mut short] {
+        run(n, 12);
+    }
+    bits_agree(&interpreted, &short);
 }
 
 /// Both executions of the parts agree.

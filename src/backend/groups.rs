@@ -121,6 +121,7 @@ pub(super) fn side_by_side(rounds: usize, stages: &[usize], work: &(impl Fn(usiz
 mod tests {
     use super::*;
     use crate::lir::BufId;
+    use crate::lir::access::Reach;
 
     /// Each list once a round, and no stage before the one in front of it is done.
     #[test]
@@ -145,10 +146,8 @@ mod tests {
 
     #[test]
     fn functions_that_touch_what_another_writes_stay_in_order() {
-        let f = |reads: &[u32], writes: &[u32]| Access {
-            reads: reads.iter().map(|k| BufId(*k)).collect(),
-            writes: writes.iter().map(|k| BufId(*k)).collect(),
-        };
+        let all = |ids: &[u32]| ids.iter().map(|k| (BufId(*k), Reach::ALL)).collect();
+        let f = |reads: &[u32], writes: &[u32]| Access { reads: all(reads), writes: all(writes) };
         // 0 and 1 are apart until 2 reads what both write; 3 only reads what nobody writes.
         let touched = Touched(Arc::new(vec![f(&[9], &[0]), f(&[9], &[1]), f(&[0, 1], &[2]), f(&[9], &[3])]));
         let ids: Vec<FuncId> = (0..4).map(FuncId).collect();

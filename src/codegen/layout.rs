@@ -61,6 +61,8 @@ pub struct PopBufs {
     pub tables: Vec<BufId>,
     /// The spikes of the last step and how many, for projections that learn late.
     pub before: Option<[BufId; 2]>,
+    /// The ranges of neurons that advance at the same time, in order; empty if all advance in one pass. See [`super::shards`].
+    pub shards: Vec<super::shards::Shard>,
 }
 
 /// The buffers of an event other than spikes.
@@ -499,6 +501,7 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             before: late::remembers(model, plan, p.pop.index()).then(|| {
                 [new(format!("{name}@before"), Scalar::I32, n), new(format!("{name}@before.n"), Scalar::I32, 1)]
             }),
+            shards: Vec::new(),
         });
     }
     let mut projs = Vec::new();

@@ -11,6 +11,7 @@ mod leap;
 mod population;
 mod projection;
 mod response;
+pub mod shards;
 mod stimulate;
 mod synapse;
 
@@ -41,6 +42,8 @@ struct Step<'a> {
     times: (Val, Val),
     /// What the step before left to be done.
     late: late::Late,
+    /// Whether populations advance range by range where they are divided.
+    divided: bool,
 }
 
 /// A part of a step: what is done, and to which population or projection of the plan.
@@ -50,6 +53,8 @@ pub struct Part {
     pub action: Action,
     /// The number of the population or projection.
     pub index: usize,
+    /// Of a divided population: which range of its neurons.
+    pub shard: Option<usize>,
 }
 
 /// What a part of a step does.
@@ -71,6 +76,8 @@ pub enum Action {
     Advance,
     /// The equations of a population.
     Integrate,
+    /// The lists of the ranges of a divided population are joined.
+    Join,
     /// Events of synapses are found.
     Detect,
     /// What events of synapses do.
@@ -119,6 +126,7 @@ impl Action {
             Self::Inject => "inject",
             Self::Advance => "synaptic states",
             Self::Integrate => "update",
+            Self::Join => "lists",
             Self::React => "spikes",
             Self::Forget => "inputs",
             Self::OnPre => "on pre",
@@ -132,8 +140,8 @@ impl Action {
 #[must_use]
 pub fn order(plan: &Plan) -> Vec<Part> {
     use Action::{
-        Advance, Detect, Every, EverySynapse, Follow, FollowSynapses, Forget, Inject, Integrate, Merge, OnPost, OnPre,
-        React, ReactSynapses, Slow,
+        Advance, Detect, Every, EverySynapse, Follow, FollowSynapses, Forget, Inject, Integrate, Join, Merge, OnPost,
+        OnPre, React, ReactSynapses, Slow,
     };
     let mut out = Vec::new();
     let actions = [
@@ -145,6 +153,7 @@ pub fn order(plan: &Plan) -> Vec<Part> {
         Inject,
         Advance,
         Integrate,
+        Join,
         Detect,
         React,
         ReactSynapses,
@@ -155,7 +164,7 @@ pub fn order(plan: &Plan) -> Vec<Part> {
     ];
     for action in actions {
         let n = if action.of_projection() { plan.projections.len() } else { plan.populations.len() };
-        out.extend((0..n).map(|index| Part { action, index }));
+        out.extend((0..n).map(|index| Part { action, index, shard: None }));
     }
     out
 }
@@ -172,7 +181,8 @@ fn emit(b: &mut FuncBuilder, s: &Step<'_>, part: Part) {
         Action::ReactSynapses => synapse::react(b, s, p),
         Action::Inject => clocked::inject(b, s, p),
         Action::Advance => clocked::advance(b, s, p),
-        Action::Integrate => population::integrate(b, s, p),
+        Action::Integrate => population::integrate(b, s, p, part.shard),
+        Action::Join => population::join(b, s, p),
         Action::React => population::react(b, s, p),
         Action::Forget => clocked::forget(b, s, p),
         Action::OnPre => projection::on_pre(b, s, p),
@@ -188,7 +198,7 @@ fn step<'a>(b: &mut FuncBuilder, plan: &'a Plan, layout: &'a Layout, step: Val, 
     let one = b.int(1);
     let done = b.add(step, one);
     let times = (time(b, plan, layout, step), time(b, plan, layout, done));
-    Step { plan, layout, float, int, step, done, run_step, times, late: late::Late::default() }
+    Step { plan, layout, float, int, step, done, run_step, times, late: late::Late::default(), divided: false }
 }
 
 /// Emits the element-level program of a plan.
@@ -215,7 +225,8 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
     Program { buffers: layout.buffers.clone(), functions }
 }
 
-/// Emits each part of a step as a function of its own, with the parameters of `run`; it does one step. Parts that do nothing are left out.
+/// Emits each part of a step as a function of its own, with the parameters of `run`; it does one step. Parts that do nothing are left out, and
+/// divided populations have a part for each range.
 ///
 /// # Errors
 /// A rule of the loop IR is broken: a bug.
@@ -223,11 +234,17 @@ pub fn parts(plan: &Plan, layout: &Layout) -> Result<(Program, Vec<Part>), Strin
     let scalars: Vec<Scalar> = layout.buffers.iter().map(|b| b.scalar).collect();
     let mut functions = Vec::new();
     let mut parts = Vec::new();
-    for part in order(plan) {
-        let name = format!("{}{}", part.action.name().replace(' ', "_"), part.index);
+    let ranges = |part: &Part| {
+        let n = layout.pops.get(part.index).map_or(0, |p| p.shards.len());
+        let divided = part.action == Action::Integrate && n > 0;
+        if divided { (0..n).map(|k| Part { shard: Some(k), ..*part }).collect() } else { vec![*part] }
+    };
+    for part in order(plan).iter().flat_map(ranges) {
+        let range = part.shard.map(|k| format!("_{k}")).unwrap_or_default();
+        let name = format!("{}{}{range}", part.action.name().replace(' ', "_"), part.index);
         let mut b = FuncBuilder::new(name, 3, scalars.clone());
         let (now, run_step) = (b.param(0), b.param(2));
-        let s = step(&mut b, plan, layout, now, run_step);
+        let s = Step { divided: true, ..step(&mut b, plan, layout, now, run_step) };
         emit(&mut b, &s, part);
         let mut one = Program { buffers: Vec::new(), functions: vec![b.finish()] };
         simplify::simplify(&mut one);

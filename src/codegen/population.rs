@@ -1,6 +1,7 @@
 //! One population in one step: slow states, integration and detection, reactions.
 
 use super::expr::Emit;
+use super::shards::Lists;
 use super::stimulate::{self, Outer};
 use super::{Step, arriving};
 use crate::hir::{Side, VarId};
@@ -71,30 +72,33 @@ pub(super) fn relax(b: &mut FuncBuilder, w: &Slow, x: Val, factor: Val) -> Val {
     b.fma(d, factor, rest)
 }
 
-/// Integrates all neurons and lists those that spike.
-pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
+/// Integrates all neurons, or those of one range, and lists those that spike.
+pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize, shard: Option<usize>) {
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
     let zero = b.int(0);
     let detects = matches!(plan.spiking, Some(Spiking::Level(_) | Spiking::Crosses(..) | Spiking::Hazard(_)))
         || !plan.events.is_empty();
-    for signal in &bufs.signals {
-        b.store(signal.count, zero, zero);
-    }
-    if let Some([_, count]) = bufs.released {
-        b.store(count, zero, zero);
+    let shard = shard.and_then(|k| bufs.shards.get(k));
+    let lists = shard.map_or_else(|| Lists::of(bufs), |shard| shard.lists.clone());
+    for [_, count] in lists.signals.iter().chain(&lists.released) {
+        b.store(*count, zero, zero);
     }
     if bufs.events.is_none() {
-        b.store(bufs.spike_count, zero, zero);
+        b.store(lists.spikes[1], zero, zero);
     }
     if plan.update.is_none() && !detects && bufs.refractory.is_none() {
         return;
     }
-    let around = Around { outer: stimulate::outer(b, s, p), shared: advance_shared(b, s, p) };
+    let range = shard.map_or((0, plan.size), |shard| (shard.from, shard.to));
+    let around = Around { outer: stimulate::outer(b, s, p), shared: advance_shared(b, s, p), lists };
     if let (Some(rest), true) = (bufs.rest, plan.rests) {
-        resting(b, s, p, rest, &around);
+        resting(b, s, p, rest, &around, range);
     } else if let (Some(busy), true) = (bufs.busy, plan.calms) {
-        calming(b, s, p, busy, &around);
+        calming(b, s, p, busy, &around, range);
+    } else if shard.is_some() {
+        let [from, to] = [range.0, range.1].map(|k| b.int(k as i32));
+        b.vector_loop(from, to, |b, i| one(b, s, p, i, &around, Mode::General { mark: None }));
     } else {
         s.late.in_blocks(b, p, plan.size, |b, from, len| {
             b.vector_loop(zero, len, |b, k| {
@@ -105,11 +109,32 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     }
 }
 
+/// Joins the lists of the ranges of a divided population; the first range has written the population's own.
+pub(super) fn join(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
+    let bufs = &s.layout.pops[p];
+    let zero = b.int(0);
+    for shard in bufs.shards.iter().skip(1).filter(|_| s.divided) {
+        for ([to, total], [from, count]) in Lists::of(bufs).all().zip(shard.lists.all()) {
+            let before = b.load(total, zero);
+            let n = b.load(count, zero);
+            b.for_loop(zero, n, |b, k| {
+                let i = b.load(from, k);
+                let at = b.add(before, k);
+                b.store(to, at, i);
+            });
+            let all = b.add(before, n);
+            b.store(total, zero, all);
+        }
+    }
+}
+
 /// What is the same for all neurons of a step.
 struct Around {
     /// Values that are computed once a step.
     outer: Outer,
     shared: Vec<Shared>,
+    /// Where neurons are listed.
+    lists: Lists,
 }
 
 /// A shared state in this step: its value at the start and at the end.
@@ -164,15 +189,22 @@ pub(super) fn faded(b: &mut FuncBuilder, s: &Step<'_>, x: Val, faint: f64) -> Va
 }
 
 /// Blocks in which nothing moves are left out; every 32 steps those are found.
-fn resting(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [rest, moved]: [BufId; 2], around: &Around) {
-    let plan = &s.plan.populations[p];
+fn resting(
+    b: &mut FuncBuilder,
+    s: &Step<'_>,
+    p: usize,
+    [rest, moved]: [BufId; 2],
+    around: &Around,
+    (first, end): (u64, u64),
+) {
     let zero = b.int(0);
-    let n = b.int(plan.size as i32);
-    let blocks = b.int(plan.size.div_ceil(PAD) as i32);
+    let n = b.int(end as i32);
+    let first = b.int((first / PAD) as i32);
+    let blocks = b.int(end.div_ceil(PAD) as i32);
     let mask = b.int(31);
     let phase = b.bin(BinOp::And, s.run_step, mask);
     let looks = b.cmp(CmpOp::Eq, phase, mask);
-    b.for_loop(zero, blocks, |b, block| {
+    b.for_loop(first, blocks, |b, block| {
         let resting = b.load(rest, block);
         let awake = b.cmp(CmpOp::Eq, resting, zero);
         b.if_then(awake, |b| {
@@ -201,14 +233,21 @@ fn resting(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [rest, moved]: [BufId; 2
 }
 
 /// Blocks without a refractory or deviating neuron take simpler code; every 32 steps those are found.
-fn calming(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [busy, marks]: [BufId; 2], around: &Around) {
-    let plan = &s.plan.populations[p];
+fn calming(
+    b: &mut FuncBuilder,
+    s: &Step<'_>,
+    p: usize,
+    [busy, marks]: [BufId; 2],
+    around: &Around,
+    (first, end): (u64, u64),
+) {
     let zero = b.int(0);
     let mark = Some((marks, Keeps::Deviating));
-    let whole = plan.size / PAD;
+    let first = b.int((first / PAD) as i32);
+    let whole = end / PAD;
     let blocks = b.int(whole as i32);
     let width = b.int(PAD as i32);
-    b.for_loop(zero, blocks, |b, block| {
+    b.for_loop(first, blocks, |b, block| {
         let from = b.mul(block, width);
         s.late.add(b, p, from, PAD);
         let flag = b.load(busy, block);
@@ -222,18 +261,18 @@ fn calming(b: &mut FuncBuilder, s: &Step<'_>, p: usize, [busy, marks]: [BufId; 2
         };
         b.if_else(calm, |b| each(b, Mode::Calm), |b| each(b, Mode::General { mark }));
     });
-    let n = b.int(plan.size as i32);
-    if !plan.size.is_multiple_of(PAD) {
+    let n = b.int(end as i32);
+    if !end.is_multiple_of(PAD) {
         // The last block is not full.
         let from = b.int((whole * PAD) as i32);
-        s.late.add(b, p, from, plan.size % PAD);
+        s.late.add(b, p, from, end % PAD);
         b.vector_loop(from, n, |b, i| one(b, s, p, i, around, Mode::General { mark: None }));
     }
     let mask = b.int(31);
     let phase = b.bin(BinOp::And, s.run_step, mask);
     let looks = b.cmp(CmpOp::Eq, phase, mask);
     b.if_then(looks, |b| {
-        b.for_loop(zero, blocks, |b, block| {
+        b.for_loop(first, blocks, |b, block| {
             let flag = b.load(busy, block);
             let is_busy = b.cmp(CmpOp::Ne, flag, zero);
             b.if_then(is_busy, |b| {
@@ -299,7 +338,7 @@ enum Mode {
 
 /// Integrates neuron `i` and lists it if it spikes.
 fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, around: &Around, mode: Mode) {
-    let Around { outer, shared } = around;
+    let Around { outer, shared, lists } = around;
     let plan = &s.plan.populations[p];
     let bufs = &s.layout.pops[p];
     let zero = b.int(0);
@@ -377,7 +416,7 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, around: &Around, mod
         let less = b.sub(left, one);
         let left = b.select(busy, less, left);
         b.store(buf, i, left);
-        if let Some([list, count]) = bufs.released {
+        if let Some([list, count]) = lists.released {
             let none = b.cast(zero, s.int);
             let ends = b.cmp(CmpOp::Eq, left, none);
             let ends = b.bin(BinOp::And, busy, ends);
@@ -439,9 +478,9 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, around: &Around, mod
         }
         Spiking::Rate(_) | Spiking::Listed => None,
     };
-    for (event, signal) in plan.events.iter().zip(&bufs.signals) {
+    for ((event, signal), [list, count]) in plan.events.iter().zip(&bufs.signals).zip(&lists.signals) {
         if let Some(happens) = holds(b, &event.cond, signal.below) {
-            b.append(happens, signal.list, signal.count, i);
+            b.append(happens, *list, *count, i);
         }
     }
     let fires = plan.spiking.as_ref().and_then(|cond| holds(b, cond, bufs.below));
@@ -450,7 +489,7 @@ fn one(b: &mut FuncBuilder, s: &Step<'_>, p: usize, i: Val, around: &Around, mod
             let free = b.un(UnOp::Not, busy);
             fires = b.bin(BinOp::And, fires, free);
         }
-        b.append(fires, bufs.spikes, bufs.spike_count, i);
+        b.append(fires, lists.spikes[0], lists.spikes[1], i);
     }
 }
 

@@ -75,7 +75,10 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
             dendritic: made.dendritic.as_ref().and_then(|(runs, _)| runs.as_ref()).map(Runs::size),
         })
         .collect();
-    let layout = layout::layout(&model, &plan, &sizes);
+    let mut layout = layout::layout(&model, &plan, &sizes);
+    if cut::at_once(&plan, options.cutting) {
+        codegen::shards::divide(&mut layout, &model, &plan, options.cutting.threads);
+    }
     if layout.bytes() > options.memory_limit {
         return Err(vec![too_large(layout.bytes(), options.memory_limit, &shares)]);
     }

@@ -3,13 +3,15 @@
 //!
 //! Parts that touch what another part writes stay in the order of the step, on one thread; that is read off the compiled functions, not
 //! decided here. So every neuron gets its deliveries in the same order whatever the number of threads, and results are equal bit for bit.
+//! The pass over a large population is a part for each of several ranges of its neurons: see [`crate::codegen::shards`].
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::backend::groups::Groups;
 use crate::backend::{BackendError, Buffers, Kernels};
-use crate::codegen::{Action, Part, layout::Layout};
+use crate::codegen::layout::{Layout, PopBufs};
+use crate::codegen::{Action, Part};
 use crate::lir::FuncId;
 use crate::sched::Plan;
 
@@ -31,8 +33,10 @@ pub struct Cutting {
 pub struct Cut {
     /// By function of the compiled program.
     pub parts: Vec<Part>,
-    /// The parts up to the spikes of a step, and those that deliver them.
-    stages: [Groups; 2],
+    /// One stage after the other.
+    stages: Vec<Groups>,
+    /// How many groups there are at most before the spikes of a step are known, and behind.
+    widest: [usize; 2],
     /// Whether groups of parts run at the same time.
     parallel: bool,
 }
@@ -40,8 +44,13 @@ pub struct Cut {
 /// Whether steps of a plan are cut.
 #[must_use]
 pub fn wanted(plan: &Plan, how: Cutting) -> bool {
-    how.profile
-        || plan.opt > 0 && (large(plan) && how.threads > 1 || plan.populations.len() + plan.projections.len() > MANY)
+    how.profile || at_once(plan, how) || plan.opt > 0 && plan.populations.len() + plan.projections.len() > MANY
+}
+
+/// Whether parts of a step are to run at the same time.
+#[must_use]
+pub fn at_once(plan: &Plan, how: Cutting) -> bool {
+    !how.profile && plan.opt > 0 && how.threads > 1 && large(plan)
 }
 
 fn large(plan: &Plan) -> bool {
@@ -52,21 +61,27 @@ impl Cut {
     /// Of a compiled program with one function for each part.
     #[must_use]
     pub fn new(plan: &Plan, layout: &Layout, parts: Vec<Part>, kernels: &dyn Kernels, how: Cutting) -> Self {
-        let late = |p: &Part| matches!(p.action, Action::OnPre | Action::OnPost | Action::Merge);
+        let divided = parts.iter().any(|p| p.shard.is_some());
+        // Where ranges advance at the same time, all else waits for them: most of it touches neurons of every range.
+        let stage = |p: &Part| match p.action {
+            Action::OnPre | Action::OnPost | Action::Merge => 3,
+            Action::Integrate if divided => 1,
+            Action::Join | Action::Detect | Action::React | Action::ReactSynapses | Action::Forget if divided => 2,
+            _ => 0,
+        };
         let cost = |f: FuncId| parts.get(f.0 as usize).map_or(0.0, |p| cost(plan, layout, *p));
-        let stages = [false, true].map(|stage| {
+        let all = [0, 1, 2, 3].map(|k| {
             let ids: Vec<FuncId> =
-                (0..).map(FuncId).zip(&parts).filter(|(_, p)| late(p) == stage).map(|(f, _)| f).collect();
+                (0..).map(FuncId).zip(&parts).filter(|(_, p)| stage(p) == k).map(|(f, _)| f).collect();
             let mut groups = kernels.touched().groups(&ids);
             groups.sort_by_cost(cost);
             groups
         });
-        let parallel = !how.profile
-            && plan.opt > 0
-            && how.threads > 1
-            && large(plan)
-            && stages.iter().any(|g| g.lists().len() > 1);
-        Self { parts, stages, parallel }
+        let widest = |of: &[Groups]| of.iter().map(|g| g.lists().len()).max().unwrap_or(0);
+        let widest = [widest(&all[..3]), widest(&all[3..])];
+        let stages: Vec<Groups> = all.into_iter().filter(|g| !g.lists().is_empty()).collect();
+        let parallel = at_once(plan, how) && widest.iter().any(|n| *n > 1);
+        Self { parts, stages, widest, parallel }
     }
 
     /// Whether groups of parts run at the same time.
@@ -75,10 +90,16 @@ impl Cut {
         self.parallel
     }
 
-    /// How many groups there are up to the spikes of a step, and behind them.
+    /// How many groups of parts run at the same time up to the spikes of a step, and behind them.
     #[must_use]
     pub fn groups(&self) -> [usize; 2] {
-        self.stages.each_ref().map(|g| g.lists().len())
+        self.widest
+    }
+
+    /// How many ranges the neurons of a population are divided into; 1 if they advance in one pass.
+    #[must_use]
+    pub fn ranges(&self, population: usize) -> usize {
+        self.parts.iter().filter(|p| p.action == Action::Integrate && p.index == population).count().max(1)
     }
 
     /// Does `count` steps from local step `step` on, on the threads of the present rayon pool if the parts may run at the same time.
@@ -144,7 +165,9 @@ fn cost(plan: &Plan, layout: &Layout, part: Part) -> f64 {
         let post = layout.projs.get(part.index).and_then(|b| b.rows);
         post.map_or(1.0, |[_, post]| layout.buffers[post.0 as usize].len as f64)
     } else {
-        plan.populations.get(part.index).map_or(1.0, |p| p.size as f64)
+        let range = |p: &PopBufs| part.shard.and_then(|k| p.shards.get(k)).map(|s| (s.to - s.from) as f64);
+        let size = plan.populations.get(part.index).map_or(1.0, |p| p.size as f64);
+        layout.pops.get(part.index).and_then(range).unwrap_or(size)
     }
 }
 

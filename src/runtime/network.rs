@@ -474,7 +474,7 @@ impl Network {
         let access = self.compiled.kernels.touched().of(FuncId(f as u32))?;
         let n = self.shared.model.populations.get(index)?.size();
         let of = |id: &BufId| self.shared.layout.buffers.get(id.0 as usize).filter(|b| b.len >= n);
-        Some(access.reads.iter().chain(&access.writes).filter_map(of).map(|b| n * b.scalar.bytes()).sum())
+        Some(access.reads.keys().chain(access.writes.keys()).filter_map(of).map(|b| n * b.scalar.bytes()).sum())
     }
 
     /// The parts of a step, if it is cut.
