@@ -66,8 +66,10 @@ pub struct Env<'a> {
     pub data: &'a dyn DataAccess,
     /// The folder of the model file: `load` looks there first.
     pub model_dir: PathBuf,
-    /// Where files are written (`--out`); the current folder if `None`, and recordings without a file are then not written.
+    /// Where files are written (`--out`); the current folder if `None`.
     pub out_dir: Option<PathBuf>,
+    /// Whether recordings that name no file are written too.
+    pub unnamed: bool,
     /// Number of threads, at least 1.
     pub threads: usize,
     /// The seed.

@@ -259,6 +259,7 @@ fn overrides<'a>(
                 let d = Diagnostic::new(Code::E0905, given.span, format!("the model has no parameter `{name}`"));
                 sink.push(match nearest(name, known.iter().map(String::as_str)) {
                     Some(n) => d.help(format!("did you mean `{n}`?")),
+                    None if known.is_empty() => d.note("it has no parameters: declare one, such as `param n = 100`"),
                     None => d.note(format!("its parameters are {}", infer::list(&known))),
                 });
             }
