@@ -2,7 +2,9 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Role, VarId};
-use crate::script::ir::{Expr, ExprKind, Kind, NamedVar, Neurons, PrintItem, ReadoutUse, Select, StmtKind, Ty};
+use crate::script::ir::{
+    Expr, ExprKind, Kind, NamedVar, Neurons, PrintItem, ReadoutUse, Select, StmtKind, Ty, is_delay,
+};
 use crate::script::lower::Lower;
 use crate::script::machine::{Entity, ResetTarget, VarKey};
 use crate::script::names::{Thing, entity_name};
@@ -177,6 +179,14 @@ impl Lower<'_, '_> {
             }
             Thing::Synapses { proj, select: Select::AllSynapses, .. } => Some(Target::Whole(ResetTarget::Proj(proj))),
             Thing::Value(Expr { kind: ExprKind::Var(place), .. }) => {
+                if what == "redraw" && is_delay(self.cx.model, place.key) {
+                    self.err(
+                        Diagnostic::new(Code::E0901, e.span, "delays cannot be drawn anew by `redraw` yet")
+                            .label("these are delays")
+                            .help("assign a distribution: each synapse gets a draw of its own, as in `XE.delay = uniform(1 ms, 5 ms)`"),
+                    );
+                    return None;
+                }
                 let decl = self.decl(place.key)?;
                 let (role, name, span) = (decl.role, decl.name.clone(), decl.span);
                 let whole = match &place.select {

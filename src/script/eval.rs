@@ -28,7 +28,7 @@ use crate::script::outcome::{Outcome, Output, Phase, Progress, show};
 use crate::script::over_time::{self, SoFar, Wanted};
 use crate::script::parts::{self, Taken};
 use crate::script::tensor::{Data, SampleRef, Tensor, Value, describe, strides};
-use crate::script::{faults, lanes, ops, recording};
+use crate::script::{delays, faults, lanes, ops, recording};
 use crate::source::Span;
 
 /// The samples of the program's data sets. Reading is from several threads.
@@ -769,6 +769,9 @@ impl<'h, 'a> Interp<'h, 'a> {
                 assign_at(&mut target, at, op, &|_| x)
             }
         };
+        if result.is_ok() {
+            delays::check(self.machine, self.cx.model, key).map_err(|d| self::at(d, span))?;
+        }
         self.machine.written(key);
         if let (Some(normal), true) = (&normal, result.is_ok()) {
             self.settle(normal);

@@ -431,6 +431,7 @@ fn put(
         _ => Data::F64(values),
     };
     let written = assign_all(&mut target, AssignOp::Set, Source::Full(&data));
+    crate::script::delays::check(machine, model, key)?;
     machine.written(key);
     written.map_err(|_| misfit(format!("`{name}` in `{path}` does not fit")))
 }
