@@ -90,6 +90,7 @@ fn open(args: &RunArgs, all: &[Setting], messages: &Messages) -> Option<Vec<Sess
         let mut session = Session::open(&args.model, &settings);
         session.plan_only();
         session.profile = args.profile;
+        session.loads = args.load.is_some();
         sessions.push(session);
     }
     let said: Vec<&[Diagnostic]> = sessions.iter().map(|s| s.sink.items.as_slice()).collect();
