@@ -15,6 +15,7 @@ use crate::runtime::cut::Cutting;
 use crate::runtime::wiring::Files;
 use crate::runtime::{self, Network};
 use crate::sched::{self, Uses};
+use crate::script::machine::{Entity, VarKey};
 use crate::script::walk;
 use crate::sema;
 use crate::source::{FileId, SourceMap};
@@ -65,6 +66,8 @@ pub struct Session {
     pub front: Duration,
     /// Whether networks take the times of the parts of their steps.
     pub profile: bool,
+    /// Whether weights and learned variables are loaded from a file before anything runs (`--load`).
+    pub loads: bool,
 }
 
 /// Number of threads that a setting means: 0 is one per core.
@@ -129,6 +132,7 @@ impl Session {
             parts: None,
             front: Duration::ZERO,
             profile: false,
+            loads: false,
         };
         check(&mut session);
         session.front = start.elapsed();
@@ -230,7 +234,12 @@ impl Session {
             memory_limit: memory_limit(),
             cutting: Cutting { profile: self.profile, threads: threads(model.settings.threads) },
         };
-        runtime::build(model.clone(), Self::uses(model), &options)
+        let mut uses = Self::uses(model);
+        if self.loads {
+            let constant = constant_learned(model, &uses)?;
+            uses.assigned.extend(constant);
+        }
+        runtime::build(model.clone(), uses, &options)
     }
 
     /// Plans without building, so that faults of methods and placement are found by `check` too.
@@ -242,6 +251,26 @@ impl Session {
             self.model = None;
         }
     }
+}
+
+/// The weights and learned variables that nothing changes: what is loaded into them needs storage.
+fn constant_learned(model: &Model, uses: &Uses) -> Result<Vec<VarKey>, Vec<Diagnostic>> {
+    let plan = sched::build(model, uses, &std::collections::BTreeSet::new())?;
+    let kept = |v: &hir::VarDecl| matches!(v.role, hir::Role::Weight | hir::Role::Learned);
+    let mut out = Vec::new();
+    for (p, population) in plan.populations.iter().enumerate() {
+        let Some(neuron) = model.populations.get(p).and_then(|p| model.neurons.get(p.model.index())) else { continue };
+        let vars = (0..).map(hir::VarId).zip(neuron.vars.iter().zip(&population.storage));
+        let constant = vars.filter(|(_, (v, s))| kept(v) && matches!(s, sched::Storage::Constant(_)));
+        out.extend(constant.map(|(var, _)| VarKey { entity: Entity::Pop(hir::PopId(p as u32)), var }));
+    }
+    for (p, projection) in plan.projections.iter().enumerate() {
+        let Some(synapse) = model.projections.get(p).map(|p| &p.synapse) else { continue };
+        let vars = (0..).map(hir::VarId).zip(synapse.vars.iter().zip(&projection.place));
+        let constant = vars.filter(|(_, (v, s))| kept(v) && matches!(s, sched::Place::Constant(_)));
+        out.extend(constant.map(|(var, _)| VarKey { entity: Entity::Proj(hir::ProjId(p as u32)), var }));
+    }
+    Ok(out)
 }
 
 /// In order of the source, the model file first.

@@ -96,6 +96,7 @@ fn run(block: &Block, session: &Session) {
         data: &NoData,
         model_dir: PathBuf::new(),
         out_dir: Some(dir.path().to_owned()),
+        unnamed: true,
         threads: 2,
         seed: model.settings.seed,
         only: Vec::new(),

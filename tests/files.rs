@@ -1,6 +1,7 @@
 //! Files that a model names: imported sources with their names, circles and places, and data sets of arrays.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -322,4 +323,63 @@ fn faults_of_names_with_points_are_one_report_each() {
         assert!(!fine && words.contains(expected), "{main}: {words}");
         assert_eq!(words.matches("error[").count(), 1, "{main}: {words}");
     }
+}
+
+/// Whole populations and projections, and the whole network, in files: their weights and learned variables, once each, by the names that
+/// `--load` knows; the other variables stay as they are.
+#[test]
+fn what_is_learned_is_saved_and_loaded_as_a_whole() {
+    let model = "
+simulation { dt = 0.1 ms; seed = 1 }
+neuron Cell {
+  learned theta = 20 mV
+  state v = 1 mV
+  10 ms * dv/dt = -v
+  spike when v > theta
+  on spike { v = 0 mV }
+}
+synapse Learns { weight w = 1 mV in [0 mV, 2 mV]; param gain = 1; on pre { deliver gain*w } }
+population X[2]: poisson(rate = 10 Hz)
+population E[3]: Cell()
+population F[2]: Cell()
+connect XE: X -> E.v via all_to_all with Learns()
+connect X -> F.v via all_to_all with Learns(w = 0.5 mV)
+experiment main {
+  E.theta = 7 mV
+  XE.w = 0.25 mV
+  E.v = 3 mV
+  BODY
+}
+";
+    let dir = tempfile::tempdir().unwrap();
+    let run = |body: &str, args: &[&str]| {
+        fs::write(dir.path().join("m.snn"), model.replace("BODY", body)).unwrap();
+        let args = [&["run", "m.snn", "--quiet"], args].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_snnc")).current_dir(dir.path()).args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let keys = |file: &str| {
+        let held = snnc::data::read_npz(&dir.path().join(file)).unwrap();
+        held.keys().filter(|k| !k.ends_with(".unit")).cloned().collect::<Vec<_>>()
+    };
+    let changed = "E.theta = 1 mV; XE.w = 1 mV; E.v = 0 mV;";
+    let back = "expect min(E.theta) == 7 mV and max(XE.w) == 0.25 mV and E.v[0] == 0 mV";
+    run(&format!("save(\"parts.npz\", E, XE, XE.w); {changed} load(\"parts.npz\", XE, E); {back}"), &[]);
+    assert_eq!(keys("parts.npz"), ["E.theta", "XE.w"]);
+    run(&format!("save(\"all.npz\"); {changed} load(\"all.npz\"); {back}"), &[]);
+    assert_eq!(keys("all.npz"), ["E.theta", "F.theta", "X->F.v.w", "XE.w"]);
+    // The command line takes it as it is.
+    fs::write(
+        dir.path().join("n.snn"),
+        model
+            .replace("E.theta = 7 mV\n  XE.w = 0.25 mV\n", "")
+            .replace("BODY", "expect min(E.theta) == 7 mV and max(XE.w) == 0.25 mV"),
+    )
+    .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_snnc"))
+        .current_dir(dir.path())
+        .args(["run", "n.snn", "--quiet", "--load", "all.npz"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -166,3 +166,91 @@ fn a_profile_is_reported_when_asked_for() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("update P") && text.contains("run measure"), "{text}");
 }
+
+/// A sweep: one report with all runs, each as it would be by itself with `--set`, and a folder for the files of each.
+#[test]
+fn a_sweep_reports_every_run_and_keeps_their_files_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let text = MODEL.replace(
+        "experiment measure {",
+        "experiment measure {\n  save(\"v.npz\", P.v)\n  load(\"v.npz\", P.v)\n  record Q.v",
+    );
+    let snnc = |extra: &[&str]| {
+        fs::write(at("cells.snn"), &text).unwrap();
+        let args = [&["run", "cells.snn", "--report", "report.json", "--quiet"], extra].concat();
+        Command::new(env!("CARGO_BIN_EXE_snnc")).current_dir(dir.path()).args(args).output().unwrap()
+    };
+    let output = snnc(&["--sweep", "n=10,4+4", "--out", "files"]);
+    assert_eq!(output.status.code(), Some(1), "an expectation fails in each run");
+    let all = report(dir.path());
+    assert_eq!(all.as_object().unwrap().keys().collect::<Vec<_>>(), ["model", "runs", "snnc"]);
+    let runs = all["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    for (run, (value, folder)) in runs.iter().zip([("10", "n=10"), ("4+4", "n=4+4")]) {
+        assert_eq!(run["settings"], serde_json::json!({ "n": value }));
+        snnc(&["--set", &format!("n={value}"), "--out", "alone"]);
+        let alone = report(dir.path());
+        assert!(alone.get("settings").is_none() && alone.get("runs").is_none());
+        for key in [
+            "snnc",
+            "model",
+            "seed",
+            "threads",
+            "backend",
+            "opt",
+            "precision",
+            "results",
+            "expects",
+            "readouts",
+            "cancelled",
+        ] {
+            assert_eq!(run[key], alone[key], "{key}");
+        }
+        let fields =
+            |r: &Value| r.as_object().unwrap().keys().filter(|k| *k != "settings").cloned().collect::<Vec<_>>();
+        assert_eq!(fields(run), fields(&alone));
+        assert_eq!(
+            run["files"],
+            serde_json::json!([format!("files/{folder}/v.npz"), format!("files/{folder}/recordings.npz")])
+        );
+        for file in ["v.npz", "recordings.npz"] {
+            let of = |folder: &str| fs::read(at(folder).join(file)).unwrap();
+            assert_eq!(of(&format!("files/{folder}")), of("alone"), "{file}");
+        }
+    }
+    assert_ne!(runs[0]["results"], runs[1]["results"]);
+
+    // Without `--out` the folders are here, and recordings that name no file are not written, as in a single run.
+    snnc(&["--sweep", "n=10"]);
+    assert!(at("n=10/v.npz").is_file() && !at("n=10/recordings.npz").exists() && !at("v.npz").exists());
+}
+
+/// A run of a sweep that cannot start is in the report too, and the others run.
+#[test]
+fn a_run_that_cannot_start_does_not_stop_a_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let wired = "population Q: Cell()\nsynapse S { weight w = 0.1 mV in [0 mV, 1 mV]; on pre { deliver w }; on post { w += 0.01 mV } }\n\
+                 connect C: P -> Q.v via all_to_all with S()";
+    let text = MODEL
+        .replace("population Q: Cell()", wired)
+        .replace("experiment measure {", "experiment measure {\n  save(\"w.npz\", C.w)");
+    fs::write(dir.path().join("cells.snn"), text).unwrap();
+    let snnc = |args: &[&str]| {
+        let args = [&["run", "cells.snn", "--quiet"], args].concat();
+        Command::new(env!("CARGO_BIN_EXE_snnc")).current_dir(dir.path()).args(args).output().unwrap()
+    };
+    snnc(&["--set", "n=8"]);
+    let output = snnc(&["--sweep", "n=6,8", "--load", "w.npz", "--report", "report.json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("error[E0803]") && errors.contains("in the run with n = 6"), "{errors}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.lines().any(|l| l.starts_with("6 ") && l.ends_with("not started")), "{table}");
+    let r = report(dir.path());
+    assert_eq!(
+        (r["runs"][0]["phases"].as_array().unwrap().len(), r["runs"][1]["phases"].as_array().unwrap().len()),
+        (0, 2)
+    );
+    assert!(r["runs"][0]["diagnostics"][0].as_str().unwrap().starts_with("E0803"), "{r}");
+}

@@ -62,6 +62,7 @@ impl Built {
             data: &Digits,
             model_dir: PathBuf::new(),
             out_dir: Some(out.path().to_owned()),
+            unnamed: true,
             threads: 1,
             seed: 0,
             only: vec![name.to_owned()],

@@ -9,7 +9,7 @@ use super::ModelArgs;
 use super::messages::Messages;
 use crate::data::{Dataset, Places};
 use crate::diag::{Code, Diagnostic, Label, Severity};
-use crate::driver::Session;
+use crate::driver::{Session, Settings};
 use crate::hir::{DataId, DataSource, Model, Rule};
 use crate::script::eval::DataAccess;
 use crate::script::ir::Split;
@@ -33,16 +33,15 @@ pub(super) fn color(terminal: bool) -> bool {
         && std::env::var("TERM").as_deref() != Ok("dumb")
 }
 
+/// The settings of the command line, or `None` once it is shown what is wrong with them.
+pub(super) fn settings(args: &ModelArgs, messages: &Messages) -> Option<Settings> {
+    let wrong = |text| messages.show_fault(&Diagnostic::without_span(Code::E0905, text));
+    args.settings().map_err(wrong).ok()
+}
+
 /// Opens a model and shows what is wrong with it; `None` if it cannot be built.
 pub(super) fn open(path: &Path, args: &ModelArgs, messages: &Messages) -> Option<Session> {
-    let settings = match args.settings() {
-        Ok(s) => s,
-        Err(text) => {
-            messages.show_fault(&Diagnostic::without_span(Code::E0905, text));
-            return None;
-        }
-    };
-    let mut session = Session::open(path, &settings);
+    let mut session = Session::open(path, &settings(args, messages)?);
     session.plan_only();
     messages.show(&session.sink.items, &session.sources);
     if session.failed() {
@@ -134,6 +133,11 @@ impl Sets {
                 current_dir: std::env::current_dir().unwrap_or_default(),
             },
         }
+    }
+
+    /// Whether they are the data sets of this model too.
+    pub(super) fn are_of(&self, model: &Model) -> bool {
+        self.sources.iter().map(|(source, _)| source).eq(model.data.iter().map(|d| &d.source))
     }
 
     /// Notes on what the model names and is not there; nothing is read.

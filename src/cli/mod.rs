@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod shell;
 mod summary;
+mod sweep;
 mod test;
 
 use std::path::PathBuf;
@@ -104,17 +105,18 @@ struct ModelArgs {
 fn assignments(texts: &[String]) -> Result<Vec<(String, String)>, String> {
     let mut set = Vec::new();
     for text in texts {
-        let (name, value) =
-            text.split_once('=').ok_or_else(|| format!("`--set {text}` is not of the form NAME=VALUE"))?;
-        let (name, value) = (name.trim(), value.trim());
-        let word = |w: &str| !w.is_empty() && w.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        let plain = name.split('.').all(word);
-        if !plain || value.is_empty() || value.contains(['\n', '\r', ';']) {
-            return Err(format!("`--set {text}` is not of the form NAME=VALUE"));
-        }
-        set.push((name.to_owned(), value.to_owned()));
+        let parts = text.split_once('=').and_then(|(name, value)| assignment(name, value));
+        set.push(parts.ok_or_else(|| format!("`--set {text}` is not of the form NAME=VALUE"))?);
     }
     Ok(set)
+}
+
+/// A name and a value that may be given to it, as text.
+fn assignment(name: &str, value: &str) -> Option<(String, String)> {
+    let (name, value) = (name.trim(), value.trim());
+    let word = |w: &str| !w.is_empty() && w.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let plain = name.split('.').all(word) && !value.is_empty() && !value.contains(['\n', '\r', ';']);
+    plain.then(|| (name.to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -161,20 +163,23 @@ impl ModelArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  snnc run models/diehl_cook.snn\n  snnc run models/cuba.snn --seed 7 --out results --report results/report.json\n  snnc run models/diehl_cook.snn --set n_train=2000 --set n_test=1000 --only train --only label --only evaluate"
+    after_help = "Examples:\n  snnc run models/diehl_cook.snn\n  snnc run models/cuba.snn --seed 7 --out results --report results/report.json\n  snnc run models/diehl_cook.snn --set n_train=2000 --set n_test=1000 --only train --only label --only evaluate\n  snnc run models/diehl_cook.snn --sweep n_exc=100,400,1600 --out results --report results/sizes.json"
 )]
 struct RunArgs {
     /// The model file
     model: PathBuf,
     #[command(flatten)]
     common: ModelArgs,
+    /// Run everything once for each value, as if by `--set`; several sweeps run all combinations, the last varying fastest
+    #[arg(long, value_name = "NAME=A,B,C", value_parser = sweep::sweep)]
+    sweep: Vec<sweep::Sweep>,
     /// Run only this experiment (may be repeated)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Load saved variables before the first experiment
     #[arg(long, value_name = "FILE")]
     load: Option<PathBuf>,
-    /// Where files are written; the current folder by default
+    /// Where files are written; the current folder by default. Each run of a sweep has a folder of its own in it
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write a report as JSON
@@ -377,10 +382,26 @@ struct LspArgs {
     stdio: bool,
 }
 
+impl Cli {
+    /// What the shape of the command line cannot say: no option contradicts another.
+    fn consistent(self) -> Result<Self, clap::Error> {
+        if let Command::Run(args) = &self.command
+            && let Err(text) = sweep::settings(&args.sweep, &args.common.set)
+        {
+            let mut shape = <Self as clap::CommandFactory>::command();
+            shape.build();
+            let run = shape.find_subcommand_mut("run");
+            let conflict = clap::error::ErrorKind::ArgumentConflict;
+            return Err(run.map_or_else(|| clap::Error::raw(conflict, &text), |c| c.error(conflict, &text)));
+        }
+        Ok(self)
+    }
+}
+
 /// Runs the command line of this process; gives the exit status.
 #[must_use]
 pub fn main() -> u8 {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse().and_then(Cli::consistent) {
         Ok(cli) => cli,
         // Help and the version are no faults, and people read what clap writes.
         Err(e) if e.exit_code() == 0 => e.exit(),

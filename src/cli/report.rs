@@ -1,10 +1,11 @@
-//! The report: one JSON object. Equal runs give equal reports but for times and memory.
+//! The report: one JSON object, for a sweep one with all its runs. Equal runs give equal reports but for times and memory.
 
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use super::sweep::Setting;
 use crate::diag::Diagnostic;
 use crate::script::outcome::Outcome;
 use crate::script::tensor::Value;
@@ -21,8 +22,9 @@ pub(super) struct Facts<'a> {
     pub(super) build_ms: f64,
 }
 
+/// What one run gave.
 #[derive(Serialize)]
-struct Report {
+pub(super) struct Report {
     snnc: &'static str,
     model: String,
     seed: u64,
@@ -44,17 +46,37 @@ struct Report {
     profile: Option<Json>,
 }
 
-/// Writes a report under a temporary name, then renames it.
-///
-/// # Errors
-/// The file cannot be written (E0801).
-pub(super) fn write(
-    path: &Path,
-    facts: &Facts<'_>,
-    outcome: &Outcome,
-    profile: Option<&super::profile::Profile>,
-) -> Result<(), Diagnostic> {
-    let report = Report {
+/// The report of a sweep.
+#[derive(Serialize)]
+struct Sweep<'a> {
+    snnc: &'static str,
+    model: String,
+    runs: &'a [Run],
+}
+
+/// One run of a sweep: a report with the values that were set for it, as they were given.
+#[derive(Serialize)]
+pub(super) struct Run {
+    settings: serde_json::Map<String, Json>,
+    #[serde(flatten)]
+    report: Report,
+}
+
+impl Run {
+    /// A run with what was set for it.
+    pub(super) fn new(setting: &Setting, report: Report) -> Self {
+        Self { settings: setting.iter().map(|(name, value)| (name.clone(), json!(value))).collect(), report }
+    }
+
+    /// The report by itself.
+    pub(super) fn report(&self) -> &Report {
+        &self.report
+    }
+}
+
+/// The report of a run.
+pub(super) fn of(facts: &Facts<'_>, outcome: &Outcome, profile: Option<&super::profile::Profile>) -> Report {
+    Report {
         snnc: env!("CARGO_PKG_VERSION"),
         model: facts.model.display().to_string(),
         seed: facts.seed,
@@ -107,9 +129,29 @@ pub(super) fn write(
         cancelled: outcome.cancelled,
         peak_rss_mb: super::common::peak_rss_mb(),
         profile: profile.map(super::profile::Profile::json),
-    };
+    }
+}
+
+/// Writes the report of a single run.
+///
+/// # Errors
+/// The file cannot be written (E0801).
+pub(super) fn write(path: &Path, report: &Report) -> Result<(), Diagnostic> {
+    write_json(path, report)
+}
+
+/// Writes the report of a sweep.
+///
+/// # Errors
+/// The file cannot be written (E0801).
+pub(super) fn write_sweep(path: &Path, model: &Path, runs: &[Run]) -> Result<(), Diagnostic> {
+    write_json(path, &Sweep { snnc: env!("CARGO_PKG_VERSION"), model: model.display().to_string(), runs })
+}
+
+/// Writes under a temporary name, then renames.
+fn write_json(path: &Path, document: &impl Serialize) -> Result<(), Diagnostic> {
     crate::data::write_atomically(path, |file| {
-        serde_json::to_writer_pretty(&mut *file, &report).map_err(std::io::Error::from)?;
+        serde_json::to_writer_pretty(&mut *file, document).map_err(std::io::Error::from)?;
         std::io::Write::write_all(file, b"\n")
     })
 }

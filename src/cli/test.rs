@@ -46,6 +46,7 @@ pub(super) fn run(args: &TestArgs, messages: &Messages) -> u8 {
                 data: &sets,
                 model_dir: session.model_dir(),
                 out_dir: None,
+                unnamed: false,
                 threads: threads(model.settings.threads),
                 seed,
                 only: Vec::new(),

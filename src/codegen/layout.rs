@@ -119,7 +119,7 @@ pub struct RunSize {
     pub runs: u64,
     /// Their form.
     pub width: RunWidth,
-    /// The longest delay in steps.
+    /// The longest delay in steps; `u32::MAX` where that is not known.
     pub longest: u32,
     /// Whether a list has the synapses in the order of the runs.
     pub ordered: bool,
@@ -154,7 +154,7 @@ pub struct Segments {
     pub other: Option<BufId>,
     /// The spikes on their way, by neuron and then by age.
     pub live: Live,
-    /// The longest delay in steps.
+    /// The longest delay in steps; `u32::MAX` where that is not known.
     pub longest: u32,
 }
 

@@ -706,6 +706,8 @@ pub struct Projection {
     pub args: Vec<(VarId, Expr)>,
     /// Axonal delay in ms: from the spike to `on pre`. One constant, or an expression drawn once per synapse.
     pub delay: Option<Expr>,
+    /// The variable that holds the axonal delays, where protocols read or change them.
+    pub delay_var: Option<VarId>,
     /// `through K`: the kernel's values at dt, 2 dt, …, by which each delivered amount reaches the target input.
     pub kernel: Option<Arc<[f64]>>,
     /// Dendritic delay in ms: from `deliver` to the soma, and from the post spike to `on post`.

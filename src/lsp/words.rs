@@ -126,7 +126,7 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("thaw", "W.w", "ends a `freeze`"),
     ("reset", "E", "states back to their initial values; weights and learned variables stay"),
     ("redraw", "E", "draws initial values anew"),
-    ("save", "\"file.npz\", W.w", "writes variables to a file"),
+    ("save", "\"file.npz\", W.w", "writes variables to a file; without any, all weights and learned variables"),
     ("load", "\"file.npz\", W.w", "reads variables that were saved"),
     ("print", "x", "prints values, with their units"),
     ("log", "\"file.csv\", name = x", "adds a row to a file; of one number, its natural logarithm"),

@@ -11,7 +11,7 @@ use super::runs::Runs;
 use super::synapses::Made;
 use super::wiring::{Files, Wires, expected, wire};
 use crate::backend::{Backend, Buf, Buffers};
-use crate::codegen::layout::ProjSize;
+use crate::codegen::layout::{ProjSize, RunSize};
 use crate::codegen::{self, Layout, layout};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, Role, VarId};
@@ -69,7 +69,11 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         .map(|(p, (w, made))| ProjSize {
             entries: super::entries::count(&model, &plan, p),
             synapses: w.as_ref().map_or(0, |w| w.rows.len() as u64),
-            axonal: made.axonal.as_ref().map(Runs::size),
+            axonal: made.axonal.as_ref().map(|runs| RunSize {
+                // Nobody knows how long delays will be that a protocol changes.
+                longest: if plan.projections[p].changing_delay { u32::MAX } else { runs.longest },
+                ..runs.size()
+            }),
             longest_axonal: made.axonal_steps.as_ref().map(|steps| steps.iter().copied().max().unwrap_or(0)),
             longest_dendritic: made.dendritic.as_ref().map(|(_, steps)| steps.iter().copied().max().unwrap_or(0)),
             dendritic: made.dendritic.as_ref().and_then(|(runs, _)| runs.as_ref()).map(Runs::size),

@@ -144,6 +144,8 @@ pub fn initial(
             hears: !projection.synapse.on_pre.is_empty(),
             injects: !proj.past[0].is_empty(),
             by_delay: proj.by_delay,
+            delay_var: projection.delay_var,
+            changing_delay: proj.changing_delay,
             needs_columns: projection.synapse.on_post.is_some(),
             post_size: post as u32,
         };

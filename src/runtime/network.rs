@@ -2,6 +2,7 @@
 //!
 //! Steps are counted locally in `i32` from `base`; the local count is moved back long before it could overflow.
 
+mod delays;
 mod leap;
 mod machine;
 mod record;
@@ -450,6 +451,12 @@ impl Network {
         }
         copy(&mut self.buffers[start.0 as usize], &source.events.offsets);
         copy(&mut self.buffers[neurons.0 as usize], &source.events.elements);
+        // Where spikes on their way are merged with new ones, the next new one is looked at before it is known whether there is one.
+        if let Buf::I32(v) = &mut self.buffers[neurons.0 as usize]
+            && v.len() <= source.events.elements.len()
+        {
+            v.push(0);
+        }
     }
 
     /// The times taken so far.

@@ -103,7 +103,7 @@ impl RunList {
     }
 
     /// Changes to a form that is at least as wide.
-    fn widen(&mut self, to: RunWidth) {
+    pub(super) fn widen(&mut self, to: RunWidth) {
         if self.width() >= to {
             return;
         }

@@ -107,9 +107,9 @@ impl Runs {
 
     /// For synapses that stay in the order of their numbers: their runs by pre neuron; `steps` are their delays.
     #[must_use]
-    pub fn by_pre(rows: &Adjacency, steps: &[u32]) -> Self {
-        let mut synapses: Vec<u32> = (0..rows.len() as u32).collect();
-        let mut out = Self::sorted(&rows.row_start, &mut synapses, steps);
+    pub fn by_pre(row_start: &[u32], steps: &[u32]) -> Self {
+        let mut synapses: Vec<u32> = (0..steps.len() as u32).collect();
+        let mut out = Self::sorted(row_start, &mut synapses, steps);
         out.order = Some(Order { first: None, synapses, other: None });
         out
     }
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn synapses_of_one_neuron_and_delay_stand_together() {
-        let r = Runs::by_pre(&rows(), &[7, 2, 7, 0, 2]);
+        let r = Runs::by_pre(&rows().row_start, &[7, 2, 7, 0, 2]);
         assert_eq!(r.start, [0, 3, 4, 7]);
         assert_eq!(pairs(&r.list), [(2, 1), (5, 2), (0, 0), (0, 0), (0, 1), (2, 1), (0, 0)]);
         assert_eq!(r.longest, 7);

@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use super::runs::{Part, Runs, key};
 use super::values::{BadDelays, Bounds, CHUNK, Ends, Maker, Set, Values};
 use crate::backend::Buf;
-use crate::codegen::layout::padded;
+use crate::codegen::layout::{RunWidth, padded};
 use crate::connect::{Adjacency, ConnectError, blocks_of_rows};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::Expr;
+use crate::hir::{Expr, VarId};
 use crate::lir::Scalar;
 use crate::pages;
 
@@ -53,6 +53,10 @@ pub(super) struct Job<'a> {
     pub(super) injects: bool,
     /// Whether synapses are stored by axonal delay.
     pub(super) by_delay: bool,
+    /// The variable that holds the axonal delays, if one does.
+    pub(super) delay_var: Option<VarId>,
+    /// Whether protocols change them.
+    pub(super) changing_delay: bool,
     /// Whether `on post` needs the dendritic delays by post neuron.
     pub(super) needs_columns: bool,
     /// Neurons of the post population.
@@ -133,7 +137,12 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
     // Synapses that stay in the order of their numbers.
     if let Some(rows) = rows {
         if kept[0] && job.hears {
-            made.axonal = Some(Runs::by_pre(rows, &steps[0]));
+            let mut runs = Runs::by_pre(&rows.row_start, &steps[0]);
+            if job.changing_delay {
+                // Any delays that come later fit.
+                runs.list.widen(RunWidth::Pair);
+            }
+            made.axonal = Some(runs);
         }
         if let (true, Some((runs, steps))) = (job.needs_columns, &mut made.dendritic) {
             let bug = |e: ConnectError| Diagnostic::without_span(Code::E0900, e.to_string());
@@ -254,11 +263,15 @@ fn one(job: &Job<'_>, maker: &Maker<'_, '_>, row_start: &[u32], piece: Piece<'_>
         let post = |k: u64| post.get((k - first) as usize).map_or(0, |j| u64::from(*j));
         let own = Ends { pre: &pre, post: &post, ..*job.ends };
         let ends = if starts.is_empty() { *job.ends } else { own };
-        let found = maker.chunk(&ends, elements.clone())?;
+        let mut found = maker.chunk(&ends, elements.clone())?;
         for (k, e) in job.delays.iter().enumerate() {
             if let Some(e) = e {
                 (delays[k], done.bad[k]) = maker.delays(&ends, e, NAMES[k], &found, elements.clone())?;
             }
+        }
+        if let Some(Some(values)) = job.delay_var.and_then(|v| found.get_mut(v.index())) {
+            let dt = job.set.model.settings.dt;
+            *values = delays[0].iter().map(|steps| f64::from(*steps) * dt).collect();
         }
         found
     };

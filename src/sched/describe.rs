@@ -157,6 +157,12 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             let _ = match delay {
                 Delay::Uniform(0) => Ok(()),
                 Delay::Uniform(n) => writeln!(out, "  {what} delay: {n} steps"),
+                Delay::PerSynapse if p.changing_delay && what == "axonal" => {
+                    writeln!(
+                        out,
+                        "  {what} delay: each synapse its own, since a protocol changes it; spikes on their way keep theirs"
+                    )
+                }
                 Delay::PerSynapse if p.by_delay => {
                     writeln!(out, "  {what} delay: each synapse its own; rows are stored in the order of their delays")
                 }

@@ -141,6 +141,8 @@ pub struct ProjPlan {
     pub dendritic: Delay,
     /// Whether synapses are stored in the order of their axonal delays instead of that of their numbers.
     pub by_delay: bool,
+    /// Whether protocols change the axonal delays.
+    pub changing_delay: bool,
     /// The response to one delivered amount, at the steps after it.
     pub kernel: Option<std::sync::Arc<[f64]>>,
     /// How the response goes on by itself.
@@ -182,13 +184,23 @@ pub(super) fn plan(
     let dt = model.settings.dt;
     let key = |v: VarId| VarKey { entity: Entity::Proj(ProjId(p as u32)), var: v };
     let delay = delay_steps(model, projection.delay.as_ref())?;
+    // Delays that a protocol changes may differ, whatever they are at first.
+    let changing_delay = projection.delay_var.is_some_and(|v| uses.assigned.contains(&key(v)));
+    let delay = if changing_delay { Delay::PerSynapse } else { delay };
     let dendritic = delay_steps(model, projection.dendritic_delay.as_ref())?;
     let wiring = match (delay, dendritic) {
         (Delay::Uniform(_), Delay::Uniform(_)) => wiring(projection),
         // Synapses with delays of their own are visited in groups of equal delay.
         _ => Wiring::Sparse,
     };
-    let constants = constants(model, uses, projection, p);
+    let mut constants = constants(model, uses, projection, p);
+    if let Some(v) = projection.delay_var {
+        // The value in effect, in whole steps.
+        constants[v.index()] = match delay {
+            Delay::Uniform(n) => Some(f64::from(n) * dt),
+            Delay::PerSynapse => None,
+        };
+    }
     let constant = |side: Side, v: VarId| match side {
         Side::Own => constants[v.index()],
         Side::Pre => stored(pops, projection.pre.pop.index(), v),
@@ -309,6 +321,7 @@ pub(super) fn plan(
         kernel,
         proj: ProjId(p as u32),
         by_delay,
+        changing_delay,
         wiring,
         graph,
         place,
@@ -357,7 +370,7 @@ fn delay_steps(model: &Model, delay: Option<&crate::hir::Expr>) -> Result<Delay,
 }
 
 /// The longest delay in steps.
-pub const MAX_DELAY: f64 = 1e6;
+pub const MAX_DELAY: f64 = crate::script::delays::MAX_STEPS;
 
 fn wiring(projection: &Projection) -> Wiring {
     let whole = projection.pre.select == Select::All && projection.post.select == Select::All;

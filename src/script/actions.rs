@@ -1,11 +1,16 @@
 //! Calls that stand as statements: `reset`, `freeze`, `save`, `print`, readouts, and procedures called for their effect.
 
+use std::collections::BTreeSet;
+
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Role, VarId};
-use crate::script::ir::{Expr, ExprKind, Kind, NamedVar, Neurons, PrintItem, ReadoutUse, Select, StmtKind, Ty};
+use crate::hir::{Model, PopId, ProjId, Role, VarDecl, VarId};
+use crate::script::expr::var_name;
+use crate::script::ir::{
+    Expr, ExprKind, Kind, NamedVar, Neurons, PrintItem, ReadoutUse, Select, StmtKind, Ty, is_delay,
+};
 use crate::script::lower::Lower;
 use crate::script::machine::{Entity, ResetTarget, VarKey};
-use crate::script::names::{Thing, entity_name};
+use crate::script::names::{Thing, entity_name, vars};
 use crate::script::{quantity, table, text};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
@@ -177,6 +182,14 @@ impl Lower<'_, '_> {
             }
             Thing::Synapses { proj, select: Select::AllSynapses, .. } => Some(Target::Whole(ResetTarget::Proj(proj))),
             Thing::Value(Expr { kind: ExprKind::Var(place), .. }) => {
+                if what == "redraw" && is_delay(self.cx.model, place.key) {
+                    self.err(
+                        Diagnostic::new(Code::E0901, e.span, "delays cannot be drawn anew by `redraw` yet")
+                            .label("these are delays")
+                            .help("assign a distribution: each synapse gets a draw of its own, as in `XE.delay = uniform(1 ms, 5 ms)`"),
+                    );
+                    return None;
+                }
                 let decl = self.decl(place.key)?;
                 let (role, name, span) = (decl.role, decl.name.clone(), decl.span);
                 let whole = match &place.select {
@@ -240,32 +253,68 @@ impl Lower<'_, '_> {
 
     fn save_or_load(&mut self, name: &ast::Ident, args: &[ast::Arg], span: Span) -> Option<StmtKind> {
         self.forbid(span, &format!("`{}`", name.node));
-        self.some(name, args, "a file name and variables, such as `XE.w`")?;
+        self.some(name, args, "a file name, and variables, populations or projections")?;
         let (first, rest) = args.split_first()?;
         let path = self.file_name(&name.node, first);
+        let mut vars: Vec<NamedVar> = Vec::new();
+        let mut ok = true;
         if rest.is_empty() {
-            self.err(
-                Diagnostic::new(Code::E0105, name.span, format!("`{}` needs the variables", name.node))
-                    .label("only a file name is given")
-                    .help(format!("write `{}(\"weights.npz\", XE.w)`", name.node)),
-            );
-        }
-        let mut vars = Vec::new();
-        let mut ok = !rest.is_empty();
-        for arg in rest {
-            let Some(key) = self.whole_variable(&arg.value, &format!("`{}`", name.node)) else {
+            let model = self.cx.model;
+            let pops = (0..model.populations.len() as u32).map(|p| Entity::Pop(PopId(p)));
+            let all = pops.chain((0..model.projections.len() as u32).map(|p| Entity::Proj(ProjId(p))));
+            vars.extend(all.flat_map(|entity| learned(model, entity)).map(|v| NamedVar { span, ..v }));
+            if vars.is_empty() {
+                self.err(
+                    Diagnostic::new(Code::E0502, span, format!("this network has nothing to {}", name.node))
+                        .label("all weights and learned variables are meant, and there are none")
+                        .help(format!("name the variables: `{}(\"file.npz\", E.v)`", name.node)),
+                );
                 ok = false;
-                continue;
-            };
-            let unit = self.decl(key).map(|d| d.shown.clone())?;
-            self.cx.program.read.insert(key);
-            if name.node == "load" {
-                self.cx.program.assigned.insert(key);
             }
-            vars.push(NamedVar { key, name: text::expr(&arg.value), unit, span: arg.span });
+        }
+        for arg in rest {
+            match self.savable(&name.node, arg) {
+                Some(more) => vars.extend(more),
+                None => ok = false,
+            }
+        }
+        // What is named by itself and as a part of something stands in the file once.
+        let mut seen = BTreeSet::new();
+        vars.retain(|v| seen.insert(v.key));
+        for var in &vars {
+            self.cx.program.read.insert(var.key);
+            if name.node == "load" {
+                self.cx.program.assigned.insert(var.key);
+            }
         }
         let path = path?;
         ok.then(|| if name.node == "save" { StmtKind::Save { path, vars } } else { StmtKind::Load { path, vars } })
+    }
+
+    /// A variable, or the weights and learned variables of a population or projection.
+    fn savable(&mut self, what: &str, arg: &ast::Arg) -> Option<Vec<NamedVar>> {
+        let entity = match self.resolve(&arg.value) {
+            Thing::Neurons(n) if n.at.is_empty() && n.view.select == crate::hir::Select::All => Entity::Pop(n.view.pop),
+            Thing::Synapses { proj, select: Select::AllSynapses } => Entity::Proj(proj),
+            Thing::Poisoned => return None,
+            _ => {
+                let key = self.whole_variable(&arg.value, &format!("`{what}`"))?;
+                let unit = self.decl(key)?.shown.clone();
+                return Some(vec![NamedVar { key, name: text::expr(&arg.value), unit, span: arg.span }]);
+            }
+        };
+        let found = learned(self.cx.model, entity);
+        if found.is_empty() {
+            let name = entity_name(self.cx.model, entity).to_owned();
+            let d = Diagnostic::new(Code::E0502, arg.span, format!("`{name}` has nothing to {what}"))
+                .label("its weights and learned variables are meant, and it has none");
+            self.err(match vars(self.cx.model, entity).and_then(<[VarDecl]>::first) {
+                Some(v) => d.help(format!("name the variables: `{name}.{}`", v.name)),
+                None => d,
+            });
+            return None;
+        }
+        Some(found.into_iter().map(|v| NamedVar { span: arg.span, ..v }).collect())
     }
 
     fn file_name(&mut self, what: &str, arg: &ast::Arg) -> Option<Expr> {
@@ -383,4 +432,15 @@ impl Lower<'_, '_> {
         }
         ok.then_some(StmtKind::Log { path, columns })
     }
+}
+
+/// What a network keeps of a population or projection: its weights and learned variables, by the names that they have in files.
+fn learned(model: &Model, entity: Entity) -> Vec<NamedVar> {
+    let vars = vars(model, entity).unwrap_or(&[]).iter().enumerate();
+    let kept = vars.filter(|(_, v)| matches!(v.role, Role::Weight | Role::Learned));
+    let named = |(k, v): (usize, &VarDecl)| {
+        let key = VarKey { entity, var: VarId(k as u32) };
+        NamedVar { key, name: var_name(model, key), unit: v.shown.clone(), span: v.span }
+    };
+    kept.map(named).collect()
 }

@@ -36,6 +36,12 @@ fn check_batch(program: &Program, stmts: &[Stmt], top: bool) -> Res<()> {
                     "assign it at the top level of the loop's body, where every sample comes by, or use `batch 1`",
                 );
             }
+            StmtKind::SetVar { place, .. } if program.delays.contains(&place.key) => {
+                return refuse("delays cannot be changed", "change them outside of the loop, or use `batch 1`");
+            }
+            StmtKind::Load { vars, .. } if vars.iter().any(|v| program.delays.contains(&v.key)) => {
+                return refuse("delays cannot be loaded", "load them outside of the loop, or use `batch 1`");
+            }
             StmtKind::Freeze(_) | StmtKind::Thaw(_) => {
                 return refuse("`freeze` and `thaw` cannot stand", "move it out of the loop");
             }

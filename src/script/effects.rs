@@ -121,6 +121,10 @@ impl Facts {
             self.change(VarKey { entity: own, var: ode.var }, reads, frozen);
         }
         let mut written = walk.handler(&synapse.on_pre, Some(post));
+        if let Some(var) = proj.delay_var {
+            // When an event acts decides what it acts on.
+            written.iter_mut().for_each(|(_, reads)| reads.extend([VarKey { entity: own, var }]));
+        }
         if let Some(on_post) = &synapse.on_post {
             written.extend(walk.handler(on_post, Some(post)));
         }

@@ -28,7 +28,7 @@ use crate::script::outcome::{Outcome, Output, Phase, Progress, show};
 use crate::script::over_time::{self, SoFar, Wanted};
 use crate::script::parts::{self, Taken};
 use crate::script::tensor::{Data, SampleRef, Tensor, Value, describe, strides};
-use crate::script::{faults, lanes, ops, recording};
+use crate::script::{delays, faults, lanes, ops, recording};
 use crate::source::Span;
 
 /// The samples of the program's data sets. Reading is from several threads.
@@ -66,8 +66,10 @@ pub struct Env<'a> {
     pub data: &'a dyn DataAccess,
     /// The folder of the model file: `load` looks there first.
     pub model_dir: PathBuf,
-    /// Where files are written (`--out`); the current folder if `None`, and recordings without a file are then not written.
+    /// Where files are written (`--out`); the current folder if `None`.
     pub out_dir: Option<PathBuf>,
+    /// Whether recordings that name no file are written too.
+    pub unnamed: bool,
     /// Number of threads, at least 1.
     pub threads: usize,
     /// The seed.
@@ -767,6 +769,9 @@ impl<'h, 'a> Interp<'h, 'a> {
                 assign_at(&mut target, at, op, &|_| x)
             }
         };
+        if result.is_ok() {
+            delays::check(self.machine, self.cx.model, key).map_err(|d| self::at(d, span))?;
+        }
         self.machine.written(key);
         if let (Some(normal), true) = (&normal, result.is_ok()) {
             self.settle(normal);

@@ -26,8 +26,16 @@ impl Output for Lines {
 
 fn go(p: &Program, machine: &mut Fake, threads: usize) -> (Outcome, Vec<String>) {
     let cancel = AtomicBool::new(false);
-    let env =
-        Env { data: &Digits, model_dir: "".into(), out_dir: None, threads, seed: 7, only: vec![], cancel: &cancel };
+    let env = Env {
+        data: &Digits,
+        model_dir: "".into(),
+        out_dir: None,
+        unnamed: false,
+        threads,
+        seed: 7,
+        only: vec![],
+        cancel: &cancel,
+    };
     let mut lines = Lines::default();
     let outcome = run_experiments(p, &model(), machine, &env, &mut lines, &mut Silent);
     (outcome, lines.0)
@@ -293,8 +301,16 @@ impl Progress for StopAfter<'_> {
 #[test]
 fn a_stop_from_outside_keeps_what_was_done() {
     let cancel = AtomicBool::new(false);
-    let env =
-        Env { data: &Digits, model_dir: "".into(), out_dir: None, threads: 2, seed: 7, only: vec![], cancel: &cancel };
+    let env = Env {
+        data: &Digits,
+        model_dir: "".into(),
+        out_dir: None,
+        unnamed: false,
+        threads: 2,
+        seed: 7,
+        only: vec![],
+        cancel: &cancel,
+    };
     let p = diehl_cook(None);
     let mut machine = Fake::new();
     let o = run_experiments(&p, &model(), &mut machine, &env, &mut Silent, &mut StopAfter(0, &cancel));
@@ -326,6 +342,7 @@ fn tests_start_afresh_and_write_no_files() {
         data: &Digits,
         model_dir: "".into(),
         out_dir: Some(dir.path().to_owned()),
+        unnamed: true,
         threads: 1,
         seed: 7,
         only: vec![],
@@ -375,6 +392,7 @@ fn what_is_saved_loads_again_and_recordings_are_written_whole() {
         data: &Digits,
         model_dir: "".into(),
         out_dir: Some(dir.path().to_owned()),
+        unnamed: true,
         threads: 1,
         seed: 7,
         only: vec![],

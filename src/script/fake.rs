@@ -157,6 +157,7 @@ pub(crate) fn model() -> Model {
             synapse,
             args: vec![],
             delay: None,
+            delay_var: None,
             dendritic_delay: None,
             kernel: None,
             span,

@@ -16,7 +16,7 @@ use crate::script::effects::Facts;
 use crate::script::expr::var_name;
 use crate::script::ir::{
     AssignOp, Expr, ExprKind, IndexItem, LocalId, Neurons, Place, ProcId, Program, ReadoutUse, Record, Recorded,
-    SampleLoop, Samples, Stmt, StmtKind,
+    SampleLoop, Samples, Stmt, StmtKind, is_delay,
 };
 use crate::script::machine::{Entity, ResetTarget, VarKey};
 use crate::script::walk;
@@ -485,6 +485,9 @@ impl Walk<'_> {
                 }
             }
             StmtKind::SetVar { place, op, value, .. } => {
+                if is_delay(self.model, place.key) {
+                    self.stays("a change of delays", s.span);
+                }
                 let mut stale = self.expr(value);
                 stale = self.place_indices(place).or(stale);
                 let item = Item::Var(place.key);

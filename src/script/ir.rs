@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::builtins::{Builtin, Dist};
 use crate::hir::{self, DataId, PopId, ProjId, ReadoutId, ShownUnit, View};
-use crate::script::machine::{ResetTarget, VarKey};
+use crate::script::machine::{Entity, ResetTarget, VarKey};
 use crate::source::Span;
 use crate::units::Dim;
 
@@ -62,6 +62,8 @@ pub struct Program {
     pub records: Vec<Record>,
     /// Every model variable that some protocol assigns or loads: the code generator must give these storage.
     pub assigned: BTreeSet<VarKey>,
+    /// Axonal delays that some protocol reads or assigns.
+    pub delays: BTreeSet<VarKey>,
     /// Every model variable that some protocol or recording reads (saved ones too).
     pub read: BTreeSet<VarKey>,
     /// Every model variable that some protocol freezes.
@@ -206,6 +208,15 @@ pub enum AxisName {
 #[must_use]
 pub fn is_dense(projection: &hir::Projection) -> bool {
     projection.rule == hir::Rule::AllToAll && projection.filter.is_none()
+}
+
+/// Whether a variable holds the delays of a projection.
+#[must_use]
+pub fn is_delay(model: &hir::Model, key: VarKey) -> bool {
+    match key.entity {
+        Entity::Proj(p) => model.projections.get(p.index()).is_some_and(|p| p.delay_var == Some(key.var)),
+        Entity::Pop(_) => false,
+    }
 }
 
 /// A statement.

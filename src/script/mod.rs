@@ -5,6 +5,7 @@ pub mod assign;
 mod batch;
 mod calls;
 mod changes;
+pub(crate) mod delays;
 mod draws;
 pub mod effects;
 pub mod eval;

@@ -8,6 +8,7 @@ use crate::script::ir::{
 use crate::script::lower::{Bound, Fixed, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::{index, quantity, shape, table};
+use crate::sema::delays;
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -341,11 +342,23 @@ impl Lower<'_, '_> {
         let entity = Entity::Proj(proj);
         let found = vars(self.cx.model, entity).unwrap_or(&[]).iter().position(|v| v.name == member.node);
         let Some(k) = found else {
+            if let (Some(projection), "delay") = (self.cx.model.projections.get(proj.index()), member.node.as_str())
+                && delays::refusal(self.cx.model, projection).is_none()
+            {
+                // The variable is made once it is known that it is needed: it will be the last one.
+                let var = VarId(projection.synapse.vars.len() as u32);
+                self.cx.program.delays.insert(VarKey { entity, var });
+                return Thing::Poisoned;
+            }
             self.no_member(entity, member, &[]);
             return Thing::Poisoned;
         };
+        let var = VarId(k as u32);
+        if self.cx.model.projections.get(proj.index()).is_some_and(|p| p.delay_var == Some(var)) {
+            self.cx.program.delays.insert(VarKey { entity, var });
+        }
         let axes = self.synapse_axes(proj, &select);
-        self.variable(VarKey { entity, var: VarId(k as u32) }, select, axes, span)
+        self.variable(VarKey { entity, var }, select, axes, span)
     }
 
     fn variable(&mut self, key: VarKey, select: Select, axes: Vec<Axis>, span: Span) -> Thing {
@@ -357,10 +370,17 @@ impl Lower<'_, '_> {
     fn no_member(&mut self, entity: Entity, member: &ast::Ident, more: &[&str]) {
         let model = self.cx.model;
         if let (Entity::Proj(p), "delay" | "dendritic_delay") = (entity, member.node.as_str()) {
-            let mut d = Diagnostic::new(Code::E0901, member.span, "delays in protocols are not supported yet")
-                .label("delays are given where the projection is made, and stay");
+            let name = &member.node;
+            let mut d = Diagnostic::new(Code::E0901, member.span, format!("protocols cannot have this `{name}` yet"))
+                .label("it is given where the projection is made, and stays");
             if let Some(projection) = model.projections.get(p.index()) {
                 d = d.also(projection.span, "made here");
+                d = match delays::refusal(model, projection).filter(|_| name == "delay") {
+                    Some(why) => d.note(why),
+                    None => d.note(
+                        "sums on their way along dendrites are kept for the delays that the network was built with",
+                    ),
+                };
             }
             self.err(d.help(
                 "make two projections with a delay each, and change their weights: one has them, the other has zeros",

@@ -172,10 +172,10 @@ pub(crate) fn finish(host: &mut Host<'_>, dt: f64) -> Result<(), Box<Diagnostic>
     }
     let mut files: Vec<(PathBuf, Span, Vec<(String, NpyArray)>)> = Vec::new();
     for active in &host.active {
-        let name = match (&active.record.to, &host.cx.env.out_dir) {
-            (Some(name), _) => name.as_str(),
-            (None, Some(_)) => "recordings.npz",
-            (None, None) => continue,
+        let name = match &active.record.to {
+            Some(name) => name.as_str(),
+            None if host.cx.env.unnamed => "recordings.npz",
+            None => continue,
         };
         let path = host.output_path(name);
         let arrays = arrays(host, active, dt);
@@ -431,6 +431,7 @@ fn put(
         _ => Data::F64(values),
     };
     let written = assign_all(&mut target, AssignOp::Set, Source::Full(&data));
+    crate::script::delays::check(machine, model, key)?;
     machine.written(key);
     written.map_err(|_| misfit(format!("`{name}` in `{path}` does not fit")))
 }

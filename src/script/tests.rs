@@ -84,6 +84,7 @@ fn projection(name: &str, pre: View, post: View, rule: hir::Rule) -> hir::Projec
         },
         args: vec![],
         delay: None,
+        delay_var: None,
         dendritic_delay: None,
         kernel: None,
         span: Span::default(),

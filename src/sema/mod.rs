@@ -3,6 +3,7 @@
 
 mod circles;
 pub(crate) mod consts;
+pub(crate) mod delays;
 mod drive;
 pub(crate) mod foreign;
 pub(crate) mod infer;
@@ -147,7 +148,15 @@ pub fn check(
             misleading::check(m, sink);
         }
     }
+    let (said, holes) = (sink.items.len(), sink.holes.len());
     model.script = script::lower(file, &scope, &model, &options.arrays, sink);
+    let delays = delays::wanted(&model);
+    if !delays.is_empty() {
+        delays::give(&mut model, &delays);
+        sink.items.truncate(said);
+        sink.holes.truncate(holes);
+        model.script = script::lower(file, &scope, &model, &options.arrays, sink);
+    }
     sink.close();
     let sound = !sink.items[start..].iter().any(|d| d.severity == Severity::Error);
     if sound {
@@ -259,6 +268,7 @@ fn overrides<'a>(
                 let d = Diagnostic::new(Code::E0905, given.span, format!("the model has no parameter `{name}`"));
                 sink.push(match nearest(name, known.iter().map(String::as_str)) {
                     Some(n) => d.help(format!("did you mean `{n}`?")),
+                    None if known.is_empty() => d.note("it has no parameters: declare one, such as `param n = 100`"),
                     None => d.note(format!("its parameters are {}", infer::list(&known))),
                 });
             }

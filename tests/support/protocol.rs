@@ -60,6 +60,7 @@ pub(crate) fn run_telling(
         data,
         model_dir: PathBuf::new(),
         out_dir: None,
+        unnamed: false,
         threads,
         seed: model.settings.seed,
         only: Vec::new(),

@@ -84,6 +84,7 @@ impl Machine for Network {
                 "the simulated time is too long: more than 2^53 time steps",
             ));
         }
+        self.ways_fit()?;
         self.rebase();
         self.fill_slots();
         (0..self.shared.layout.projs.len()).for_each(|p| self.share_entries(p));
@@ -251,6 +252,9 @@ impl Machine for Network {
             Entity::Proj(p) => {
                 self.share_entries(p.index());
                 self.relist(p.index());
+                if self.shared.model.projections[p.index()].delay_var == Some(key.var) {
+                    self.delays_changed(p.index(), key);
+                }
             }
         }
     }
@@ -293,6 +297,10 @@ impl Machine for Network {
     fn exchange(&mut self, key: VarKey, values: &mut Data) -> bool {
         let Entity::Proj(p) = key.entity else { return false };
         let place = self.compiled.plan.projections[p.index()].place[key.var.index()];
+        // The lists of synapses follow from the delays.
+        if self.shared.model.projections[p.index()].delay_var == Some(key.var) {
+            return false;
+        }
         let Some(id) = self.var_buffer(key).filter(|_| place == Place::Synapse && !self.relaxes(key)) else {
             return false;
         };
