@@ -4,7 +4,9 @@ use super::common::{open, out};
 use super::messages::Messages;
 use super::{Emit, PlanArgs};
 use crate::diag::{Code, Diagnostic};
+use crate::hir::Model;
 use crate::runtime::{Network, cut};
+use crate::sched::PopPlan;
 use crate::script::independent::{Independence, survey};
 use crate::{codegen, sched};
 
@@ -35,7 +37,7 @@ pub(super) fn run(args: &PlanArgs, messages: &Messages) -> u8 {
         None => {
             let synapses: Vec<u64> = network.synapse_counts();
             out(&sched::describe::describe(model, plan, &synapses, network.layout().bytes()));
-            out(&threads_words(&network, crate::driver::threads(model.settings.threads)));
+            out(&threads_words(model, &network, crate::driver::threads(model.settings.threads)));
             for l in survey(&model.script, model) {
                 let place = session.sources.line_column(l.span.file, l.span.start);
                 out(&format!("\nsample loop of {} (line {})", l.owner, place.0));
@@ -80,13 +82,23 @@ pub(super) fn run(args: &PlanArgs, messages: &Messages) -> u8 {
 }
 
 /// How the steps of one run use threads, and why.
-fn threads_words(network: &Network, threads: usize) -> String {
+fn threads_words(model: &Model, network: &Network, threads: usize) -> String {
     let neurons: u64 = network.plan().populations.iter().map(|p| p.size).sum();
     let why = match network.cut() {
         Some(cut) if cut.parallel() => {
             let [before, behind] = cut.groups();
+            let ranges = |(p, pop): (usize, &PopPlan)| {
+                let n = cut.ranges(p);
+                (n > 1).then(|| format!("{} in {n} ranges", model.populations[pop.pop.index()].shown()))
+            };
+            let divided: Vec<String> = network.plan().populations.iter().enumerate().filter_map(ranges).collect();
+            let divided = if divided.is_empty() {
+                String::new()
+            } else {
+                format!("; the neurons of {} at the same time", divided.join(", "))
+            };
             return format!(
-                "\nsteps run on {threads} threads: {before} groups of parts up to the spikes, {behind} that deliver them; within a group one after the other\n"
+                "\nsteps run on {threads} threads: {before} groups of parts up to the spikes, {behind} that deliver them; within a group one after the other{divided}\n"
             );
         }
         _ if network.plan().opt == 0 => "not at --opt 0".to_owned(),
