@@ -248,7 +248,7 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
     let _ = writeln!(out, "\nstep: {}", step(model, plan));
     let _ = writeln!(
         out,
-        "threads: a run advances on one thread, since each step needs the last; independent samples of a loop and lanes of a batch share the others"
+        "threads: each step needs the last, so that one run shares only the parts of a step, if it is large; independent samples of a loop and lanes of a batch run side by side"
     );
     out
 }
