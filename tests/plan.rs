@@ -47,7 +47,7 @@ fn costs_and_events_are_counted() {
     assert!(page.contains("each synapse has its own `w`"), "{page}");
     assert!(page.contains("the rule does not connect all with all"), "{page}");
     assert!(page.contains("every neuron is advanced in every step: `X->E.g` may reach any of them"), "{page}");
-    assert!(page.contains("threads: a run advances on one thread"), "{page}");
+    assert!(page.contains("threads: each step needs the last"), "{page}");
 }
 
 #[test]
