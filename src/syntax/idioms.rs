@@ -37,6 +37,16 @@ pub(super) fn foreign_comments(id: FileId, text: &str, comments: &[Range<usize>]
     comments.iter().take(super::MAX_FAULTS).map(one).collect()
 }
 
+/// The diagnostics for Python's `//`, which was read as `/`; at most [`super::MAX_FAULTS`].
+pub(super) fn floor_divisions(id: FileId, places: &[usize]) -> Vec<Diagnostic> {
+    let one = |at: &usize| {
+        idiom(Span::new(id, *at, at + 2), "`//` is not an operator here")
+            .label("the next whole number below a quotient has a name")
+            .help("write `floor(a / b)`")
+    };
+    places.iter().take(super::MAX_FAULTS).map(one).collect()
+}
+
 /// The idiom at a place where the grammar stopped.
 pub(super) fn find(fault: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnostic> {
     python_head(fault)

@@ -61,6 +61,8 @@ pub(crate) struct Lexed<'t> {
     pub(crate) tokens: Vec<Token>,
     /// The comments of other languages: `// …` and `/* … */`.
     pub(crate) foreign_comments: Vec<Range<usize>>,
+    /// The first bytes of `//` between two numbers inside brackets: Python's division. It is read as `/`.
+    pub(crate) floor_divisions: Vec<usize>,
 }
 
 impl Lexed<'_> {
@@ -96,7 +98,8 @@ const SIGNS: &[&str] = &[
 /// Cuts a text into tokens.
 pub(crate) fn lex(text: &str) -> Lexed<'_> {
     let bytes = text.as_bytes();
-    let (mut tokens, mut foreign_comments) = (Vec::new(), Vec::new());
+    let (mut tokens, mut foreign_comments) = (Vec::<Token>::new(), Vec::new());
+    let mut floor_divisions = Vec::new();
     let (mut first, mut indent, mut line) = (true, 0, 0);
     // No `*/` follows any more; searching for it again and again would be quadratic.
     let mut unclosed = false;
@@ -117,6 +120,11 @@ pub(crate) fn lex(text: &str) -> Lexed<'_> {
             b'#' => {
                 at += line_length(rest);
                 continue;
+            }
+            b'/' if rest.starts_with(b"//") && divides(bytes, &tokens, line, rest) => {
+                floor_divisions.push(start);
+                at += 2;
+                Kind::Op
             }
             b'/' if rest.starts_with(b"//") => {
                 at += line_length(rest);
@@ -181,7 +189,52 @@ pub(crate) fn lex(text: &str) -> Lexed<'_> {
         tokens.push(Token { start: start as u32, end: at as u32, kind, first, indent });
         first = false;
     }
-    Lexed { text: blank(text, &foreign_comments), tokens, foreign_comments }
+    let mut blanks: Vec<Range<usize>> = floor_divisions.iter().map(|at| at + 1..at + 2).collect();
+    blanks.extend(foreign_comments.iter().cloned());
+    blanks.sort_by_key(|r| r.start);
+    Lexed { text: blank(text, &blanks), tokens, foreign_comments, floor_divisions }
+}
+
+/// How many tokens before and how many bytes behind `//` are looked at; more would take too long where a line has very many of them.
+const NEAR: usize = 512;
+
+/// Whether `//` stands behind an operand in a bracket that was opened on its line and that is closed behind it: a comment would hide the closing
+/// bracket.
+fn divides(bytes: &[u8], tokens: &[Token], line: usize, rest: &[u8]) -> bool {
+    let operand = |t: &Token| matches!(t.kind, Kind::Word | Kind::Number | Kind::Close);
+    let is = |t: &Token, signs: &[u8]| bytes.get(t.start as usize).is_some_and(|b| signs.contains(b));
+    let before = tokens.iter().rev().take(NEAR).take_while(|t| t.start as usize >= line);
+    if !tokens.last().is_some_and(operand) {
+        return false;
+    }
+    // From the nearest token on: what is closed there is not open here.
+    let mut closed = 0_usize;
+    let mut open = false;
+    for t in before {
+        match t.kind {
+            Kind::Close => closed += 1,
+            Kind::Open if closed > 0 => closed -= 1,
+            Kind::Open => {
+                open = is(t, b"([");
+                break;
+            }
+            _ => {}
+        }
+    }
+    let mut depth = 0_usize;
+    let mut ends = false;
+    for b in rest.iter().skip(2).take(NEAR).take_while(|b| !matches!(b, b'\n' | b'\r')) {
+        match b {
+            b'(' | b'[' => depth += 1,
+            b')' | b']' if depth > 0 => depth -= 1,
+            b')' | b']' => {
+                ends = true;
+                break;
+            }
+            _ => {}
+        }
+    }
+    open && ends
 }
 
 /// The text with some ranges overwritten by spaces; line breaks stay, so that lines do.

@@ -58,7 +58,9 @@ fn parsed(id: FileId, text: &str, old: Option<&mut known::Old<'_>>) -> (ast::Fil
     let brackets = split::match_brackets(&lexed);
     let recover::Recovered { items, sound, mut faults, mut hidden } = recover::file(id, &lexed, &brackets, old);
     faults.extend(idioms::foreign_comments(id, text, &lexed.foreign_comments));
+    faults.extend(idioms::floor_divisions(id, &lexed.floor_divisions));
     hidden += lexed.foreign_comments.len().saturating_sub(MAX_FAULTS);
+    hidden += lexed.floor_divisions.len().saturating_sub(MAX_FAULTS);
     faults.sort_by_key(|d| d.primary.as_ref().map_or(0, |l| l.span.start));
     hidden += faults.len().saturating_sub(MAX_FAULTS);
     faults.truncate(MAX_FAULTS);
