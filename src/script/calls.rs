@@ -521,7 +521,7 @@ impl Lower<'_, '_> {
         }
         let mut times = times.into_iter().map(|t| t.map(Box::new));
         let (from, to, bin) = (times.next().flatten(), times.next().flatten(), times.next().flatten());
-        self.logged(of.view.pop, event);
+        self.logged(of.view.pop, event, of_arg.span);
         let ty = match metric {
             Metric::Rate => Ty::scalar(Kind::Real(Dim::frequency())),
             Metric::CvIsi | Metric::Synchrony => Ty::scalar(Kind::Real(Dim::NONE)),

@@ -94,6 +94,7 @@ pub(crate) fn model() -> Model {
         noises: vec![],
         refractory: None,
         method: None,
+        lost: None,
         span: Span::default(),
     };
     let span = Span::default();

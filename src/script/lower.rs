@@ -153,6 +153,13 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// Reports a fault, unless the same was reported anywhere.
+    pub(crate) fn report_once(&mut self, d: Diagnostic) {
+        if !self.sink.items.iter().any(|o| o.code == d.code && o.message == d.message) {
+            self.sink.push(d);
+        }
+    }
+
     /// The values and the lengths of the axes of an array in a file.
     pub(crate) fn array(&self, path: &str, key: &str, span: Span) -> Result<ArrayValues, Box<Diagnostic>> {
         let Some(reader) = &self.arrays.0 else {

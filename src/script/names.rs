@@ -311,10 +311,12 @@ impl Lower<'_, '_> {
         match member.node.as_str() {
             "count" => {
                 self.cx.program.counted.insert(pop);
+                self.spikes(pop, span);
                 array(Kind::Int, ExprKind::Count(neurons))
             }
             "first" => {
                 self.cx.program.counted.insert(pop);
+                self.spikes(pop, span);
                 array(Kind::Real(Dim::TIME), ExprKind::First(neurons))
             }
             "spikes" => Thing::Spikes(Neurons { span, ..neurons }, None),
@@ -385,6 +387,13 @@ impl Lower<'_, '_> {
             self.err(d.help(
                 "make two projections with a delay each, and change their weights: one has them, the other has zeros",
             ));
+            return;
+        }
+        if let Entity::Pop(p) = entity
+            && let Some(population) = model.populations.get(p.index())
+            && model.neurons.get(population.model.index()).is_some_and(|n| n.may_declare(&member.node))
+        {
+            self.cx.hole(member.span);
             return;
         }
         let declared = vars(model, entity).unwrap_or(&[]);

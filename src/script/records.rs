@@ -1,6 +1,7 @@
 //! `record`, at the top of a file and inside protocols.
 
 use crate::diag::{Code, Diagnostic};
+use crate::hir::PopId;
 use crate::script::ir::{Expr, Record, RecordItem, Recorded, Ty};
 use crate::script::lower::Lower;
 use crate::script::names::Thing;
@@ -23,7 +24,7 @@ impl Lower<'_, '_> {
                         );
                         continue;
                     }
-                    self.logged(n.view.pop, event);
+                    self.logged(n.view.pop, event, target.span);
                     Recorded::Spikes(n.view, event)
                 }
                 Thing::Poisoned => {
@@ -72,11 +73,33 @@ impl Lower<'_, '_> {
     }
 
     /// Spikes or other events are read: they have to be recorded.
-    pub(crate) fn logged(&mut self, pop: crate::hir::PopId, event: Option<u32>) {
+    pub(crate) fn logged(&mut self, pop: PopId, event: Option<u32>, span: Span) {
         match event {
-            None => self.cx.program.spikes_recorded.insert(pop),
-            Some(e) => self.cx.program.events_recorded.insert((pop, e)),
-        };
+            None => {
+                self.cx.program.spikes_recorded.insert(pop);
+                self.spikes(pop, span);
+            }
+            Some(e) => {
+                self.cx.program.events_recorded.insert((pop, e));
+            }
+        }
+    }
+
+    /// The spikes of a population are used: its model says when there are some.
+    pub(crate) fn spikes(&mut self, pop: PopId, span: Span) {
+        let model = self.cx.model;
+        let Some(population) = model.populations.get(pop.index()) else { return };
+        let Some(neuron) = model.neurons.get(population.model.index()) else { return };
+        // A `spike` clause that did not parse is reported there.
+        if neuron.spike.is_some() || neuron.lost.is_some() {
+            return;
+        }
+        self.cx.report_once(
+            Diagnostic::new(Code::E0308, span, format!("`{}` never spikes", population.shown()))
+                .label("its spikes are used here")
+                .also(neuron.span, format!("`{}` has no `spike` clause", neuron.name))
+                .help("say when it spikes, such as `spike when v > -50 mV`"),
+        );
     }
 
     /// A recorded value is evaluated during a `run`: without locals, draws and calls.

@@ -29,7 +29,14 @@ fn neuron(name: &str, vars: Vec<VarDecl>) -> hir::NeuronModel {
         vars,
         lets: vec![],
         odes: vec![],
-        spike: None,
+        spike: Some(hir::SpikeClause {
+            cond: hir::SpikeCond::Level(hir::Expr {
+                kind: hir::ExprKind::Bool(false),
+                ty: hir::Type::Bool,
+                span: Span::default(),
+            }),
+            span: Span::default(),
+        }),
         on_spike: vec![],
         events: vec![],
         on_release: vec![],
@@ -37,6 +44,7 @@ fn neuron(name: &str, vars: Vec<VarDecl>) -> hir::NeuronModel {
         noises: vec![],
         refractory: None,
         method: None,
+        lost: None,
         span: Span::default(),
     }
 }

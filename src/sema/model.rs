@@ -319,6 +319,7 @@ impl<'a> ModelCx<'a> {
 
     /// Types every declaration.
     pub(crate) fn declarations(&mut self, typer: &mut Typer<'_>) {
+        self.derivatives_of_nothing(typer);
         for k in 0..self.vars.len() {
             let span = self.vars[k].name.span;
             self.resolve_var(k, span, typer);
@@ -326,6 +327,27 @@ impl<'a> ModelCx<'a> {
         for k in 0..self.lets.len() {
             let span = self.lets[k].decl.name.span;
             self.resolve_let(k, span, typer);
+        }
+    }
+
+    /// Reports equations of states that are not declared; other uses of their names stay silent.
+    fn derivatives_of_nothing(&mut self, typer: &mut Typer<'_>) {
+        let (model, known) = (self.model, self.all());
+        for item in &model.items {
+            let ast::ModelItemKind::Ode { var, .. } = &item.kind else { continue };
+            if self.names.contains_key(var.node.as_str()) {
+                continue;
+            }
+            let d = Diagnostic::new(
+                Code::E0301,
+                var.span,
+                format!("there is no state `{}` to take the derivative of", var.node),
+            );
+            typer.error(match crate::units::nearest::nearest(&var.node, known.iter().map(String::as_str)) {
+                Some(n) => d.help(format!("did you mean `d{n}/dt`?")),
+                None => d.help(format!("declare it with its initial value: `state {} = …`", var.node)),
+            });
+            self.names.insert(&var.node, Slot::Faulty);
         }
     }
 
@@ -619,18 +641,9 @@ impl<'a> ModelCx<'a> {
                     );
                     continue;
                 }
+                // Reported among the declarations.
                 None => {
-                    let known: Vec<String> = self.all();
-                    let mut d = Diagnostic::new(
-                        Code::E0301,
-                        var.span,
-                        format!("there is no state `{}` to take the derivative of", var.node),
-                    );
-                    d = match crate::units::nearest::nearest(&var.node, known.iter().map(String::as_str)) {
-                        Some(n) => d.help(format!("did you mean `d{n}/dt`?")),
-                        None => d.help(format!("declare it with its initial value: `state {} = …`", var.node)),
-                    };
-                    typer.error(d);
+                    self.hole(item.span, typer);
                     continue;
                 }
             };

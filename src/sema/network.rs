@@ -214,7 +214,10 @@ fn name_views(file: &ast::File, scope: &mut Scope, globals: &Globals, model: &Mo
             if state[k] == Visit::Busy {
                 let from = path.iter().position(|p| *p == k).unwrap_or(0);
                 let circle: Vec<&ast::Ident> = path[from..].iter().chain([&k]).map(|p| &lets[*p].name).collect();
-                sink.push(circles::report(&circle).help("one of them must be made of a population"));
+                sink.push(
+                    circles::report(&circle)
+                        .help("one of them must be made of a population; numbers are a `const` or a `param`"),
+                );
                 break;
             }
             state[k] = Visit::Busy;
@@ -909,6 +912,10 @@ fn target(m: &ast::Ident, post: &hir::NeuronModel, typer: &mut Typer<'_>) -> Opt
     match post.vars.iter().position(|v| v.name == m.node) {
         Some(k) if post.vars[k].role == Role::State => Some(VarId(k as u32)),
         Some(k) if post.vars[k].role == Role::Input => Some(VarId(k as u32)),
+        None if post.may_declare(&m.node) => {
+            typer.sink.hole(m.span);
+            None
+        }
         found => {
             let d = match found {
                 Some(k) => Diagnostic::new(

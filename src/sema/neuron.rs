@@ -160,6 +160,7 @@ pub(crate) fn check(model: &ast::Model, typer: &mut Typer<'_>) -> Option<NeuronM
         every,
         refractory,
         method,
+        lost: model.lost(),
         span: model.name.span,
     })
 }

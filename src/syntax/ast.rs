@@ -202,6 +202,18 @@ impl Model {
         })
     }
 
+    /// The names that statements which did not parse may have declared; `None` if all did.
+    #[must_use]
+    pub fn lost(&self) -> Option<Vec<String>> {
+        let lost = |i: &ModelItem| match &i.kind {
+            ModelItemKind::Error { defines, words } => {
+                Some(words.iter().cloned().chain(defines.iter().map(|d| d.node.clone())).collect::<Vec<_>>())
+            }
+            _ => None,
+        };
+        (!self.is_whole()).then(|| self.items.iter().filter_map(lost).flatten().collect())
+    }
+
     /// Whether all of its statements parsed.
     #[must_use]
     pub fn is_whole(&self) -> bool {
