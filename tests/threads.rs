@@ -66,7 +66,7 @@ synapse Learning { weight w in [0 mV, 1 mV]
 population E[20011]: Cell()
 population Q[20000]: Quiet()
 connect E -> E.g via fixed_indegree(10) with Learning(w = 0.5 mV, delay = 1 ms)
-connect E[..200] -> Q.v via random(p = 0.01) with static(w = 2 mV)
+connect E[..20000] -> Q.v via one_to_one with static(w = 4 mV)
 experiment e { run 10 ms }";
 
 fn network(threads: usize, opt: u8, kind: BackendKind) -> Network {
@@ -131,6 +131,7 @@ fn one_population_runs_on_several_threads() {
         let cut = some.cut().unwrap();
         assert!(cut.parallel());
         assert_eq!([cut.ranges(0), cut.ranges(1)], [4, 4]);
+        assert!(some.plan().populations[0].calms && some.plan().populations[1].rests);
         // Every range is a group of its own.
         assert_eq!(cut.groups()[0], 8);
         run(&mut some, 150);

@@ -51,7 +51,6 @@ fn each(
         run_step: zero,
         times: (never, never),
         late: late::Late::default(),
-        divided: false,
     };
     for (p, pop) in plan.populations.iter().enumerate() {
         if let (Some(leap), true) = (&pop.leap, pop.update.is_some()) {

@@ -42,8 +42,6 @@ struct Step<'a> {
     times: (Val, Val),
     /// What the step before left to be done.
     late: late::Late,
-    /// Whether populations advance range by range where they are divided.
-    divided: bool,
 }
 
 /// A part of a step: what is done, and to which population or projection of the plan.
@@ -136,12 +134,12 @@ impl Action {
     }
 }
 
-/// The parts of a step in their order.
+/// The parts of a step in their order, of populations that are not divided.
 #[must_use]
 pub fn order(plan: &Plan) -> Vec<Part> {
     use Action::{
-        Advance, Detect, Every, EverySynapse, Follow, FollowSynapses, Forget, Inject, Integrate, Join, Merge, OnPost,
-        OnPre, React, ReactSynapses, Slow,
+        Advance, Detect, Every, EverySynapse, Follow, FollowSynapses, Forget, Inject, Integrate, Merge, OnPost, OnPre,
+        React, ReactSynapses, Slow,
     };
     let mut out = Vec::new();
     let actions = [
@@ -153,7 +151,6 @@ pub fn order(plan: &Plan) -> Vec<Part> {
         Inject,
         Advance,
         Integrate,
-        Join,
         Detect,
         React,
         ReactSynapses,
@@ -198,7 +195,7 @@ fn step<'a>(b: &mut FuncBuilder, plan: &'a Plan, layout: &'a Layout, step: Val, 
     let one = b.int(1);
     let done = b.add(step, one);
     let times = (time(b, plan, layout, step), time(b, plan, layout, done));
-    Step { plan, layout, float, int, step, done, run_step, times, late: late::Late::default(), divided: false }
+    Step { plan, layout, float, int, step, done, run_step, times, late: late::Late::default() }
 }
 
 /// Emits the element-level program of a plan.
@@ -234,17 +231,22 @@ pub fn parts(plan: &Plan, layout: &Layout) -> Result<(Program, Vec<Part>), Strin
     let scalars: Vec<Scalar> = layout.buffers.iter().map(|b| b.scalar).collect();
     let mut functions = Vec::new();
     let mut parts = Vec::new();
+    // A divided population has a part for each range, and one that joins their lists.
     let ranges = |part: &Part| {
         let n = layout.pops.get(part.index).map_or(0, |p| p.shards.len());
-        let divided = part.action == Action::Integrate && n > 0;
-        if divided { (0..n).map(|k| Part { shard: Some(k), ..*part }).collect() } else { vec![*part] }
+        if part.action != Action::Integrate || n == 0 {
+            return vec![*part];
+        }
+        let mut out: Vec<Part> = (0..n).map(|k| Part { shard: Some(k), ..*part }).collect();
+        out.push(Part { action: Action::Join, ..*part });
+        out
     };
     for part in order(plan).iter().flat_map(ranges) {
         let range = part.shard.map(|k| format!("_{k}")).unwrap_or_default();
         let name = format!("{}{}{range}", part.action.name().replace(' ', "_"), part.index);
         let mut b = FuncBuilder::new(name, 3, scalars.clone());
         let (now, run_step) = (b.param(0), b.param(2));
-        let s = Step { divided: true, ..step(&mut b, plan, layout, now, run_step) };
+        let s = step(&mut b, plan, layout, now, run_step);
         emit(&mut b, &s, part);
         let mut one = Program { buffers: Vec::new(), functions: vec![b.finish()] };
         simplify::simplify(&mut one);

@@ -113,7 +113,7 @@ pub(super) fn integrate(b: &mut FuncBuilder, s: &Step<'_>, p: usize, shard: Opti
 pub(super) fn join(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let bufs = &s.layout.pops[p];
     let zero = b.int(0);
-    for shard in bufs.shards.iter().skip(1).filter(|_| s.divided) {
+    for shard in bufs.shards.iter().skip(1) {
         for ([to, total], [from, count]) in Lists::of(bufs).all().zip(shard.lists.all()) {
             let before = b.load(total, zero);
             let n = b.load(count, zero);

@@ -202,7 +202,6 @@ const NEAR: usize = 512;
 /// bracket.
 fn divides(bytes: &[u8], tokens: &[Token], line: usize, rest: &[u8]) -> bool {
     let operand = |t: &Token| matches!(t.kind, Kind::Word | Kind::Number | Kind::Close);
-    let is = |t: &Token, signs: &[u8]| bytes.get(t.start as usize).is_some_and(|b| signs.contains(b));
     let before = tokens.iter().rev().take(NEAR).take_while(|t| t.start as usize >= line);
     if !tokens.last().is_some_and(operand) {
         return false;
@@ -215,7 +214,7 @@ fn divides(bytes: &[u8], tokens: &[Token], line: usize, rest: &[u8]) -> bool {
             Kind::Close => closed += 1,
             Kind::Open if closed > 0 => closed -= 1,
             Kind::Open => {
-                open = is(t, b"([");
+                open = matches!(bytes.get(t.start as usize), Some(b'(' | b'['));
                 break;
             }
             _ => {}
