@@ -1,7 +1,7 @@
 //! Batches: lanes that run at the same time, each from the same shared variables (`weight`, `learned`), whose changes are summed.
 //!
 //! A variable of synapses is as large as all else together. It is not copied for each lane: every thread has one copy, lends it to the lane that
-//! it runs, and takes back what the lane changed (`changes.rs`). Small variables, and those that relax by themselves, are copied.
+//! it runs, and takes back what the lane changed (`changes.rs`), to be summed up at the end (`merge.rs`). Small variables, and those that relax by themselves, are copied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -17,6 +17,7 @@ use crate::script::independent::shared_changes;
 use crate::script::ir::{AssignOp, Program, SampleLoop, Stmt, StmtKind};
 use crate::script::lanes::{Handed, Job, Lane, Pass, apply, done};
 use crate::script::machine::{Machine, VarKey};
+use crate::script::merge::Pending;
 use crate::script::tensor::{Data, copy_values};
 use crate::source::Span;
 
@@ -91,10 +92,10 @@ struct Batches {
 /// A variable that the lanes share.
 struct Shared {
     key: VarKey,
-    /// Its values at the start of the present segment: in the order of the storage if it is lent.
+    /// Its values at the start of the present segment. If it is lent, these are the network's own, in the order of the storage.
     start: Data,
-    /// These and the changes of the lanes so far.
-    sums: Vec<f64>,
+    /// The changes of the lanes so far.
+    pending: Pending,
     /// The copy of each thread; empty if the variable is copied to every lane.
     lent: Vec<Data>,
 }
@@ -107,7 +108,7 @@ impl Batches {
         for &key in keys {
             let values = take(machine, key);
             let lent = if values.is_some() { vec![empty(values.as_ref()); threads] } else { Vec::new() };
-            shared.push(Shared { key, start: empty(values.as_ref()), sums: Vec::new(), lent });
+            shared.push(Shared { key, start: empty(values.as_ref()), pending: Pending::default(), lent });
             taken.push(values);
         }
         // Without what is lent to them.
@@ -120,35 +121,45 @@ impl Batches {
         Self { lanes, shared }
     }
 
-    /// A segment starts: notes what the lanes start from.
+    /// A segment starts: notes what the lanes start from. The network lacks what is lent until the segment ends.
     fn start(&mut self, machine: &mut dyn Machine) {
         for s in &mut self.shared {
             if s.lent.is_empty() {
                 s.start = Data::F64(read_all(machine, s.key));
-            } else if let Some(mut values) = take(machine, s.key) {
-                changes::copy(&values, &mut s.start);
-                machine.exchange(s.key, &mut values);
+            } else if let Some(values) = take(machine, s.key) {
+                s.start = values;
             }
-            changes::to_f64(&s.start, &mut s.sums);
         }
     }
 
     /// A segment ends: the network gets the sums.
     fn end(&mut self, machine: &mut dyn Machine, span: Span, cx: &Cx<'_>) -> Res<()> {
+        let mut result = Ok(());
         for s in &mut self.shared {
-            if s.lent.is_empty() {
-                write_all(machine, s.key, &Data::F64(std::mem::take(&mut s.sums)), span, cx)?;
-            } else if let Some(mut values) = take(machine, s.key) {
+            let sound = if s.lent.is_empty() {
+                let sums = Data::F64(s.pending.take_sums(&s.start));
+                write_all(machine, s.key, &sums, span, cx)
+            } else {
                 let bounds = machine.bounds(s.key);
-                let sound = changes::round(&s.sums, bounds, &mut values);
-                machine.exchange(s.key, &mut values);
+                let threads = s.lent.len();
+                let sound = s.pending.store(bounds, &mut s.start, threads);
+                machine.exchange(s.key, &mut s.start);
                 machine.written(s.key);
-                if !sound {
-                    return Err(undefined(s.key, span, cx));
-                }
+                if sound { Ok(()) } else { Err(undefined(s.key, span, cx)) }
+            };
+            result = result.and(sound);
+        }
+        result
+    }
+
+    /// A segment failed: the network has what it had before.
+    fn give_back(&mut self, machine: &mut dyn Machine) {
+        for s in &mut self.shared {
+            s.pending.forget();
+            if !s.lent.is_empty() {
+                machine.exchange(s.key, &mut s.start);
             }
         }
-        Ok(())
     }
 
     /// The last sample's states remain, with the merged shared variables.
@@ -251,6 +262,7 @@ fn one_batch<'a>(
             // The lanes start from what is merged so far.
             batches.start(interp.machine);
             run_lanes(job, &mut lanes, batches, segment).map_err(|(k, stop)| {
+                batches.give_back(interp.machine);
                 // What the samples before the faulty one did stays.
                 for lane in lanes.drain(..).take(k) {
                     let handed = Handed { effects: lane.effects, sums: lane.sums };
@@ -278,22 +290,22 @@ fn one_batch<'a>(
     Ok(())
 }
 
-/// Where the changes of lanes are summed, in the order of the lanes.
+/// Where the changes of lanes come together, in the order of the lanes.
 struct Merge<'s> {
     /// The lane whose changes come next.
     next: usize,
     /// Those of lanes that were done before one in front of them.
     early: BTreeMap<usize, Vec<Changes>>,
     /// By shared variable.
-    sums: Vec<&'s mut Vec<f64>>,
+    pending: Vec<&'s mut Pending>,
 }
 
 impl Merge<'_> {
     fn add(&mut self, lane: usize, changes: Vec<Changes>, starts: &[&Data]) {
         self.early.insert(lane, changes);
         while let Some(changes) = self.early.remove(&self.next) {
-            for ((sums, change), start) in self.sums.iter_mut().zip(&changes).zip(starts) {
-                change.add_to(start, sums);
+            for ((pending, change), start) in self.pending.iter_mut().zip(changes).zip(starts) {
+                pending.add(change, start);
             }
             self.next += 1;
         }
@@ -309,18 +321,18 @@ fn run_lanes<'a>(
 ) -> Result<(), (usize, Stop)> {
     let threads = job.cx.env.threads.clamp(1, lanes.len().max(1));
     let keys: Vec<VarKey> = batches.shared.iter().map(|s| s.key).collect();
-    let (mut starts, mut sums) = (Vec::new(), Vec::new());
+    let (mut starts, mut pending) = (Vec::new(), Vec::new());
     // By thread, then by shared variable.
     let mut lent: Vec<Vec<Option<&mut Data>>> = (0..threads).map(|_| Vec::new()).collect();
     for s in &mut batches.shared {
         starts.push(&s.start);
-        sums.push(&mut s.sums);
+        pending.push(&mut s.pending);
         let mut copies = s.lent.iter_mut();
         lent.iter_mut().for_each(|of| of.push(copies.next()));
     }
     let starts = starts.as_slice();
     let faults = Mutex::new(BTreeMap::new());
-    let merge = Mutex::new(Merge { next: 0, early: BTreeMap::new(), sums });
+    let merge = Mutex::new(Merge { next: 0, early: BTreeMap::new(), pending });
     let work = Mutex::new(lanes.iter_mut().zip(&mut batches.lanes).enumerate());
     let run = |mut lent: Vec<Option<&mut Data>>| {
         for (copy, start) in lent.iter_mut().zip(starts) {

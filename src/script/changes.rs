@@ -40,11 +40,13 @@ impl Part {
 }
 
 /// A kind of stored values.
-trait Float: Copy + PartialOrd {
+pub(super) trait Float: Copy + PartialOrd + Send + Sync {
     type Bits: PartialEq;
     fn bits(self) -> Self::Bits;
     fn f64(self) -> f64;
     fn of(x: f64) -> Self;
+    /// The values if they are of this kind.
+    fn slice(data: &Data) -> &[Self];
 }
 
 impl Float for f32 {
@@ -58,6 +60,9 @@ impl Float for f32 {
     fn of(x: f64) -> Self {
         x as Self
     }
+    fn slice(data: &Data) -> &[Self] {
+        if let Data::F32(values) = data { values } else { &[] }
+    }
 }
 
 impl Float for f64 {
@@ -70,6 +75,9 @@ impl Float for f64 {
     }
     fn of(x: f64) -> Self {
         x
+    }
+    fn slice(data: &Data) -> &[Self] {
+        if let Data::F64(values) = data { values } else { &[] }
     }
 }
 
@@ -93,6 +101,21 @@ impl Changes {
             _ => Data::F64(Vec::new()),
         };
         Self::Part(part, taken)
+    }
+
+    /// The memory that they take.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |data: &Data| match data {
+            Data::F32(values) => size_of_val(values.as_slice()),
+            other => other.len() * size_of::<f64>(),
+        };
+        match self {
+            Self::Full(values) => size_of_val(values.as_slice()),
+            Self::Elements(at, values) => size_of_val(at.as_slice()) + of(values),
+            Self::Part(part, values) => {
+                size_of_val(part.rows.as_slice()) + size_of_val(part.columns.as_slice()) + of(values)
+            }
+        }
     }
 
     /// Adds the differences to what the lane started from.
@@ -185,15 +208,7 @@ pub(super) fn to_f64(from: &Data, to: &mut Vec<f64>) {
 }
 
 /// Stores sums that differ from what is there, rounded, then bounded. False if one is no number.
-pub(super) fn round(sums: &[f64], bounds: Option<(f64, f64)>, values: &mut Data) -> bool {
-    match values {
-        Data::F32(values) => store(sums, bounds, values),
-        Data::F64(values) => store(sums, bounds, values),
-        Data::I64(_) | Data::Bool(_) => false,
-    }
-}
-
-fn store<T: Float>(sums: &[f64], bounds: Option<(f64, f64)>, values: &mut [T]) -> bool {
+pub(super) fn round<T: Float>(sums: &[f64], bounds: Option<(f64, f64)>, values: &mut [T]) -> bool {
     let (lo, hi) = bounds.map_or((T::of(f64::NEG_INFINITY), T::of(f64::INFINITY)), |(lo, hi)| (T::of(lo), T::of(hi)));
     widest(
         #[inline(always)]
@@ -259,9 +274,9 @@ mod tests {
     #[test]
     fn sums_are_rounded_then_bounded_and_the_rest_is_left_alone() {
         // The last one stands for padding: outside of the bounds, and nobody changed it.
-        let mut values = Data::F32(vec![0.5, 0.25, 0.75, 9.0]);
+        let mut values = [0.5_f32, 0.25, 0.75, 9.0];
         assert!(round(&[0.5, 1.5, 0.1, 9.0], Some((0.0, 1.0)), &mut values));
-        assert_eq!(values, Data::F32(vec![0.5, 1.0, 0.1, 9.0]));
-        assert!(!round(&[f64::NAN], None, &mut Data::F64(vec![1.0])));
+        assert_eq!(values, [0.5, 1.0, 0.1, 9.0]);
+        assert!(!round(&[f64::NAN], None, &mut [1.0_f64]));
     }
 }

@@ -23,6 +23,7 @@ mod lanes;
 mod loops;
 mod lower;
 pub mod machine;
+mod merge;
 pub mod metrics;
 mod names;
 mod normalise;
