@@ -5,6 +5,7 @@
     python3 benches/compare.py                          # Diehl & Cook against reference_diehl_cook.c (needs gcc)
     python3 benches/compare.py --brian                  # and CUBA, COBA against Brian2 C++ standalone (needs brian2, g++)
     python3 benches/compare.py --neurons 100,400,1600 --rounds 5 --core 1
+    python3 benches/compare.py --batches --no-diehl-cook # batches of 64 beside single samples, two threads beside one
 
 Times are CPU seconds of one core. The time of a training sample is the slope between two runs of different length, so that start-up and
 compilation do not count; each round runs snnc and the other program one after the other, and the table has the medians over the rounds.
@@ -34,7 +35,8 @@ def pinned(command, core, **more):
 def snnc(model, work, core, *options):
     """The report of a run."""
     report = work / "report.json"
-    command = [str(SNNC), "run", str(ROOT / "models" / model), "--threads", "1", "--quiet", "--out", str(work / "out")]
+    threads = [] if "--threads" in options else ["--threads", "1"]
+    command = [str(SNNC), "run", str(ROOT / "models" / model), *threads, "--quiet", "--out", str(work / "out")]
     pinned(command + ["--report", str(report), *options], core)
     return json.loads(report.read_text())
 
@@ -67,6 +69,39 @@ def diehl_cook(args, work):
         o, t = statistics.median(ours), statistics.median(theirs)
         m = max((x for x in memory if x is not None), default=float("nan"))
         print(f"| {neurons} | {o:.0f} | {t:.0f} | {o / t:.2f} | {statistics.median(compile_ms):.1f} | {m:.0f} |", flush=True)
+
+
+def batches(args, work):
+    """Diehl & Cook with 400 neurons in batches. The two figures of a ratio are taken in turns."""
+    text = (ROOT / "models" / "diehl_cook.snn").read_text()
+    batched = text.replace("epochs n_epochs {", "epochs n_epochs batch n_batch {").replace("param n_exc", "param n_batch = 64\nparam n_exc", 1)
+    assert batched.count("n_batch") == 2
+    model = work / "batches.snn"
+    model.write_text(batched)
+    short, long = 640, 5120
+
+    def sample(field, core, batch, threads):
+        """Microseconds a training sample."""
+        common = ["--only", "train", "--data", str(ROOT / "data" / "mnist"), "--set", f"n_batch={batch}", "--threads", str(threads)]
+        a, b = (snnc(model, work, core, *common, "--set", f"n_train={n}")["phases"][0][field] for n in (short, long))
+        return (b - a) / (long - short) * 1e6
+
+    def labelling(threads):
+        """Seconds for 10,000 images."""
+        return snnc("diehl_cook.snn", work, None, "--only", "label", "--threads", str(threads))["phases"][0]["wall_s"]
+
+    cases = [
+        ("`batch 64` to `batch 1`, CPU µs a sample", lambda: sample("cpu_s", args.core, 64, 1), lambda: sample("cpu_s", args.core, 1, 1)),
+        ("`batch 64` with one thread to two, wall µs a sample", lambda: sample("wall_s", None, 64, 1), lambda: sample("wall_s", None, 64, 2)),
+        ("labelling with one thread to two, wall s", lambda: labelling(1), lambda: labelling(2)),
+    ]
+    print("| | | | ratio of medians |")
+    print("|---|---|---|---|")
+    for name, one, other in cases:
+        pairs = [(one(), other()) for _ in range(args.rounds)]
+        a, b = (statistics.median(x) for x in zip(*pairs))
+        digits = 0 if a > 10 else 2
+        print(f"| {name} | {a:.{digits}f} | {b:.{digits}f} | {a / b:.2f} |", flush=True)
 
 
 BRIAN = """
@@ -186,17 +221,19 @@ def more(args, work):
     print("| model | precision | snnc, s a simulated second | Brian2 C++ standalone | ratio | spikes a second and neuron |")
     print("|---|---|---|---|---|---|")
     for model, path, seconds, options in cases:
-        theirs, ours = [], []
+        theirs, ours = [], {"f64": [], "f32": []}
         for k in range(args.rounds):
             folder = work / f"brian-{model}-{k}"
             text = pinned([sys.executable, "-c", MORE, model, str(seconds), str(folder), str(scripts)], args.core, env={**os.environ, "OMP_NUM_THREADS": "1"})
             theirs.append(json.loads(text.strip().splitlines()[-1]))
             shutil.rmtree(folder, ignore_errors=True)
-            ours.append(snnc(path, work, args.core, *options)["phases"][0])
+            for precision, runs in ours.items():
+                runs.append(snnc(path, work, args.core, "--precision", precision, *options)["phases"][0])
         t = statistics.median(x["wall_s"] for x in theirs) / seconds
-        o = statistics.median(x["cpu_s"] for x in ours) / seconds
-        spikes = sum(n for name, n in ours[0]["spikes"].items() if "->" not in name)  # without the events of `poisson_input`
-        print(f"| {model} | f64 | {o:.3f} | {t:.3f} | {o / t:.2f} | {spikes / seconds:.0f} in all; {theirs[0]['rate']:.2f} |", flush=True)
+        for precision, runs in ours.items():
+            o = statistics.median(x["cpu_s"] for x in runs) / seconds
+            spikes = sum(n for name, n in runs[0]["spikes"].items() if "->" not in name)  # without the events of `poisson_input`
+            print(f"| {model} | {precision} | {o:.3f} | {t:.3f} | {o / t:.2f} | {spikes / seconds:.0f} in all; {theirs[0]['rate']:.2f} |", flush=True)
 
 
 def main():
@@ -205,6 +242,7 @@ def main():
     p.add_argument("--rounds", default=5, type=int, help="runs of each program; medians are shown")
     p.add_argument("--core", default=None, type=int, help="pin everything to this core")
     p.add_argument("--brian", action="store_true", help="CUBA and COBA beside Brian2 too")
+    p.add_argument("--batches", action="store_true", help="batches and threads too")
     p.add_argument("--more", action="store_true", help="Vogels et al. 2011 at full size, slow gates, Wang 2002, and Hodgkin-Huxley beside Brian2 too")
     p.add_argument("--no-diehl-cook", action="store_true", help="leave Diehl & Cook out")
     args = p.parse_args()
@@ -215,6 +253,9 @@ def main():
         (work / "out").mkdir()
         if not args.no_diehl_cook:
             diehl_cook(args, work)
+        if args.batches:
+            print()
+            batches(args, work)
         if args.brian:
             print()
             balanced(args, work)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
 use crate::diag::{Code, Diagnostic, Severity, Sink};
-use crate::hir::{self, Model, Precision};
+use crate::hir::{self, Model, Opt, Precision, Restructuring};
 use crate::runtime::build::BuildTimes;
 use crate::runtime::cut::Cutting;
 use crate::runtime::wiring::Files;
@@ -44,6 +44,8 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// `--opt`
     pub opt: Option<u8>,
+    /// `--without`
+    pub without: Vec<Restructuring>,
 }
 
 /// One model file with everything found out about it.
@@ -148,6 +150,7 @@ impl Session {
             seed: settings.seed,
             threads: settings.threads,
             opt: settings.opt,
+            without: settings.without.clone(),
             schemas: sema::Schemas::default(),
             arrays: files::array_reader(&self.path),
         };
@@ -319,17 +322,20 @@ pub fn advances(model: &Model, asked: impl Fn(&hir::Population) -> bool) -> Vec<
     out
 }
 
-/// The compiler at a level: at level 0 there are no kernels of 256 bits.
+/// The compiler with or without kernels of 256 bits.
 #[cfg(feature = "jit")]
 #[must_use]
-pub fn jit_of(opt: u8) -> crate::backend::cranelift::CraneliftJit {
+pub fn jit_of(opt: Opt) -> crate::backend::cranelift::CraneliftJit {
     use crate::backend::cranelift::{Cpu, CraneliftJit};
-    CraneliftJit { cpu: if opt == 0 { Cpu::Narrow } else { Cpu::Native }, ..CraneliftJit::default() }
+    CraneliftJit {
+        cpu: if opt.has(Restructuring::WideKernels) { Cpu::Native } else { Cpu::Narrow },
+        ..CraneliftJit::default()
+    }
 }
 
 /// The back end of a kind. Without the feature `jit` only the interpreter exists. For `opt` see [`jit_of`].
 #[must_use]
-pub fn backend_of(kind: BackendKind, opt: u8) -> Arc<dyn Backend + Send + Sync> {
+pub fn backend_of(kind: BackendKind, opt: Opt) -> Arc<dyn Backend + Send + Sync> {
     #[cfg(not(feature = "jit"))]
     let _ = opt;
     match kind {

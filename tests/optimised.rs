@@ -104,7 +104,7 @@ fn each_restructuring_happens_at_its_level() {
         assert_eq!(!plan.populations[1].shared.is_empty(), shares);
         assert_eq!(matches!(plan.projections[2].wiring, Wiring::Uniform(u) if u.but_own), shares);
         let late: Vec<bool> = plan.projections.iter().map(|p| p.late).collect();
-        assert_eq!(late, [plan.opt > 0, false, false]);
+        assert_eq!(late, [plan.opt.level > 0, false, false]);
     }
 }
 

@@ -21,10 +21,11 @@ mod test;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::driver::{BackendKind, Settings};
-use crate::hir::Precision;
+use crate::hir::{Precision, RESTRUCTURINGS, Restructuring};
 use messages::{MessageArgs, Messages, Stream};
 
 /// A compiler for spiking neural networks.
@@ -93,12 +94,27 @@ struct ModelArgs {
     /// How much the compiler restructures the network: 0 nothing, 1 what changes no bit, 2 also what changes rounding
     #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=2))]
     opt: Option<u8>,
+    /// Leave a restructuring out (several: separated by commas)
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = restructuring())]
+    without: Vec<Restructuring>,
     /// What executes the network
     #[arg(long, value_enum, default_value = "jit")]
     backend: BackendArg,
     /// Where data sets are looked for first
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+}
+
+/// The names of restructurings.
+fn restructuring() -> impl TypedValueParser<Value = Restructuring> {
+    let names = RESTRUCTURINGS.iter().map(|k| {
+        let level = if k.level == 1 { "changes no bit" } else { "changes rounding" };
+        PossibleValue::new(k.name).help(format!("{} ({level})", k.what))
+    });
+    // Only names of the table get here.
+    PossibleValuesParser::new(names).try_map(|name| {
+        RESTRUCTURINGS.iter().find(|k| k.name == name).map(|k| k.which).ok_or("not the name of a restructuring")
+    })
 }
 
 /// `NAME=VALUE` of each `--set`.
@@ -157,7 +173,14 @@ impl ModelArgs {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::F64 => Precision::F64,
         });
-        Ok(Settings { set, precision, seed: self.seed, threads: self.threads, opt: self.opt })
+        Ok(Settings {
+            set,
+            precision,
+            seed: self.seed,
+            threads: self.threads,
+            opt: self.opt,
+            without: self.without.clone(),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use super::common::{open, out};
 use super::messages::Messages;
 use super::{Emit, PlanArgs};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::Model;
+use crate::hir::{Model, Restructuring};
 use crate::runtime::{Network, cut};
 use crate::sched::PopPlan;
 use crate::script::independent::{Independence, survey};
@@ -101,7 +101,7 @@ fn threads_words(model: &Model, network: &Network, threads: usize) -> String {
                 "\nsteps run on {threads} threads: {before} groups of parts up to the spikes, {behind} that deliver them; within a group one after the other{divided}\n"
             );
         }
-        _ if network.plan().opt == 0 => "not at --opt 0".to_owned(),
+        _ if !network.plan().opt.has(Restructuring::StepParts) => "parts of a step are switched off".to_owned(),
         _ if threads < 2 => "there is one".to_owned(),
         Some(cut) if cut.groups() == [1, 1] => "every part reads what another writes".to_owned(),
         _ => format!("{neurons} neurons are over before threads have met; from {} on they are worth it", cut::LARGE),
@@ -110,7 +110,7 @@ fn threads_words(model: &Model, network: &Network, threads: usize) -> String {
 }
 
 #[cfg(feature = "jit")]
-fn emit(program: &crate::lir::Program, form: Emit, opt: u8) -> Result<String, String> {
+fn emit(program: &crate::lir::Program, form: Emit, opt: crate::hir::Opt) -> Result<String, String> {
     let jit = crate::driver::jit_of(opt);
     match form {
         Emit::Clif => jit.clif_text(program).map_err(|e| e.to_string()),
@@ -120,7 +120,7 @@ fn emit(program: &crate::lir::Program, form: Emit, opt: u8) -> Result<String, St
 }
 
 #[cfg(not(feature = "jit"))]
-fn emit(program: &crate::lir::Program, form: Emit, _opt: u8) -> Result<String, String> {
+fn emit(program: &crate::lir::Program, form: Emit, _opt: crate::hir::Opt) -> Result<String, String> {
     match form {
         Emit::Clif | Emit::Asm => Err("this build has no machine code generator".to_owned()),
         _ => Ok(program.to_string()),

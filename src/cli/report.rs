@@ -17,7 +17,7 @@ pub(super) struct Facts<'a> {
     pub(super) threads: usize,
     pub(super) backend: &'static str,
     pub(super) precision: &'static str,
-    pub(super) opt: u8,
+    pub(super) opt: crate::hir::Opt,
     pub(super) compile_ms: f64,
     pub(super) build_ms: f64,
 }
@@ -31,6 +31,8 @@ pub(super) struct Report {
     threads: usize,
     backend: &'static str,
     opt: u8,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without: Vec<&'static str>,
     precision: &'static str,
     compile_ms: f64,
     build_ms: f64,
@@ -82,7 +84,8 @@ pub(super) fn of(facts: &Facts<'_>, outcome: &Outcome, profile: Option<&super::p
         seed: facts.seed,
         threads: facts.threads,
         backend: facts.backend,
-        opt: facts.opt,
+        opt: facts.opt.level,
+        without: facts.opt.left_out().map(|k| k.name).collect(),
         precision: facts.precision,
         compile_ms: round(facts.compile_ms),
         build_ms: round(facts.build_ms),

@@ -1,6 +1,6 @@
 //! The buffers of a network: one layout for all of its plans, whatever is frozen.
 
-use crate::hir::{Model, Precision, Role, VarId};
+use crate::hir::{Model, Precision, Restructuring, Role, VarId};
 use crate::lir::{BufId, Buffer, PAD, Scalar};
 use crate::sched::response::Recursion;
 use crate::sched::{Place, Plan, Spiking, Storage, Wiring, late};
@@ -461,7 +461,8 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                     p.shared.contains(&v).then(|| new(format!("{name}.{var}@shared"), float, 1))
                 })
                 .collect(),
-            unready: (plan.opt > 1 && p.update.is_some()).then(|| new(format!("{name}@unready"), int, n)),
+            unready: (plan.opt.has(Restructuring::Leaps) && p.update.is_some())
+                .then(|| new(format!("{name}@unready"), int, n)),
             busy: p
                 .calms
                 .then(|| [new(format!("{name}@busy"), Scalar::I32, n / PAD), new(format!("{name}@mark"), int, n)]),
@@ -541,7 +542,9 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             })
         });
         let lists: Vec<Option<[BufId; 3]>> = lists.collect();
-        let recorded = plan.opt > 1 && p.wiring == Wiring::Dense && lists.iter().any(Option::is_some);
+        let recorded = plan.opt.has(Restructuring::ChangedColumns)
+            && p.wiring == Wiring::Dense
+            && lists.iter().any(Option::is_some);
         let changed = recorded.then(|| new(format!("{name}@changed"), Scalar::I32, padded(post)));
         let touched = recorded.then(|| new(format!("{name}@touched"), Scalar::I32, padded(pre)));
         let sparse = p.wiring == Wiring::Sparse;
@@ -688,7 +691,7 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             post,
         });
     }
-    let unready = (plan.opt > 1).then(|| new("unready".to_owned(), Scalar::I32, 1));
+    let unready = plan.opt.has(Restructuring::Leaps).then(|| new("unready".to_owned(), Scalar::I32, 1));
     Layout { buffers, pops, projs, clock, unready, float }
 }
 

@@ -2,7 +2,7 @@
 
 use super::expr::{Emit, on_side};
 use super::{Step, arrivals, arriving, clocked, entries, population, response, synapse};
-use crate::hir::{Side, VarId};
+use crate::hir::{Restructuring, Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{AddRows, BinOp, BufId, CmpOp, Scalar, UnOp, Val};
 use crate::methods::sym::{Node, Sym};
@@ -106,7 +106,7 @@ fn uniform(b: &mut FuncBuilder, s: &Step<'_>, p: usize, u: Uniform, list: BufId,
 
 /// The delivery of whole rows of a matrix, if that is what the events of a step deliver, and to neurons that are neither held nor at rest.
 pub(super) fn whole_rows(s: &Step<'_>, p: usize, rows: BufId, first: Val, end: Val, at: Val) -> Option<AddRows> {
-    if s.plan.opt == 0 {
+    if !s.plan.opt.has(Restructuring::WholeRows) {
         return None;
     }
     let plan = &s.plan.projections[p];

@@ -13,6 +13,7 @@
 
 mod ends;
 pub mod print;
+mod restructuring;
 mod walk;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::units::Dim;
 
 pub use crate::units::ShownUnit;
 pub use ends::Ends;
+pub use restructuring::{ALL as RESTRUCTURINGS, Known as KnownRestructuring, Opt, Restructuring};
 pub use walk::each_of_block;
 
 macro_rules! ids {
@@ -106,8 +108,8 @@ pub struct Settings {
     pub precision: Precision,
     /// Number of threads; 0: one per core.
     pub threads: usize,
-    /// How much the compiler restructures: 0 nothing; 1 what changes no bit; 2 also what may change results by rounding.
-    pub opt: u8,
+    /// How much the compiler restructures.
+    pub opt: Opt,
 }
 
 /// The values of a constant list, or of a table by rows.

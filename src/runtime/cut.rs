@@ -12,6 +12,7 @@ use crate::backend::groups::Groups;
 use crate::backend::{BackendError, Buffers, Kernels};
 use crate::codegen::layout::{Layout, PopBufs};
 use crate::codegen::{Action, Part};
+use crate::hir::Restructuring;
 use crate::lir::FuncId;
 use crate::sched::Plan;
 
@@ -44,13 +45,15 @@ pub struct Cut {
 /// Whether steps of a plan are cut.
 #[must_use]
 pub fn wanted(plan: &Plan, how: Cutting) -> bool {
-    how.profile || at_once(plan, how) || plan.opt > 0 && plan.populations.len() + plan.projections.len() > MANY
+    how.profile
+        || at_once(plan, how)
+        || plan.opt.has(Restructuring::StepParts) && plan.populations.len() + plan.projections.len() > MANY
 }
 
 /// Whether parts of a step are to run at the same time.
 #[must_use]
 pub fn at_once(plan: &Plan, how: Cutting) -> bool {
-    !how.profile && plan.opt > 0 && how.threads > 1 && large(plan)
+    !how.profile && plan.opt.has(Restructuring::StepParts) && how.threads > 1 && large(plan)
 }
 
 fn large(plan: &Plan) -> bool {

@@ -12,6 +12,11 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
     let mut out = String::new();
     let precision = if plan.precision == crate::hir::Precision::F32 { "f32" } else { "f64" };
     let _ = writeln!(out, "time step {} ms, {precision}, {:.1} MiB of state", plan.dt, bytes / f64::from(1 << 20));
+    let left_out: Vec<&str> = plan.opt.left_out().map(|k| k.name).collect();
+    if plan.opt.level < 2 || !left_out.is_empty() {
+        let without = if left_out.is_empty() { String::new() } else { format!(" without {}", left_out.join(", ")) };
+        let _ = writeln!(out, "restructured at level {}{without}", plan.opt.level);
+    }
     for p in &plan.populations {
         let population = &model.populations[p.pop.index()];
         let neuron = &model.neurons[population.model.index()];

@@ -7,7 +7,7 @@
 //! pre neurons are sources, whose spikes are drawn beforehand.
 
 use super::{Delay, Plan, PopPlan, ProjPlan, Spiking, Wiring};
-use crate::hir::{Model, Projection, Side, VarId};
+use crate::hir::{Model, Projection, Restructuring, Side, VarId};
 use crate::methods::sym::{Graph, Node, Sym};
 
 /// Marks the projections of a plan.
@@ -100,7 +100,7 @@ fn anywhere(graph: &Graph, pred: &dyn Fn(&Node) -> bool) -> bool {
 /// what is frozen.
 #[must_use]
 pub fn remembers(model: &Model, plan: &Plan, population: usize) -> bool {
-    plan.opt > 0
+    plan.opt.has(Restructuring::LateRows)
         && plan.projections.iter().any(|p| {
             let learns = |x: &Projection| x.post.pop.index() == population && x.synapse.on_post.is_some();
             p.wiring == Wiring::Dense && model.projections.get(p.proj.index()).is_some_and(learns)

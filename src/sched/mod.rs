@@ -56,7 +56,7 @@ pub use projection::{Delay, MAX_DELAY, Place, ProjPlan, Uniform, Wiring};
 pub use warn::warn;
 
 use crate::diag::Diagnostic;
-use crate::hir::{Model, Precision, Rule};
+use crate::hir::{Model, Opt, Precision, Restructuring, Rule};
 use crate::methods::sym::{Node, Sym};
 use crate::script::machine::{Entity, VarKey};
 
@@ -80,8 +80,8 @@ pub struct Plan {
     pub dt: f64,
     /// Of states and weights.
     pub precision: Precision,
-    /// How much is restructured: see [`crate::hir::Settings::opt`].
-    pub opt: u8,
+    /// How much is restructured.
+    pub opt: Opt,
 }
 
 impl Plan {
@@ -110,7 +110,7 @@ pub struct Uses {
 pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Plan, Vec<Diagnostic>> {
     let (mut populations, mut projections) = parts(model, uses, frozen)?;
     let settings = &model.settings;
-    if settings.opt > 1 {
+    if settings.opt.has(Restructuring::SharedStates) {
         // Storage must not depend on what is frozen: decided on the plan without.
         let sharing = if frozen.is_empty() {
             sharing::Sharing::find(model, uses, &populations, &projections)
@@ -119,18 +119,22 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
             sharing::Sharing::find(model, uses, &populations, &projections)
         };
         sharing::apply(&sharing, &mut populations, &mut projections);
+    }
+    if settings.opt.has(Restructuring::GroupedSums) {
         populations.iter_mut().for_each(regroup::apply);
+    }
+    if settings.opt.has(Restructuring::FaintTraces) {
         faint::apply(model, uses, &mut populations, &mut projections);
+    }
+    if settings.opt.has(Restructuring::Leaps) {
         leap::apply(&mut populations, &projections);
     }
-    if settings.opt > 0 {
-        for plan in &mut populations {
-            plan.rests = may_rest(model, plan);
-            plan.calms = may_calm(model, plan);
-        }
+    for plan in &mut populations {
+        plan.rests = settings.opt.has(Restructuring::RestingBlocks) && may_rest(model, plan);
+        plan.calms = settings.opt.has(Restructuring::CalmBlocks) && may_calm(model, plan);
     }
     let mut plan = Plan { populations, projections, dt: settings.dt, precision: settings.precision, opt: settings.opt };
-    if settings.opt > 0 {
+    if settings.opt.has(Restructuring::LateRows) {
         late::apply(model, &mut plan);
     }
     Ok(plan)

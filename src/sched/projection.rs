@@ -12,7 +12,7 @@ use super::synapse::{self, Own};
 use super::{Storage, Uses, steps};
 use crate::builtins::Builtin;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Model, ProjId, Projection, Role, Rule, Select, Side, Stmt, StmtKind, VarId};
+use crate::hir::{Model, ProjId, Projection, Restructuring, Role, Rule, Select, Side, Stmt, StmtKind, VarId};
 use crate::methods::sym::{Bin, Graph, Node, Sym};
 use crate::script::machine::{Entity, VarKey};
 
@@ -276,8 +276,9 @@ pub(super) fn plan(
     let ignore = |v: VarId| is_frozen(v) || dead.contains(&v);
     let mut clocked = clocked::plan(&mut graph, &context, synapse, stepped, injects, &ignore)?;
     // Another order of the sum: rounding differs.
-    clocked.alike =
-        model.settings.opt > 1 && wiring == Wiring::Dense && clocked::alike(&graph, &clocked.injects, &place);
+    clocked.alike = model.settings.opt.has(Restructuring::CommonInject)
+        && wiring == Wiring::Dense
+        && clocked::alike(&graph, &clocked.injects, &place);
     let past = [(Side::Pre, delay), (Side::Post, dendritic)]
         .map(|(side, delay)| if delay.waits() { clocked::read_of(&graph, &clocked.injects, side) } else { Vec::new() });
     let own = synapse::plan(&mut graph, &context, model, p, live, &clocked, &ignore)?;
@@ -303,7 +304,7 @@ pub(super) fn plan(
         || !synapse.injects.is_empty()
         || synapse.vars.iter().enumerate().any(|(k, _)| uses.assigned.contains(&key(VarId(k as u32))))
         || crate::script::walk::redraws(&model.script);
-    let by_delay = model.settings.opt > 0
+    let by_delay = model.settings.opt.has(Restructuring::DelayOrder)
         && delay == Delay::PerSynapse
         && matches!(dendritic, Delay::Uniform(_))
         && synapse.odes.is_empty()
@@ -315,7 +316,7 @@ pub(super) fn plan(
     });
     let recursion = kernel
         .as_ref()
-        .filter(|_| model.settings.opt > 1)
+        .filter(|_| model.settings.opt.has(Restructuring::KernelRecursion))
         .and_then(|k| response::recursion(k, model.settings.precision));
     Ok(ProjPlan {
         kernel,

@@ -140,7 +140,7 @@ pub(crate) fn model() -> Model {
         span,
     };
     Model {
-        settings: Settings { dt: 0.5, seed: 7, precision: Precision::F32, threads: 1, opt: 2 },
+        settings: Settings { dt: 0.5, seed: 7, precision: Precision::F32, threads: 1, opt: crate::hir::Opt::level(2) },
         globals: vec![],
         tables: vec![],
         data: vec![DataDecl { name: "d".to_owned(), source: DataSource::Mnist { dir: None }, span }],

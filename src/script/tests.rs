@@ -105,7 +105,7 @@ fn projection(name: &str, pre: View, post: View, rule: hir::Rule) -> hir::Projec
 /// X[28, 28] with `rate`; E[400] with `v`, `theta` and `I`; DA, a single neuron with `level`; XE: X -> E, dense; S: E -> E, sparse.
 fn network() -> (Model, Scope) {
     let model = Model {
-        settings: Settings { dt: 0.5, seed: 0, precision: Precision::F64, threads: 1, opt: 2 },
+        settings: Settings { dt: 0.5, seed: 0, precision: Precision::F64, threads: 1, opt: crate::hir::Opt::level(2) },
         tables: vec![],
         globals: vec![hir::Global {
             name: "n_train".into(),

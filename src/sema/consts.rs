@@ -361,7 +361,8 @@ pub(crate) fn settings(
     globals: &mut Globals,
     sink: &mut crate::diag::Sink,
 ) -> hir::Settings {
-    let mut out = hir::Settings { dt: 0.1, seed: 0, precision: hir::Precision::F64, threads: 0, opt: 2 };
+    let mut out =
+        hir::Settings { dt: 0.1, seed: 0, precision: hir::Precision::F64, threads: 0, opt: hir::Opt::level(2) };
     let mut first: Option<Span> = None;
     for item in &file.items {
         let ast::ItemKind::Simulation(assigns) = &item.kind else { continue };
@@ -471,7 +472,8 @@ pub(crate) fn settings(
         out.precision = precision;
     }
     if let Some(opt) = options.opt {
-        out.opt = opt;
+        out.opt = hir::Opt::level(opt);
     }
+    out.opt = out.opt.without(&options.without);
     out
 }

@@ -57,6 +57,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// `--opt`
     pub opt: Option<u8>,
+    /// `--without`
+    pub without: Vec<crate::hir::Restructuring>,
     /// What the data sets of the program hold.
     pub schemas: Schemas,
     /// How arrays are read that are needed while checking.
