@@ -485,10 +485,20 @@ fn library_functions() {
         let ty = Ty::one(scalar);
         elementwise(&format!("library {ty}"), &nasty::tuples(&nasty::all(scalar), 2), 1, |w, x| {
             let mut results = Vec::new();
-            for f in [MathFn::Sin, MathFn::Cos, MathFn::Tan, MathFn::Tanh] {
+            for f in [
+                MathFn::Sin,
+                MathFn::Cos,
+                MathFn::Tan,
+                MathFn::Asin,
+                MathFn::Acos,
+                MathFn::Atan,
+                MathFn::Sinh,
+                MathFn::Cosh,
+                MathFn::Tanh,
+            ] {
                 results.push(w.def(ty, Op::Call(f, vec![x[0]])));
             }
-            for f in [MathFn::Pow, MathFn::Fmod] {
+            for f in [MathFn::Pow, MathFn::Fmod, MathFn::Atan2] {
                 results.push(w.def(ty, Op::Call(f, vec![x[0], x[1]])));
             }
             results

@@ -19,6 +19,7 @@ const RUNNABLE: &[&str] = &[
     "izhikevich",
     "adex_patterns",
     "fitzhugh_nagumo",
+    "morris_lecar",
     "ou_noise",
     "plasticity_rules",
     "tsodyks_markram",

@@ -220,6 +220,12 @@ impl<'g> Emit<'g> {
             Builtin::Sin => b.call(MathFn::Sin, &[x]),
             Builtin::Cos => b.call(MathFn::Cos, &[x]),
             Builtin::Tan => b.call(MathFn::Tan, &[x]),
+            Builtin::Asin => b.call(MathFn::Asin, &[x]),
+            Builtin::Acos => b.call(MathFn::Acos, &[x]),
+            Builtin::Atan => b.call(MathFn::Atan, &[x]),
+            Builtin::Atan2 => b.call(MathFn::Atan2, &[x, args[1]]),
+            Builtin::Sinh => b.call(MathFn::Sinh, &[x]),
+            Builtin::Cosh => b.call(MathFn::Cosh, &[x]),
             Builtin::Tanh => b.call(MathFn::Tanh, &[x]),
             Builtin::Sigmoid => {
                 let n = b.un(UnOp::Neg, x);

@@ -497,6 +497,18 @@ pub enum MathFn {
     Cos,
     /// Tangent of radians.
     Tan,
+    /// Inverse sine.
+    Asin,
+    /// Inverse cosine.
+    Acos,
+    /// Inverse tangent.
+    Atan,
+    /// Angle of the point whose coordinates are `b` and `a`.
+    Atan2,
+    /// Hyperbolic sine.
+    Sinh,
+    /// Hyperbolic cosine.
+    Cosh,
     /// Hyperbolic tangent.
     Tanh,
     /// `a^b`.

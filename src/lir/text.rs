@@ -77,10 +77,16 @@ const BINARY: [(BinOp, &str); 14] = [
 const COMPARE: [(CmpOp, &str); 6] =
     [(CmpOp::Eq, "eq"), (CmpOp::Ne, "ne"), (CmpOp::Lt, "lt"), (CmpOp::Le, "le"), (CmpOp::Gt, "gt"), (CmpOp::Ge, "ge")];
 
-const MATH: [(MathFn, &str); 9] = [
+const MATH: [(MathFn, &str); 15] = [
     (MathFn::Sin, "sin"),
     (MathFn::Cos, "cos"),
     (MathFn::Tan, "tan"),
+    (MathFn::Asin, "asin"),
+    (MathFn::Acos, "acos"),
+    (MathFn::Atan, "atan"),
+    (MathFn::Atan2, "atan2"),
+    (MathFn::Sinh, "sinh"),
+    (MathFn::Cosh, "cosh"),
     (MathFn::Tanh, "tanh"),
     (MathFn::Pow, "pow"),
     (MathFn::Fmod, "fmod"),

@@ -479,8 +479,9 @@ impl Check<'_> {
 #[must_use]
 pub fn arity(f: MathFn) -> usize {
     match f {
-        MathFn::Sin | MathFn::Cos | MathFn::Tan | MathFn::Tanh => 1,
-        MathFn::Pow | MathFn::Fmod => 2,
+        MathFn::Sin | MathFn::Cos | MathFn::Tan | MathFn::Asin | MathFn::Acos | MathFn::Atan => 1,
+        MathFn::Sinh | MathFn::Cosh | MathFn::Tanh => 1,
+        MathFn::Pow | MathFn::Fmod | MathFn::Atan2 => 2,
         MathFn::DrawNormal => 3,
         MathFn::DrawGamma | MathFn::DrawPoisson => 4,
     }

@@ -681,6 +681,16 @@ impl Graph {
                 let outer = self.outer_derivative(f, u, s)?;
                 Some(self.mul(outer, du))
             }
+            Node::Call(Builtin::Atan2, args) if args.len() == 2 => {
+                // (b a' - a b') / (a^2 + b^2)
+                let (a, b) = (args[0], args[1]);
+                let (da, db) = (self.derivative(a, x)?, self.derivative(b, x)?);
+                let (p, q) = (self.mul(b, da), self.mul(a, db));
+                let n = self.sub(p, q);
+                let (aa, bb) = (self.mul(a, a), self.mul(b, b));
+                let d = self.add(aa, bb);
+                Some(self.div(n, d))
+            }
             _ => None,
         }
     }
@@ -719,6 +729,20 @@ impl Graph {
                 let sq = self.mul(fu, fu);
                 self.add(one, sq)
             }
+            Builtin::Asin | Builtin::Acos => {
+                let sq = self.mul(u, u);
+                let d = self.sub(one, sq);
+                let d = self.call(Builtin::Sqrt, &[d]);
+                let q = self.div(one, d);
+                if f == Builtin::Asin { q } else { self.neg(q) }
+            }
+            Builtin::Atan => {
+                let sq = self.mul(u, u);
+                let d = self.add(one, sq);
+                self.div(one, d)
+            }
+            Builtin::Sinh => self.call(Builtin::Cosh, &[u]),
+            Builtin::Cosh => self.call(Builtin::Sinh, &[u]),
             Builtin::Tanh => {
                 let sq = self.mul(fu, fu);
                 self.sub(one, sq)
@@ -729,7 +753,8 @@ impl Graph {
             }
             Builtin::Relu => self.call(Builtin::Heaviside, &[u]),
             Builtin::Abs => self.call(Builtin::Sign, &[u]),
-            Builtin::Clip
+            Builtin::Atan2
+            | Builtin::Clip
             | Builtin::Min
             | Builtin::Max
             | Builtin::Floor
@@ -819,5 +844,38 @@ impl Graph {
             Node::Timed(t, step) => Some((Sym(k as u32), &self.tables[*t as usize], f64::from_bits(*step))),
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builtins::TABLE;
+
+    /// Derivatives of functions are those of small differences.
+    #[test]
+    fn functions_have_their_derivatives() {
+        let mut derived = 0;
+        for row in TABLE.iter().filter(|row| row.args < 3) {
+            let mut g = Graph::default();
+            let x = g.own(VarId(0));
+            let two = g.real(2.0);
+            let args = if row.args == 1 { vec![x] } else { vec![x, two] };
+            let f = g.call(row.builtin, &args);
+            let Some(d) = g.derivative(f, x) else { continue };
+            derived += 1;
+            for at in [-0.6, 0.3, 0.7, 2.5] {
+                let value = |s: Sym, at: f64| g.eval(s, &|_| at);
+                let h = 1e-6;
+                let (exact, near) = (value(d, at), (value(f, at + h) - value(f, at - h)) / (2.0 * h));
+                // Outside of its domain a function has no value.
+                assert!(
+                    near.is_nan() || (exact - near).abs() < 1e-6 * exact.abs().max(1.0),
+                    "{}'({at}): {exact}, not {near}",
+                    row.name
+                );
+            }
+        }
+        assert!(derived >= 18, "{derived}");
     }
 }

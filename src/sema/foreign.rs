@@ -76,6 +76,12 @@ pub(crate) fn function(name: &str, span: Span, drawn: bool) -> Option<Diagnostic
         "pow" => "write `a^b`",
         "fabs" => "write `abs(x)`",
         "ln" => "write `log(x)`",
+        "log10" => "write `log(x) / log(10)`",
+        "log2" => "write `log(x) / log(2)`",
+        "arcsin" => "write `asin(x)`",
+        "arccos" => "write `acos(x)`",
+        "arctan" => "write `atan(x)`",
+        "arctan2" => "write `atan2(y, x)`",
         "convolve" => {
             "connect to a state that decays, `dg/dt = -g / tau_syn`, or use `connect … through K` with a `kernel K`"
         }

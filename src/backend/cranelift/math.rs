@@ -15,6 +15,18 @@ pub(super) fn symbol(function: MathFn, double: bool) -> &'static str {
         (MathFn::Cos, true) => "snnc_cos_f64",
         (MathFn::Tan, false) => "snnc_tan_f32",
         (MathFn::Tan, true) => "snnc_tan_f64",
+        (MathFn::Asin, false) => "snnc_asin_f32",
+        (MathFn::Asin, true) => "snnc_asin_f64",
+        (MathFn::Acos, false) => "snnc_acos_f32",
+        (MathFn::Acos, true) => "snnc_acos_f64",
+        (MathFn::Atan, false) => "snnc_atan_f32",
+        (MathFn::Atan, true) => "snnc_atan_f64",
+        (MathFn::Atan2, false) => "snnc_atan2_f32",
+        (MathFn::Atan2, true) => "snnc_atan2_f64",
+        (MathFn::Sinh, false) => "snnc_sinh_f32",
+        (MathFn::Sinh, true) => "snnc_sinh_f64",
+        (MathFn::Cosh, false) => "snnc_cosh_f32",
+        (MathFn::Cosh, true) => "snnc_cosh_f64",
         (MathFn::Tanh, false) => "snnc_tanh_f32",
         (MathFn::Tanh, true) => "snnc_tanh_f64",
         (MathFn::Pow, false) => "snnc_pow_f32",
@@ -65,6 +77,12 @@ helpers! {
     Sin(a): sin_f32, sin_f64;
     Cos(a): cos_f32, cos_f64;
     Tan(a): tan_f32, tan_f64;
+    Asin(a): asin_f32, asin_f64;
+    Acos(a): acos_f32, acos_f64;
+    Atan(a): atan_f32, atan_f64;
+    Atan2(a, b): atan2_f32, atan2_f64;
+    Sinh(a): sinh_f32, sinh_f64;
+    Cosh(a): cosh_f32, cosh_f64;
     Tanh(a): tanh_f32, tanh_f64;
     Pow(a, b): pow_f32, pow_f64;
     Fmod(a, b): fmod_f32, fmod_f64;
