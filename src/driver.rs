@@ -1,5 +1,6 @@
 //! A session: source files and options, and the passes in order.
 
+mod allowed;
 mod files;
 mod probe;
 
@@ -20,6 +21,7 @@ use crate::script::walk;
 use crate::sema;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::{self, ast};
+use allowed::Allows;
 use probe::Probe;
 
 /// What executes programs.
@@ -64,6 +66,10 @@ pub struct Session {
     pub model: Option<Arc<Model>>,
     /// What there is of a model after an error. It is of no use, but freeing it takes a while.
     pub parts: Option<Box<Model>>,
+    /// The warnings that the files accept.
+    allows: Allows,
+    /// Nothing but what the file says decides which warnings there are: then an `allow` that silences none is of no use.
+    as_written: bool,
     /// From reading the source to the checked model.
     pub front: Duration,
     /// Whether networks take the times of the parts of their steps.
@@ -132,6 +138,8 @@ impl Session {
             imported: Vec::new(),
             model: None,
             parts: None,
+            allows: Allows::default(),
+            as_written: false,
             front: Duration::ZERO,
             profile: false,
             loads: false,
@@ -176,6 +184,8 @@ impl Session {
         let read = whole.as_ref().unwrap_or(&tree);
         options.schemas = files::schemas(read, &path);
         let (model, sound) = sema::check(read, prelude, &self.sources, &options, &mut self.sink);
+        self.allows = Allows::new(&read.items);
+        self.as_written = settings.set.is_empty() && settings.precision.is_none() && settings.opt.is_none();
         self.imported = whole.map_or_else(Vec::new, |w| w.items.into_iter().filter(|i| i.span.file != id).collect());
         self.tree = Some(tree);
         // A fault of syntax leaves holes in the tree, in which uses are lost: no warnings then.
@@ -187,14 +197,39 @@ impl Session {
         } else {
             self.parts = Some(Box::new(model));
         }
+        self.allows.take_out(&mut self.sink.items);
         in_order(&mut self.sink);
     }
 
     /// Takes over what [`rest`] found out.
     pub fn complete(&mut self, sink: Sink) {
         self.sink = sink;
+        self.all_said();
+    }
+
+    /// Leaves out the warnings that the files accept, of those that come while the model runs.
+    pub fn leave_out_allowed(&self, items: &mut Vec<Diagnostic>) {
+        items.retain(|d| !self.allows(d));
+    }
+
+    /// Whether the files accept a warning.
+    #[must_use]
+    pub fn allows(&self, d: &Diagnostic) -> bool {
+        self.allows.silence(d)
+    }
+
+    /// Everything that checking finds is known now.
+    fn all_said(&mut self) {
+        self.allows.take_out(&mut self.sink.items);
         if self.sink.has_errors() {
             self.model = None;
+        } else if let (true, Some(model)) = (self.as_written, &self.model) {
+            let text = self.sources.get(FileId(0)).map_or("", |f| &*f.text);
+            let unused = self.allows.unused(model, text);
+            if !unused.is_empty() {
+                self.sink.items.extend(unused);
+                in_order(&mut self.sink);
+            }
         }
     }
 
@@ -250,9 +285,7 @@ impl Session {
         if let Some(model) = self.model.clone() {
             plan(&model, &mut self.sink);
         }
-        if self.sink.has_errors() {
-            self.model = None;
-        }
+        self.all_said();
     }
 }
 

@@ -163,6 +163,32 @@ fn a_quick_fix_mends_the_fault() {
 }
 
 #[test]
+fn a_warning_is_accepted_by_a_quick_fix_and_the_author_says_why() {
+    let mut editor = Editor::new(URI);
+    let idle = CELLS.replace("R = 100 MOhm", "R = 100 MOhm, idle = 1 ms");
+    editor.open(&idle);
+    let at = position(&idle, "idle");
+    let params = json!({ "textDocument": { "uri": URI }, "range": { "start": at, "end": at }, "context": { "diagnostics": [] } });
+    let actions = editor.ask("textDocument/codeAction", params);
+    assert_eq!(actions[0]["title"], "Allow W0709 here, and say why");
+    let asks = edited(&idle, &actions[0]["edit"]["changes"][URI]);
+    assert!(asks.contains("neuron Cell {\n  allow W0709 \"\"\n  param tau"), "{asks}");
+    // Until the author does, that is what is wrong.
+    let found = editor.change(&asks);
+    let codes: Vec<_> = found.iter().map(|d| d["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["E0007"]);
+    let said = asks.replace("W0709 \"\"", "W0709 \"set by other files\"");
+    assert_eq!(editor.change(&said), Vec::<Value>::new());
+    assert!(editor.hover(&said, "W0709").contains("something is never used"));
+    assert!(editor.hover(&said, "allow").contains("accepts a warning"));
+    // It was found by another thread that the warning has gone, and so what silences it.
+    let mended = said.replace(", idle = 1 ms", "");
+    let found = editor.change(&mended);
+    assert_eq!(found.iter().map(|d| d["code"].as_str().unwrap()).collect::<Vec<_>>(), ["W0802"]);
+    editor.leave();
+}
+
+#[test]
 fn formatting_changes_only_the_lines_that_differ() {
     let mut editor = Editor::new(URI);
     let ugly = CELLS.replace("  on pre { deliver w }", "      on pre {deliver    w}");
@@ -498,6 +524,7 @@ fn completions_fit_the_place() {
         (CELLS.replace("  run 100 ms\n", "  @\n"), "freeze", "main"),
         (CELLS.replace("0.1 * post.x", "0.1 * @"), "post", "E"),
         (CELLS.replace("dx/dt = -x / tau", "dx/dt = -@"), "pi", "post"),
+        (CELLS.replace("  spike when", "  allow @\n  spike when"), "W0709", "tau"),
     ] {
         let found = editor.completions(&text);
         assert!(found.iter().any(|f| f == some), "{some}: {found:?}");

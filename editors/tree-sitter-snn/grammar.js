@@ -27,7 +27,7 @@ module.exports = grammar({
     _item: ($) =>
       choice(
         $.import, $.simulation, $.const, $.param, $.let, $.function, $.data, $.neuron, $.synapse, $.population, $.connect,
-        $.kernel, $.readout, $.record, $.procedure, $.experiment, $.test, $.unroll,
+        $.kernel, $.readout, $.record, $.procedure, $.experiment, $.test, $.unroll, $.allow,
       ),
 
     import: ($) => seq("import", $.string, optional(seq("as", field("name", $.identifier)))),
@@ -85,6 +85,7 @@ module.exports = grammar({
     procedure: ($) => seq("procedure", field("name", $.identifier), "(", list($.identifier, ","), ")", $.block),
     experiment: ($) => seq("experiment", field("name", $.identifier), $.block),
     test: ($) => seq("test", $.string, $.block),
+    allow: ($) => seq("allow", list1(field("code", $.identifier), ","), field("reason", $.string)),
     unroll: ($) =>
       seq(
         "for", field("variable", $.identifier), "in", $._expression,
@@ -97,7 +98,7 @@ module.exports = grammar({
     _model_item: ($) =>
       choice(
         $.param, $.state, $.weight, $.learned, $.input, $.let, $.spike, $.event, $.on, $.every, $.refractory, $.method, $.inject,
-        $.equation,
+        $.allow, $.equation,
       ),
     state: ($) => seq("state", $._bindings),
     weight: ($) => seq("weight", $._bindings),
@@ -120,7 +121,7 @@ module.exports = grammar({
     _statement: ($) =>
       choice(
         $.if, $.for, $.while, $.repeat, $.run, $.minimize, $.expect, $.return, $.break, $.record, $.deliver, $.inject, $.let,
-        $.assignment, $.call_statement,
+        $.allow, $.assignment, $.call_statement,
       ),
     if: ($) => seq("if", field("condition", $._expression), $.block, optional(seq("else", choice($.if, $.block)))),
     for: ($) =>

@@ -6,23 +6,25 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::messages::Messages;
 use crate::diag::Diagnostic;
+use crate::driver::Session;
 use crate::script::outcome::{Output, Progress};
 
 /// Prints lines of protocols above the bar.
-pub(super) struct Lines {
+pub(super) struct Lines<'a> {
     bar: Option<ProgressBar>,
+    session: &'a Session,
     /// Warnings are not told at once.
     silent: bool,
 }
 
-impl Lines {
+impl<'a> Lines<'a> {
     /// Output that does not tear the bar apart.
-    pub(super) fn new(bars: &Bars) -> Self {
-        Self { bar: bars.shown.then(|| bars.bar.clone()), silent: bars.silent }
+    pub(super) fn new(bars: &Bars, session: &'a Session) -> Self {
+        Self { bar: bars.shown.then(|| bars.bar.clone()), session, silent: bars.silent }
     }
 }
 
-impl Output for Lines {
+impl Output for Lines<'_> {
     fn line(&mut self, text: &str) {
         let print = || super::common::out(&format!("{text}\n"));
         match &self.bar {
@@ -32,7 +34,7 @@ impl Output for Lines {
     }
 
     fn warning(&mut self, d: &Diagnostic) {
-        if self.silent {
+        if self.silent || self.session.allows(d) {
             return;
         }
         let print = || super::common::err(&format!("{}: {}\n", d.code, d.message));

@@ -210,8 +210,9 @@ impl One<'_> {
             cancel,
         };
         let mut bars = Bars::new(args.quiet, self.messages);
-        let mut lines = Lines::new(&bars);
-        let outcome = run_experiments(&model.script, model, &mut network, &env, &mut lines, &mut bars);
+        let mut lines = Lines::new(&bars, session);
+        let mut outcome = run_experiments(&model.script, model, &mut network, &env, &mut lines, &mut bars);
+        session.leave_out_allowed(&mut outcome.diagnostics);
         let told = outcome.diagnostics.iter().filter(|d| !args.quiet || d.severity == Severity::Error);
         self.show(&told.cloned().collect::<Vec<_>>());
         let profile = Profile::new(&network, model, session.front, times, &outcome);

@@ -35,6 +35,12 @@ macro_rules! codes {
                 match self { $(Self::$code => Severity::$severity,)* }
             }
 
+            /// Whether it is found only while a model runs.
+            #[must_use]
+            pub fn while_running(self) -> bool {
+                matches!(self, Self::W0712 | Self::W0714 | Self::W0715 | Self::W0716)
+            }
+
             /// The page that explains it, as Markdown.
             #[must_use]
             pub fn page(self) -> &'static str {
@@ -57,6 +63,7 @@ codes! {
     E0004 Error "a number and a unit glued wrongly";
     E0005 Error "the source cannot be read as text";
     E0006 Error "the source is too large or nested too deeply";
+    E0007 Error "a wrong `allow`";
     E0101 Error "unknown name";
     E0102 Error "unknown unit";
     E0103 Error "a name is defined twice or is a unit's";
@@ -110,6 +117,7 @@ codes! {
     W0716 Warning "a readout that knows no class";
     W0717 Warning "the same is fed twice in one step";
     W0801 Warning "a name or constant that misleads";
+    W0802 Warning "an `allow` that silences nothing";
     E0801 Error "a file cannot be read or written";
     E0802 Error "a data file is damaged or of the wrong shape";
     E0803 Error "a saved file does not fit the network";

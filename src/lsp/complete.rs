@@ -11,6 +11,7 @@ use super::names::{Def, Kind};
 use super::words;
 use crate::builtins::{DISTS, TABLE};
 use crate::connect;
+use crate::diag::{Code, Severity};
 use crate::methods::METHODS;
 use crate::script;
 use crate::units;
@@ -36,6 +37,7 @@ const TOP: &[&str] = &[
     "experiment",
     "test",
     "for",
+    "allow",
 ];
 /// Words of neuron models and of synapse models.
 const NEURON: &[&str] = &[
@@ -53,6 +55,7 @@ const NEURON: &[&str] = &[
     "refractory",
     "hold",
     "method",
+    "allow",
     "crosses",
     "if",
     "then",
@@ -63,12 +66,12 @@ const NEURON: &[&str] = &[
 ];
 const SYNAPSE: &[&str] = &[
     "param", "state", "weight", "input", "let", "on pre", "on post", "event", "every", "deliver", "inject", "method",
-    "if", "then", "else", "and", "or", "not",
+    "allow", "if", "then", "else", "and", "or", "not",
 ];
 /// Words of protocols.
 const PROTOCOL: &[&str] = &[
     "let", "run", "for", "in", "while", "repeat", "until", "if", "then", "else", "expect", "record", "return", "break",
-    "batch", "epochs", "over", "and", "or", "not", "true", "false",
+    "batch", "epochs", "over", "and", "or", "not", "true", "false", "allow",
 ];
 /// Words inside other declarations.
 const DECLARATION: &[&str] = &["via", "with", "where", "through", "over", "if", "then", "else", "and", "or", "not"];
@@ -110,6 +113,11 @@ pub(super) fn complete(seen: Seen<'_>, byte: usize) -> Vec<lsp::CompletionItem> 
             let own: &[&str] = if synapse { &["pre", "post"] } else { &["spike", "release"] };
             own.iter().for_each(|w| list.word(w, Item::Event, words::about(words::KEYWORDS, w).unwrap_or_default()));
             list.of_model(model, &[Kind::Event]);
+        }
+        Wanted::Warning => {
+            for code in Code::ALL.iter().filter(|c| c.severity() == Severity::Warning) {
+                list.word(code.name(), Item::Constant, code.summary());
+            }
         }
         Wanted::Held => list.of_model(model, &[Kind::State]),
         Wanted::Synapse => list.globals(&[Kind::Synapse]),

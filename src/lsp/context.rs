@@ -33,6 +33,8 @@ pub(super) enum Wanted<'a> {
     Event { synapse: bool },
     /// After `hold`
     Held,
+    /// After `allow`
+    Warning,
     /// Any value or statement.
     Anything,
 }
@@ -81,6 +83,12 @@ pub(super) fn wanted(text: &Text, byte: usize, around: Around) -> Wanted<'_> {
     }
     if last.starts_with(|c: char| c.is_ascii_digit()) && here.len() < line.len() {
         return Wanted::Unit { types: false };
+    }
+    if let Some(codes) = line.trim_start().trim_start_matches("{ ").strip_prefix("allow ")
+        && codes.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ',' | ' '))
+        && (codes.trim().is_empty() || here.ends_with(','))
+    {
+        return Wanted::Warning;
     }
     match last {
         "via" => return Wanted::Rule,
@@ -206,6 +214,9 @@ mod tests {
             ("population P[10]: M(tau = @", Wanted::Anything),
             ("  method ex@", Wanted::Method),
             ("  state v@", Wanted::Nothing),
+            ("  allow @", Wanted::Warning),
+            ("allow W0701, W@", Wanted::Warning),
+            ("allow W0701 @", Wanted::Anything),
             ("# 20 @", Wanted::Nothing),
             ("print(\"a @", Wanted::Nothing),
             ("@", Wanted::Anything),

@@ -68,6 +68,13 @@ pub(super) fn actions(seen: Seen<'_>, uri: &lsp::Uri, asked: lsp::Range) -> Vec<
     for d in &seen.session.sink.items {
         let own = d.fixes.iter().all(|f| f.span.file == FILE && seen.text.as_str().get(f.span.range()).is_some());
         let at = range(seen, d);
+        if at.end >= asked.start
+            && asked.end >= at.start
+            && let Some((byte, text)) = super::allow::insertion(seen, d)
+        {
+            let edit = lsp::TextEdit { range: seen.text.range(byte..byte), new_text: text };
+            out.push(action(seen, uri, d, format!("Allow {} here, and say why", d.code), vec![edit]));
+        }
         if d.fixes.is_empty() || !own || at.end < asked.start || asked.end < at.start {
             continue;
         }
@@ -76,23 +83,28 @@ pub(super) fn actions(seen: Seen<'_>, uri: &lsp::Uri, asked: lsp::Range) -> Vec<
             .iter()
             .map(|f| lsp::TextEdit { range: seen.text.range(f.span.range()), new_text: f.replacement.clone() })
             .collect();
-        out.push(lsp::CodeAction {
-            title: title(seen, &d.fixes),
-            kind: Some(lsp::CodeActionKind::QuickFix),
-            diagnostics: Some(vec![shown(seen, uri, d)]),
-            edit: Some(lsp::WorkspaceEdit {
-                changes: Some(HashMap::from([(uri.clone(), edits)])),
-                document_changes: None,
-                change_annotations: None,
-            }),
-            is_preferred: None,
-            disabled: None,
-            command: None,
-            data: None,
-            tags: None,
-        });
+        out.push(action(seen, uri, d, title(seen, &d.fixes), edits));
     }
     out
+}
+
+/// A quick fix of a diagnostic.
+fn action(seen: Seen<'_>, uri: &lsp::Uri, d: &Diagnostic, title: String, edits: Vec<lsp::TextEdit>) -> lsp::CodeAction {
+    lsp::CodeAction {
+        title,
+        kind: Some(lsp::CodeActionKind::QuickFix),
+        diagnostics: Some(vec![shown(seen, uri, d)]),
+        edit: Some(lsp::WorkspaceEdit {
+            changes: Some(HashMap::from([(uri.clone(), edits)])),
+            document_changes: None,
+            change_annotations: None,
+        }),
+        is_preferred: None,
+        disabled: None,
+        command: None,
+        data: None,
+        tags: None,
+    }
 }
 
 /// What a fix does, in words.

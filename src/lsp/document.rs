@@ -139,8 +139,9 @@ impl Document {
         analysis.missing = Missing::Nothing;
         match found {
             Some(sink) => {
-                self.suspicious = sink.items.len() > analysis.session.sink.items.len();
+                let before = analysis.session.sink.items.len();
                 analysis.session.complete(sink);
+                self.suspicious = analysis.session.sink.items.len() > before;
             }
             None => {
                 self.suspicious = true;

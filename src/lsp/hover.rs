@@ -6,6 +6,7 @@ use super::document::{FILE, Seen};
 use super::names::{Def, Kind};
 use super::words;
 use crate::builtins::{Builtin, DimRule, Dist, Row};
+use crate::diag::Code;
 use crate::hir::{Expr, ExprKind, LetDecl, Model, Population, Type, VarDecl};
 use crate::methods;
 use crate::units;
@@ -209,6 +210,9 @@ fn known(seen: Seen<'_>, range: std::ops::Range<usize>, word: &str) -> Option<St
     // What is named in a call is no unit: `random(p = 0.1)`.
     if after.starts_with('=') && !after.starts_with("==") {
         return argument(before, word);
+    }
+    if let Some(code) = Code::ALL.iter().find(|c| c.name() == word) {
+        return Some(format!("`{code}`: {}.\n\n`snnc explain {code}` shows an example.", code.summary()));
     }
     if let Some((_, about)) = GIVEN.iter().find(|(name, _)| *name == word) {
         return Some(format!("`{word}`: {about}."));

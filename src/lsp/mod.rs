@@ -4,6 +4,7 @@
 //! Every request is answered, whatever the text is and wherever the position points: a fault of the request is an error of JSON-RPC, and
 //! a panic is confined to its request. Positions are UTF-16, as every client knows them.
 
+mod allow;
 mod complete;
 mod context;
 mod diagnostics;

@@ -255,7 +255,7 @@ impl Names {
                 self.enter(name, Kind::Experiment, item, whole, None);
             }
             K::Unroll { items, .. } => items.iter().for_each(|i| self.declare(i)),
-            K::Import { .. } | K::Simulation(_) | K::Record(_) | K::Test { .. } | K::Error { .. } => {}
+            K::Import { .. } | K::Simulation(_) | K::Record(_) | K::Test { .. } | K::Allow(_) | K::Error { .. } => {}
         }
     }
 

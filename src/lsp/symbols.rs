@@ -58,7 +58,7 @@ fn item(seen: Seen<'_>, item: &Item) -> Vec<lsp::DocumentSymbol> {
             one(&format!("for {}", var.node), K::Namespace, var.span, "loop"),
             items.iter().flat_map(|i| self::item(seen, i)).collect(),
         ),
-        ItemKind::Import { .. } | ItemKind::Record(_) | ItemKind::Error { .. } => None,
+        ItemKind::Import { .. } | ItemKind::Record(_) | ItemKind::Allow(_) | ItemKind::Error { .. } => None,
     };
     found.into_iter().collect()
 }

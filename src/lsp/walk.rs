@@ -84,7 +84,7 @@ impl Walk<'_> {
                 self.local(var, var.span, item.span);
                 items.iter().for_each(|i| self.item(i));
             }
-            ItemKind::Import { .. } | ItemKind::Error { .. } => {}
+            ItemKind::Import { .. } | ItemKind::Allow(_) | ItemKind::Error { .. } => {}
         }
         self.locals.truncate(depth);
     }
@@ -137,7 +137,7 @@ impl Walk<'_> {
                 }
                 ModelItemKind::Method(m) => self.model_ref(m, false),
                 ModelItemKind::Inject(e) => self.expr(e),
-                ModelItemKind::Error { .. } => {}
+                ModelItemKind::Allow(_) | ModelItemKind::Error { .. } => {}
             }
         }
         self.model = None;
@@ -259,7 +259,7 @@ impl Walk<'_> {
                 self.model_ref(by, false);
             }
             StmtKind::Return(e) => e.iter().for_each(|e| self.expr(e)),
-            StmtKind::Break => {}
+            StmtKind::Break | StmtKind::Allow(_) => {}
             StmtKind::Record(r) => self.record(r),
             StmtKind::Deliver { value, to } => {
                 self.expr(value);

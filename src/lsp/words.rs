@@ -75,6 +75,10 @@ pub(super) const KEYWORDS: &[(&str, &str)] = &[
     ("expect", "a condition that must hold, or the experiment or test fails"),
     ("return", "ends a procedure, with its value"),
     ("break", "leaves the loop"),
+    (
+        "allow",
+        "accepts a warning where it stands, in the file or the declaration around it, and says why: `allow W0701 \"as published\"`",
+    ),
     ("batch", "so many samples at once: states of each, weights of all"),
     ("epochs", "how often the samples are gone through"),
     ("minimize", "a step of an optimiser against the gradient of a loss"),

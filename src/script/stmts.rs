@@ -25,7 +25,8 @@ impl Lower<'_, '_> {
 
     /// The statements of a block, in the scope around it.
     pub(crate) fn statements(&mut self, block: &ast::Block) -> Vec<Stmt> {
-        block.stmts.iter().filter_map(|s| self.statement(s)).collect()
+        let stmts = block.stmts.iter().filter(|s| !matches!(s.kind, ast::StmtKind::Allow(_)));
+        stmts.filter_map(|s| self.statement(s)).collect()
     }
 
     /// A block below a condition or loop: a batch body's collective statements may not stand there.
@@ -53,6 +54,8 @@ impl Lower<'_, '_> {
     fn lowered(&mut self, s: &ast::Stmt) -> Option<Stmt> {
         let span = s.span;
         let kind = match &s.kind {
+            // Nothing is done: it is about what is reported.
+            ast::StmtKind::Allow(_) => return None,
             ast::StmtKind::Let(l) => self.let_(l)?,
             ast::StmtKind::Assign(a) => self.assign(a)?,
             ast::StmtKind::If { cond, then, els } => {

@@ -724,7 +724,8 @@ impl<'a> ModelCx<'a> {
     /// The statements of a handler. `pre` is true in `on pre`.
     pub(crate) fn handler(&mut self, block: &ast::Block, pre: bool, typer: &mut Typer<'_>) -> Vec<hir::Stmt> {
         self.locals.push(BTreeMap::new());
-        let out = block.stmts.iter().filter_map(|s| self.statement(s, pre, typer)).collect();
+        let stmts = block.stmts.iter().filter(|s| !matches!(s.kind, ast::StmtKind::Allow(_)));
+        let out = stmts.filter_map(|s| self.statement(s, pre, typer)).collect();
         self.locals.pop();
         out
     }

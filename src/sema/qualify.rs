@@ -418,7 +418,7 @@ impl Walk<'_> {
                 self.locals.push(var.node.clone());
                 items.iter_mut().for_each(|i| self.item(i, prefix));
             }
-            ItemKind::Import { .. } | ItemKind::Error { .. } => {}
+            ItemKind::Import { .. } | ItemKind::Allow(_) | ItemKind::Error { .. } => {}
         }
         self.locals.truncate(depth);
     }
@@ -464,7 +464,7 @@ impl Walk<'_> {
                 ModelItemKind::Refractory { duration, .. } => self.expr(duration),
                 ModelItemKind::Method(r) => self.args(r.args.as_deref_mut()),
                 ModelItemKind::Inject(e) => self.expr(e),
-                ModelItemKind::Error { .. } => {}
+                ModelItemKind::Allow(_) | ModelItemKind::Error { .. } => {}
             }
         }
         self.elements = false;

@@ -18,7 +18,7 @@ pub(super) fn needed(items: &[Item]) -> bool {
     items.iter().any(|i| match &i.kind {
         ItemKind::Unroll { items, .. } => items.iter().any(|i| match &i.kind {
             ItemKind::Connect(c) => c.name.is_some(),
-            ItemKind::Error { .. } => false,
+            ItemKind::Allow(_) | ItemKind::Error { .. } => false,
             ItemKind::Unroll { .. } => needed(std::slice::from_ref(i)),
             _ => true,
         }),
@@ -116,7 +116,7 @@ impl Walk<'_, '_> {
                 ItemKind::Let(l) => Some(&l.name),
                 ItemKind::Connect(c) => c.name.as_ref(),
                 ItemKind::Record(_) => None,
-                ItemKind::Error { .. } => continue,
+                ItemKind::Allow(_) | ItemKind::Error { .. } => continue,
                 _ => {
                     self.error(
                         Diagnostic::new(

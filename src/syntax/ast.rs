@@ -66,6 +66,8 @@ pub enum ItemKind {
     Test { name: Spanned<String>, body: Block },
     /// `for a in 0..8 { items }`
     Unroll { var: Ident, range: Expr, items: Vec<Item> },
+    /// `allow W0701 "why"`
+    Allow(Allow),
     /// An item that did not parse; the fault is already reported. The name it would define, where that could be read, so
     /// that its uses give no follow-up errors.
     Error { defines: Option<Ident> },
@@ -187,6 +189,8 @@ pub enum ModelItemKind {
     Method(ModelRef),
     /// `inject e`
     Inject(Expr),
+    /// `allow W0701 "why"`
+    Allow(Allow),
     /// An item that did not parse; the fault is already reported. Besides the name that it seems to define, it can have declared no other than its
     /// `words`.
     Error { defines: Option<Ident>, words: Vec<String> },
@@ -289,6 +293,15 @@ pub struct Record {
     pub to: Option<Spanned<String>>,
 }
 
+/// `allow W0701, W0704 "why"`: warnings that are accepted where it stands
+#[derive(Debug, Clone, PartialEq)]
+pub struct Allow {
+    /// The warnings.
+    pub codes: Vec<Ident>,
+    /// Why they are accepted.
+    pub reason: Spanned<String>,
+}
+
 /// `{ … }`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
@@ -338,6 +351,8 @@ pub enum StmtKind {
     Let(Let),
     /// `p += e`
     Assign(Assign),
+    /// `allow W0701 "why"`
+    Allow(Allow),
     /// `f(args)`
     Call { name: Ident, args: Vec<Arg> },
 }

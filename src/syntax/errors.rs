@@ -67,6 +67,7 @@ const FILE_WORDS: &[&str] = &[
     "import",
     "simulation",
     "for",
+    "allow",
 ];
 const MODEL_WORDS: &[&str] = &[
     "param",
@@ -82,10 +83,11 @@ const MODEL_WORDS: &[&str] = &[
     "refractory",
     "method",
     "inject",
+    "allow",
 ];
 const STMT_WORDS: &[&str] = &[
     "run", "let", "if", "for", "while", "repeat", "expect", "return", "break", "record", "minimize", "deliver",
-    "inject",
+    "inject", "allow",
 ];
 
 /// Words that cannot be names.
@@ -664,6 +666,7 @@ fn word(rule: Rule) -> Option<(u8, &'static str)> {
         ident | path | model_ref | binding | fparam | source_call | arg_name | arg_to | connect_name | assign
         | call => (1, "a name"),
         string | import => (1, "a string"),
+        code => (1, "the code of a warning"),
         type_expr | type_one | type_int | type_bool | unit | unit_name => (1, "a unit"),
         eq => (2, "`=`"),
         assign_op => (2, "an assignment such as `=` or `+=`"),

@@ -4,6 +4,7 @@
 //! single statements, so that one run reports every independent fault once. Text of any content and size gives a tree or
 //! diagnostics in bounded time and memory; nothing here panics on input.
 
+mod allows;
 #[expect(missing_docs, reason = "fields of variants: the form written above each variant names them")]
 pub mod ast;
 mod decode;
@@ -18,6 +19,7 @@ mod recover;
 mod split;
 pub(crate) mod visit;
 
+pub use allows::{Allowed, allowed, without};
 pub use decode::{MAX_SOURCE, decode};
 pub use errors::is_reserved;
 pub use known::Known;

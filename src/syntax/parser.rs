@@ -9,6 +9,7 @@ use pest::Parser as _;
 use pest::iterators::{Pair, Pairs};
 use pest_derive::Parser;
 
+use super::allows;
 use super::ast::*;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{FileId, Span, Spanned};
@@ -77,6 +78,7 @@ fn is_mark(rule: Rule) -> bool {
             | eq
             | arrow
             | dot
+            | kw_allow
             | kw_as
             | kw_batch
             | kw_by
@@ -215,6 +217,7 @@ impl Builder {
                 body: self.expr(&mut k)?,
                 over: self.expr(&mut k)?,
             },
+            Rule::allow => ItemKind::Allow(self.allow(k)?),
             Rule::readout => ItemKind::Readout { name: self.ident(&k.next()?), model: self.model_ref(k.next()?)? },
             Rule::record => ItemKind::Record(self.record(k)?),
             Rule::procedure => {
@@ -280,6 +283,24 @@ impl Builder {
             self.given_twice(twice, span);
         }
         Some(connect)
+    }
+
+    fn allow(&mut self, mut k: Kids<'_>) -> Option<Allow> {
+        let mut codes = Vec::new();
+        while let Some(code) = k.next_if(Rule::code) {
+            codes.push(self.ident(&code));
+        }
+        let reason = match k.next() {
+            Some(text) => self.string(text)?,
+            None => {
+                let end = codes.last()?.span;
+                let end = Span { start: end.end, ..end };
+                Spanned { node: String::new(), span: end }
+            }
+        };
+        let allow = Allow { codes, reason };
+        self.faults.extend(allows::faults(&allow));
+        Some(allow)
     }
 
     fn given_twice(&mut self, word: Option<&str>, span: Span) {
@@ -353,6 +374,7 @@ impl Builder {
                 }
                 ModelItemKind::Refractory { duration, hold }
             }
+            Rule::allow => ModelItemKind::Allow(self.allow(k)?),
             Rule::method => ModelItemKind::Method(self.model_ref(k.next()?)?),
             Rule::inject => ModelItemKind::Inject(self.expr(&mut k)?),
             _ => return None,
@@ -497,6 +519,7 @@ impl Builder {
             }
             Rule::expect => StmtKind::Expect(self.expr(&mut k)?),
             Rule::return_stmt => StmtKind::Return(if k.peek().is_some() { Some(self.expr(&mut k)?) } else { None }),
+            Rule::allow => StmtKind::Allow(self.allow(k)?),
             Rule::break_stmt => StmtKind::Break,
             Rule::record => StmtKind::Record(self.record(k)?),
             Rule::deliver => StmtKind::Deliver { value: self.expr(&mut k)?, to: k.next().map(|p| self.ident(&p)) },

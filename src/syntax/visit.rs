@@ -89,6 +89,7 @@ pub(crate) trait VisitMut {
                     self.span(span);
                 }
             }
+            ItemKind::Allow(a) => self.allow(a),
             ItemKind::Error { defines } => defines.iter_mut().for_each(|d| self.name(d)),
         }
     }
@@ -130,8 +131,13 @@ pub(crate) trait VisitMut {
             }
             K::Method(m) => self.model_ref(m),
             K::Inject(e) => self.expr(e),
+            K::Allow(a) => self.allow(a),
             K::Error { defines, words: _ } => defines.iter_mut().for_each(|d| self.name(d)),
         }
+    }
+
+    fn allow(&mut self, Allow { codes, reason }: &mut Allow) {
+        codes.iter_mut().chain([reason]).for_each(|c| self.span(&mut c.span));
     }
 
     fn condition(&mut self, Condition { expr, crosses }: &mut Condition) {
@@ -249,6 +255,7 @@ pub(crate) fn walk_stmt<V: VisitMut + ?Sized>(v: &mut V, Stmt { kind, span }: &m
         }
         StmtKind::Return(e) => e.iter_mut().for_each(|e| v.expr(e)),
         StmtKind::Break => {}
+        StmtKind::Allow(a) => v.allow(a),
         StmtKind::Record(r) => v.record(r),
         StmtKind::Deliver { value, to } => {
             v.expr(value);

@@ -2,7 +2,7 @@
 [
   "neuron" "synapse" "population" "connect" "simulation" "experiment" "procedure" "test" "data" "readout" "record" "kernel" "import" "as" "fn"
   "spike" "event" "on" "every" "refractory" "method" "surrogate" "via" "where" "with" "through" "over" "by" "to" "when" "crosses"
-  "hold" "rate" "deliver" "inject" "minimize"
+  "hold" "rate" "deliver" "inject" "minimize" "allow"
 ] @keyword
 
 ["param" "const" "state" "weight" "learned" "input" "let"] @keyword.storage
@@ -44,6 +44,7 @@
 (member name: (identifier) @property)
 (path name: (identifier) @property)
 (on event: (identifier) @property)
+(allow code: (identifier) @constant)
 
 ; Signs.
 ["=" "+=" "-=" "*=" "/=" "+" "-" "*" "/" "%" "^" "==" "!=" "<" "<=" ">" ">=" ".." "->"] @operator

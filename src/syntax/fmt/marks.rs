@@ -98,7 +98,7 @@ impl Marks {
         self.start(item.span, piece);
         self.docs.push(item.doc.clone());
         match &item.kind {
-            ItemKind::Import { .. } | ItemKind::Error { .. } => {}
+            ItemKind::Import { .. } | ItemKind::Allow(_) | ItemKind::Error { .. } => {}
             ItemKind::Simulation(settings) => settings.iter().for_each(|a| {
                 self.start(a.span, Piece::Other);
                 self.assign(a);
@@ -171,7 +171,7 @@ impl Marks {
             ModelItemKind::Refractory { duration, .. } => self.expr(duration),
             ModelItemKind::Method(m) => self.model_ref(m),
             ModelItemKind::Inject(e) => self.expr(e),
-            ModelItemKind::Error { .. } => {}
+            ModelItemKind::Allow(_) | ModelItemKind::Error { .. } => {}
         }
     }
 
@@ -217,7 +217,7 @@ impl Marks {
                 self.model_ref(by);
             }
             StmtKind::Return(e) => e.iter().for_each(|e| self.expr(e)),
-            StmtKind::Break => {}
+            StmtKind::Break | StmtKind::Allow(_) => {}
             StmtKind::Record(r) => self.record(r),
             StmtKind::Let(l) => self.let_decl(l),
             StmtKind::Assign(a) => self.assign(a),
