@@ -15,6 +15,7 @@ use crate::runtime::build::BuildTimes;
 use crate::runtime::cut::Cutting;
 use crate::runtime::wiring::Files;
 use crate::runtime::{self, Network};
+pub use crate::sched::Quiet;
 use crate::sched::{self, Uses};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::walk;
@@ -282,8 +283,8 @@ impl Session {
 
     /// Plans without building, so that faults of methods and placement are found by `check` too.
     pub fn plan_only(&mut self) {
-        if let Some(model) = self.model.clone() {
-            plan(&model, &mut self.sink);
+        if let Some(model) = &self.model {
+            sched::check(model, &Self::uses(model), &mut sched::Findings::none(model), &mut self.sink);
         }
         self.all_said();
     }
@@ -314,30 +315,27 @@ fn in_order(sink: &mut Sink) {
     sink.items.sort_by_key(|d| d.primary.as_ref().map_or((FileId(0), 0), |l| (l.span.file, l.span.start)));
 }
 
-/// Reports what planning finds wrong or suspicious.
-fn plan(model: &Model, sink: &mut Sink) {
-    match sched::build(model, &Session::uses(model), &std::collections::BTreeSet::new()) {
-        Ok(plan) => {
-            sched::size::warn(model, &plan, sink);
-            sched::clocked::warn(model, &plan, sink);
-        }
-        Err(errors) => sink.items.extend(errors),
-    }
-}
-
 /// All that is to be said of a sound model of which something has been `said`: with what is suspicious, and what its plan finds. `None` once
-/// it is `outdated`.
-pub fn rest(model: &Model, said: Sink, mut outdated: impl FnMut() -> bool) -> Option<Sink> {
+/// it is `outdated`. Of parts that were `quiet` in the model before and are the same nothing is found out again.
+pub fn rest(
+    model: &Arc<Model>,
+    said: Sink,
+    quiet: &mut sched::Quiet,
+    mut outdated: impl FnMut() -> bool,
+) -> Option<Sink> {
     let mut sink = said;
     if outdated() {
         return None;
     }
-    sched::warn(model, &mut sink);
+    let uses = Session::uses(model);
+    let mut found = sched::Findings::of(model, &uses, quiet);
+    sched::warn_again(model, &mut found, &mut sink);
     in_order(&mut sink);
     if outdated() {
         return None;
     }
-    plan(model, &mut sink);
+    sched::check(model, &uses, &mut found, &mut sink);
+    found.keep(model, uses, quiet);
     Some(sink)
 }
 

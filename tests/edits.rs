@@ -315,6 +315,86 @@ fn what_uses_a_changed_declaration_is_checked_again() {
     editor.leave();
 }
 
+/// Populations and connections about which there is nothing to say, as long as nothing elsewhere changes.
+const QUIET: &str = "\
+simulation { dt = 0.1 ms; precision = f32 }
+const rest = -60 mV
+const drive = 20 Hz
+neuron Cell {
+  param tau = 20 ms, t_ref = 5 ms, E_L = -60 mV
+  state v = rest, g = 0 mV
+  tau * dv/dt = (E_L - v) + g
+  dg/dt = -g / 5 ms
+  spike when v > -50 mV
+  on spike { v = rest }
+  refractory t_ref hold v
+}
+synapse Slow {
+  param w = 1 mV
+  state x = 0
+  dx/dt = (1 - x) * x / 10 ms
+  on pre { deliver w * x }
+}
+population Noise[10]: poisson(rate = drive)
+population E[10]: Cell()
+population F[10]: Cell()
+population G[1000]: Cell()
+population H[900]: Cell()
+population A[10]: Cell(t_ref = 5.05 ms)
+population B[10]: Cell(t_ref = 5.05 ms)
+connect Noise -> E.g via all_to_all with static(w = 1 mV, delay = 1 ms)
+connect E -> F.g via all_to_all with static(w = 1 mV, delay = 1 ms)
+connect F -> G.g via random(p = 0.1) with static(w = 1 mV, delay = 90 s)
+connect G -> H.g via all_to_all with Slow(w = 1 mV)
+experiment main { A.t_ref = 2 ms; B.t_ref = 2 ms; run 1 ms; print(\"rate\", rate(E), rate(F), rate(G), rate(H)) }
+";
+
+#[test]
+fn what_was_quiet_is_looked_at_again_when_something_elsewhere_changes() {
+    let path = Path::new("/tmp/quiet.snn");
+    let text = QUIET.to_owned();
+    let mut editor = Editor::new(&uri(path));
+    assert_eq!(editor.open(&text), Vec::<Value>::new(), "{text}");
+    // What is edited, and the codes that it gives in parts whose own text is the same. Between two edits the text is what it was.
+    for (old, new, codes) in [
+        // The time step: periods and delays between steps, and a delay that is too long in steps.
+        ("dt = 0.1 ms", "dt = 0.3 ms", &["W0702"; 7][..]),
+        ("dt = 0.1 ms", "dt = 0.05 ms", &["E0403"]),
+        // A constant that a model uses.
+        ("const rest = -60 mV", "const rest = -40 mV", &["W0704"; 6]),
+        // The source of a source of a source.
+        ("const drive = 20 Hz", "const drive = 0 Hz", &["W0708"; 5]),
+        ("const drive = 20 Hz", "const drive = 2 kHz", &["W0703"]),
+        // What reaches it.
+        (
+            "connect E -> F.g via all_to_all with static(w = 1 mV",
+            "connect E -> F.g via all_to_all with static(w = -1 mV",
+            &["W0708"; 3],
+        ),
+        ("connect Noise -> E.g via all_to_all with static(w = 1 mV, delay = 1 ms)\n", "\n", &["W0708"; 4]),
+        // What protocols assign.
+        ("A.t_ref = 2 ms; ", " ", &["W0702"]),
+        ("A.t_ref = 2 ms; B.t_ref = 2 ms; ", " ", &["W0702"; 2]),
+        // The size of the source.
+        ("population G[1000]", "population G[2000]", &["W0707"]),
+        ("population G[1000]", "population G[300000]", &["W0711", "W0707"]),
+        // A synapse that others use.
+        ("state x = 0\n", "state x = 0, y = 1\n", &["W0709"]),
+    ] {
+        assert!(text.contains(old), "{old} is not in\n{text}");
+        let edited = text.replacen(old, new, 1);
+        for text in [&edited, &text, &edited, &format!("# Moved.\n{edited}"), &text] {
+            editor.change(text);
+            compare(&mut editor, path, text, &[]);
+            let found = &editor.published.last().unwrap().1;
+            let found: Vec<&str> = found.iter().map(|d| d["code"].as_str().unwrap()).collect();
+            let expected = if text.ends_with(&edited) { codes } else { &[] };
+            assert_eq!(found, expected, "{old} -> {new}");
+        }
+    }
+    editor.leave();
+}
+
 #[test]
 fn a_file_that_is_imported_is_read_again_when_it_is_saved() {
     let dir = tempfile::tempdir().unwrap();

@@ -11,6 +11,7 @@
 //!   its own has the dimension of the argument given there.
 //! * User functions are inlined.
 
+mod alike;
 mod ends;
 pub mod print;
 mod restructuring;
@@ -24,6 +25,7 @@ use crate::source::Span;
 use crate::units::Dim;
 
 pub use crate::units::ShownUnit;
+pub use alike::Alike;
 pub use ends::Ends;
 pub use restructuring::{ALL as RESTRUCTURINGS, Known as KnownRestructuring, Opt, Restructuring};
 pub use walk::each_of_block;

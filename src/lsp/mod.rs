@@ -209,6 +209,7 @@ impl Server<'_> {
                 if let Ok(p) = serde_json::from_value::<lsp::DidCloseTextDocumentParams>(n.params)
                     && self.documents.remove(&p.text_document.uri.0).is_some()
                 {
+                    self.later.close(p.text_document.uri.0.clone());
                     self.diagnostics(p.text_document.uri, None, Vec::new());
                 }
             }

@@ -129,13 +129,10 @@ const MANY: f64 = 1e6;
 
 /// Warns of large projections whose synapses are all advanced at every step.
 pub fn warn(model: &Model, plan: &Plan, sink: &mut Sink) {
-    for p in &plan.projections {
+    for p in plan.projections.iter().filter(|p| is_slow(model, p)) {
         let projection = &model.projections[p.proj.index()];
         let n = estimate(model, projection);
         let Some((var, why, span)) = p.clocked.why.first() else { continue };
-        if n <= MANY {
-            continue;
-        }
         let name = &projection.synapse.vars[var.index()].name;
         sink.push(
             Diagnostic::new(
@@ -148,6 +145,11 @@ pub fn warn(model: &Model, plan: &Plan, sink: &mut Sink) {
             .help("if it may change at spikes only, write the change in `on pre` or `on post`"),
         );
     }
+}
+
+/// Whether a projection is told because its many synapses are all advanced at every step.
+pub(super) fn is_slow(model: &Model, plan: &super::ProjPlan) -> bool {
+    !plan.clocked.why.is_empty() && estimate(model, &model.projections[plan.proj.index()]) > MANY
 }
 
 /// About how many synapses a projection will have.

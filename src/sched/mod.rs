@@ -36,6 +36,7 @@ pub mod leap;
 pub mod lower;
 pub mod population;
 pub mod projection;
+mod quiet;
 mod rate;
 mod reasons;
 mod regroup;
@@ -53,9 +54,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use lower::DrawKind;
 pub use population::{Draw, PopPlan, Spiking};
 pub use projection::{Delay, MAX_DELAY, Place, ProjPlan, Uniform, Wiring};
-pub use warn::warn;
+pub use quiet::{Findings, Quiet};
+pub use warn::{warn, warn_again};
 
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Sink};
 use crate::hir::{Model, Opt, Precision, Restructuring, Rule};
 use crate::methods::sym::{Node, Sym};
 use crate::script::machine::{Entity, VarKey};
@@ -138,6 +140,58 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
         late::apply(model, &mut plan);
     }
     Ok(plan)
+}
+
+/// Reports what planning finds wrong or suspicious, with nothing frozen. Parts of which something has been found are not planned, and parts
+/// of which there is nothing to say are noted.
+pub fn check(model: &Model, uses: &Uses, found: &mut Findings, sink: &mut Sink) {
+    let none = BTreeSet::new();
+    let unknown: Vec<usize> = (0..model.projections.len()).filter(|p| found.projections[*p].amount.is_none()).collect();
+    // Projections see what is constant in the populations at their ends.
+    let mut seen: Vec<bool> = found.populations.iter().map(|p| p.amount.is_none()).collect();
+    for p in &unknown {
+        let projection = &model.projections[*p];
+        seen[projection.pre.pop.index()] = true;
+        seen[projection.post.pop.index()] = true;
+    }
+    let storage: Vec<Vec<Storage>> = seen
+        .into_iter()
+        .enumerate()
+        .map(|(p, seen)| if seen { population::storage(model, uses, p) } else { Vec::new() })
+        .collect();
+    let (mut errors, mut slow) = (Vec::new(), false);
+    for p in unknown {
+        match projection::plan(model, uses, &none, &storage, p) {
+            Ok(plan) if clocked::is_slow(model, &plan) => slow = true,
+            Ok(plan) => found.projections[p].amount = Some(size::of_projection(model, &plan)),
+            Err(d) => errors.push(d),
+        }
+    }
+    for (p, storage) in storage.into_iter().enumerate() {
+        if found.populations[p].amount.is_some() {
+            continue;
+        }
+        // How long its spikes are kept is no matter of faults.
+        match population::plan(model, p, storage, &|_| false, &population::Delays::default()) {
+            Ok(plan) => found.populations[p].amount = Some(size::of_population(model, &plan)),
+            Err(d) => errors.push(d),
+        }
+    }
+    if !errors.is_empty() {
+        sink.items.extend(errors);
+        return;
+    }
+    let neurons = found.populations.iter().filter_map(|p| p.amount);
+    let synapses = found.projections.iter().filter_map(|p| p.amount);
+    if slow || size::is_large(neurons, synapses) {
+        match build(model, uses, &none) {
+            Ok(plan) => {
+                size::warn(model, &plan, sink);
+                clocked::warn(model, &plan, sink);
+            }
+            Err(errors) => sink.items.extend(errors),
+        }
+    }
 }
 
 /// Plans one population alone: how its equations are advanced depends on no other.

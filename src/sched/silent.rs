@@ -1,6 +1,7 @@
 //! Populations that can never spike (W0708): a source whose rate is zero, or neurons that rest below their threshold and that nothing
 //! excites. Said only where it is certain: all that acts on the population is known before the simulation starts.
 
+use super::quiet::Findings;
 use super::warn::{Known, number, targets};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
@@ -17,18 +18,26 @@ enum Why {
     Rest { var: VarId, from: f64, to: f64 },
 }
 
-/// Reports the populations that can never spike.
-pub(super) fn check(model: &Model, sink: &mut Sink) {
+/// Reports the populations that can never spike. Those that are not silent are noted, with the silent ones among their sources.
+pub(super) fn check(model: &Model, found: &mut Findings, sink: &mut Sink) {
     let mut silent: Vec<Option<Why>> = model.populations.iter().map(|_| None).collect();
     // A population is silent if it rests below its threshold and all that reaches it comes from silent ones or inhibits.
     loop {
         let mut changed = false;
-        for p in 0..model.populations.len() {
-            if silent[p].is_none()
-                && let Some(why) = why(model, p, &|q: PopId| silent[q.index()].is_some())
-            {
-                silent[p] = Some(why);
-                changed = true;
+        for p in (0..model.populations.len()).filter(|p| silent[*p].is_none()).collect::<Vec<_>>() {
+            // The more of its sources are silent, the less excites it.
+            let sources: Vec<bool> =
+                model.projections_into(PopId(p as u32)).map(|c| silent[c.pre.pop.index()].is_some()).collect();
+            let loud = &mut found.populations[p].loud;
+            if loud.as_ref().is_some_and(|with| sources.iter().zip(with).all(|(now, with)| *with || !*now)) {
+                continue;
+            }
+            match why(model, p, &|q: PopId| silent[q.index()].is_some()) {
+                Some(why) => {
+                    silent[p] = Some(why);
+                    changed = true;
+                }
+                None => *loud = Some(sources),
             }
         }
         if !changed {

@@ -1,6 +1,6 @@
 //! How large a network will be, before anything is allocated: neurons, synapses and bytes of each part.
 
-use super::{Place, Plan, Storage, Wiring};
+use super::{Place, Plan, PopPlan, ProjPlan, Storage, Wiring};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{Model, Precision, Rule, Select, View};
 use crate::source::Span;
@@ -25,50 +25,80 @@ pub struct Part {
     pub span: Span,
 }
 
+/// How much there is of one part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Amount {
+    /// Neurons or synapses.
+    pub(super) count: f64,
+    /// Bytes of its variables and indices.
+    pub(super) bytes: f64,
+}
+
 /// All parts of a network, populations first. The number of synapses is what the rule gives before `where` takes some away; of `edges`
 /// nothing is known, and zero is given.
 #[must_use]
 pub fn parts(model: &Model, plan: &Plan) -> Vec<Part> {
-    let float = if plan.precision == Precision::F32 { 4.0 } else { 8.0 };
     let mut out = Vec::new();
     for (population, p) in model.populations.iter().zip(&plan.populations) {
-        let arrays = p.storage.iter().filter(|s| matches!(s, Storage::Array)).count() as f64;
-        let count = population.size() as f64;
-        // Beside the variables: counts, first spikes, spike lists and timers.
-        let bytes = count * (arrays * float + 24.0);
+        let Amount { count, bytes } = of_population(model, p);
         out.push(Part { name: population.shown().to_owned(), synapses: false, count, bytes, span: population.span });
     }
     for p in &plan.projections {
         let projection = &model.projections[p.proj.index()];
-        let (pre, post) = (size(model, &projection.pre), size(model, &projection.post));
-        let count = match &projection.rule {
-            Rule::AllToAll => pre * post,
-            Rule::OneToOne => pre.min(post),
-            Rule::Random { p, .. } => p * pre * post,
-            // At most.
-            Rule::Distance { p, .. } => p * pre * post,
-            Rule::Pool { .. } => pre,
-            Rule::Conv { kernel, .. } => (*kernel as f64).powi(2) * channels(model, projection) * post,
-            Rule::FixedIndegree { k, .. } => *k as f64 * post,
-            Rule::FixedOutdegree { k, .. } => *k as f64 * pre,
-            Rule::FixedTotal { n, .. } => *n as f64,
-            Rule::Edges { .. } => 0.0,
-        };
-        let own = p.place.iter().filter(|p| **p == Place::Synapse).count() as f64 * float;
-        let index = match (p.wiring != Wiring::Sparse, p.needs_columns) {
-            (true, _) => 0.0,
-            (false, false) => 8.0,
-            (false, true) => 16.0,
-        };
-        out.push(Part {
-            name: projection.name.clone(),
-            synapses: true,
-            count,
-            bytes: count * (own + index),
-            span: projection.span,
-        });
+        let Amount { count, bytes } = of_projection(model, p);
+        out.push(Part { name: projection.name.clone(), synapses: true, count, bytes, span: projection.span });
     }
     out
+}
+
+/// Bytes of a number.
+fn float(model: &Model) -> f64 {
+    if model.settings.precision == Precision::F32 { 4.0 } else { 8.0 }
+}
+
+/// A population's neurons.
+pub(super) fn of_population(model: &Model, plan: &PopPlan) -> Amount {
+    let arrays = plan.storage.iter().filter(|s| matches!(s, Storage::Array)).count() as f64;
+    let count = model.populations[plan.pop.index()].size() as f64;
+    // Beside the variables: counts, first spikes, spike lists and timers.
+    Amount { count, bytes: count * (arrays * float(model) + 24.0) }
+}
+
+/// A projection's synapses. Before anything is restructured it is what they take at most: what is uniform then has no index any more.
+pub(super) fn of_projection(model: &Model, plan: &ProjPlan) -> Amount {
+    let projection = &model.projections[plan.proj.index()];
+    let (pre, post) = (size(model, &projection.pre), size(model, &projection.post));
+    let count = match &projection.rule {
+        Rule::AllToAll => pre * post,
+        Rule::OneToOne => pre.min(post),
+        Rule::Random { p, .. } => p * pre * post,
+        // At most.
+        Rule::Distance { p, .. } => p * pre * post,
+        Rule::Pool { .. } => pre,
+        Rule::Conv { kernel, .. } => (*kernel as f64).powi(2) * channels(model, projection) * post,
+        Rule::FixedIndegree { k, .. } => *k as f64 * post,
+        Rule::FixedOutdegree { k, .. } => *k as f64 * pre,
+        Rule::FixedTotal { n, .. } => *n as f64,
+        Rule::Edges { .. } => 0.0,
+    };
+    let own = plan.place.iter().filter(|p| **p == Place::Synapse).count() as f64 * float(model);
+    let index = match (plan.wiring != Wiring::Sparse, plan.needs_columns) {
+        (true, _) => 0.0,
+        (false, false) => 8.0,
+        (false, true) => 16.0,
+    };
+    Amount { count, bytes: count * (own + index) }
+}
+
+/// Whether a network of these neurons and these synapses is so large that it is told.
+pub(super) fn is_large(neurons: impl Iterator<Item = Amount>, synapses: impl Iterator<Item = Amount>) -> bool {
+    let (mut bytes, mut count) = (0.0, 0.0);
+    neurons.for_each(|n| bytes += n.bytes);
+    synapses.for_each(|s| {
+        bytes += s.bytes;
+        count += s.count;
+    });
+    bytes > MANY_BYTES || count > MANY_SYNAPSES
 }
 
 fn size(model: &Model, view: &View) -> f64 {

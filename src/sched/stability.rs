@@ -7,7 +7,7 @@
 
 use super::lower::Lowering;
 use super::warn::{Known, number};
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, Model, NeuronModel, Population, Role, Side, VarId};
 use crate::methods::expm::{Matrix, expm};
 use crate::methods::sym::{Node, Sym};
@@ -17,18 +17,18 @@ use crate::methods::{self, OdeSystem};
 /// Models with more equations are not checked: the cost grows with the third power.
 const MOST_EQUATIONS: usize = 24;
 
-/// Checks the step of one population. `reported`: the states whose Euler steps were reported already.
-pub(super) fn check(model: &Model, p: usize, neuron: &NeuronModel, known: &Known<'_>, sink: &mut Sink) {
+/// What is wrong with the step of one population.
+pub(super) fn check(model: &Model, p: usize, neuron: &NeuronModel, known: &Known<'_>) -> Option<Diagnostic> {
     let n = neuron.odes.len();
     let noisy = !neuron.noises.is_empty();
     if n == 0 || n > MOST_EQUATIONS || noisy {
-        return;
+        return None;
     }
     let (dt, population) = (model.settings.dt, &model.populations[p]);
     let start: Option<Vec<f64>> =
         neuron.odes.iter().map(|o| typical(population.given(&neuron.vars, o.var)?, known)).collect();
-    let Some(start) = start else { return };
-    let Some(found) = unstable(population, neuron, known, dt, &start) else { return };
+    let start = start?;
+    let found = unstable(population, neuron, known, dt, &start)?;
     let mut shorter = dt;
     let fits = (0..8).any(|_| {
         shorter *= 0.5;
@@ -39,9 +39,6 @@ pub(super) fn check(model: &Model, p: usize, neuron: &NeuronModel, known: &Known
     let span = neuron.method.as_ref().map_or(ode.span, |m| m.span);
     let place = if found.at_rest { "at rest" } else { "at the initial state" };
     let title = format!("the `{}` step of `{name}` runs away {place}", found.method);
-    if sink.items.iter().any(|d| d.code == Code::W0701 && d.primary.as_ref().is_some_and(|l| l.span == span)) {
-        return;
-    }
     let mut d = Diagnostic::new(Code::W0701, span, title).label(format!(
         "in population `{}`, each step of {} ms makes a disturbance {} times larger; the equations let it decay",
         population.name,
@@ -58,7 +55,7 @@ pub(super) fn check(model: &Model, p: usize, neuron: &NeuronModel, known: &Known
     if !["exp_euler", "exp_midpoint", "backward_euler"].contains(&found.method) && found.linear {
         ways.push("write `method exp_euler` or `method backward_euler`".to_owned());
     }
-    sink.push(if ways.is_empty() { d } else { d.help(ways.join(", or ")) });
+    Some(if ways.is_empty() { d } else { d.help(ways.join(", or ")) })
 }
 
 fn round(x: f64) -> f64 {

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lower::{Context, Lowering};
+use super::quiet::Findings;
 use super::{rate, silent, singular, stability};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
@@ -16,21 +17,33 @@ use crate::source::{FileId, Span};
 
 /// Reports what is suspicious in a checked model.
 pub fn warn(model: &Model, sink: &mut Sink) {
+    warn_again(model, &mut Findings::none(model), sink);
+}
+
+/// Reports what is suspicious in a checked model of which something has been found; parts that give no warning are noted.
+pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
     let mut euler = BTreeMap::new();
-    let all: Vec<Known<'_>> = (0..model.populations.len()).map(|p| Known::of_population(model, p)).collect();
+    let known = |p: usize| (!found.populations[p].calm).then(|| Known::of_population(model, p));
+    let all: Vec<Option<Known<'_>>> = (0..model.populations.len()).map(known).collect();
     for (p, (population, known)) in model.populations.iter().zip(&all).enumerate() {
+        let Some(known) = known else { continue };
         let neuron = &model.neurons[population.model.index()];
-        refractory(model, population, neuron, known, sink);
-        reset(population, neuron, known, sink);
-        rate::of_population(model, p, known, sink);
-        singular::check(neuron, known, sink);
-        periods(model, neuron, known, sink);
+        let calm = unless_calm(sink, &|sink| {
+            refractory(model, population, neuron, known, sink);
+            reset(population, neuron, known, sink);
+            rate::of_population(model, p, known, sink);
+            singular::check(neuron, known, sink);
+            periods(model, neuron, known, sink);
+        });
+        let mut steps = Vec::new();
         if neuron.method.as_ref().is_some_and(|m| m.name == "euler") {
-            for found in unstable(model, p, neuron, known) {
-                let worst = euler.entry((population.model, found.kind, found.ode)).or_insert(found);
-                if found.limit < worst.limit {
-                    *worst = found;
-                }
+            steps = unstable(model, p, neuron, known);
+        }
+        found.populations[p].calm = calm && steps.is_empty();
+        for found in steps {
+            let worst = euler.entry((population.model, found.kind, found.ode)).or_insert(found);
+            if found.limit < worst.limit {
+                *worst = found;
             }
         }
     }
@@ -38,28 +51,54 @@ pub fn warn(model: &Model, sink: &mut Sink) {
         report_euler(model, &model.neurons[neuron.index()], found, sink);
     }
     for (p, (population, known)) in model.populations.iter().zip(&all).enumerate() {
+        let Some(known) = known else { continue };
         let neuron = &model.neurons[population.model.index()];
-        stability::check(model, p, neuron, known, sink);
+        let Some(d) = stability::check(model, p, neuron, known) else { continue };
+        found.populations[p].calm = false;
+        let at = |d: &Diagnostic| d.primary.as_ref().map(|l| l.span);
+        if !sink.items.iter().any(|o| o.code == Code::W0701 && at(o) == at(&d)) {
+            sink.push(d);
+        }
     }
-    silent::check(model, sink);
+    silent::check(model, found, sink);
     time_constants(model, sink);
     for (k, projection) in model.projections.iter().enumerate() {
-        let known = Known::of_projection(model, k);
-        let delays = projection.delay.iter().chain(&projection.dendritic_delay).map(|e| ("delay", e));
-        for (what, time) in delays.chain(projection.synapse.every.iter().map(|e| ("period", &e.period))) {
-            if let Some(x) = known.value(time) {
-                let at = sink.items.len();
-                off_grid(what, x, time.span, model.settings.dt, sink);
-                // A loop makes many connections of one text: each rounded value is said once.
-                if sink.items.get(at).is_some_and(|new| sink.items[..at].contains(new)) {
-                    sink.items.truncate(at);
-                }
-            }
+        if found.projections[k].calm {
+            continue;
         }
+        let known = Known::of_projection(model, k);
+        found.projections[k].calm = unless_calm(sink, &|sink| times(model, projection, &known, sink));
     }
     rate::assigned(model, sink);
     shared_noise(model, sink);
     unused(model, sink);
+}
+
+/// Carries out the checks of one part, and tells whether they have nothing to say. What has been said of another part is not said
+/// again, but this part is not calm then.
+fn unless_calm(sink: &mut Sink, check: &dyn Fn(&mut Sink)) -> bool {
+    let mut own = Sink::default();
+    check(&mut own);
+    let calm = own.items.is_empty();
+    if !calm {
+        check(sink);
+    }
+    calm
+}
+
+/// Delays and periods of a projection between steps.
+fn times(model: &Model, projection: &hir::Projection, known: &Known<'_>, sink: &mut Sink) {
+    let delays = projection.delay.iter().chain(&projection.dendritic_delay).map(|e| ("delay", e));
+    for (what, time) in delays.chain(projection.synapse.every.iter().map(|e| ("period", &e.period))) {
+        if let Some(x) = known.value(time) {
+            let at = sink.items.len();
+            off_grid(what, x, time.span, model.settings.dt, sink);
+            // A loop makes many connections of one text: each rounded value is said once.
+            if sink.items.get(at).is_some_and(|new| sink.items[..at].contains(new)) {
+                sink.items.truncate(at);
+            }
+        }
+    }
 }
 
 /// Time constants without a unit of time.
