@@ -226,7 +226,16 @@ impl<'g> Emit<'g> {
             Builtin::Atan2 => b.call(MathFn::Atan2, &[x, args[1]]),
             Builtin::Sinh => b.call(MathFn::Sinh, &[x]),
             Builtin::Cosh => b.call(MathFn::Cosh, &[x]),
-            Builtin::Tanh => b.call(MathFn::Tanh, &[x]),
+            // (e^2x - 1)/(e^2x + 1): vector code, where a call would be made for each neuron. It is 1 long before 2x gets to 80.
+            Builtin::Tanh => {
+                let (lo, hi, two) = (num(b, -80.0), num(b, 80.0), num(b, 2.0));
+                let y = b.mul(two, x);
+                let y = b.bin(BinOp::Max, y, lo);
+                let y = b.bin(BinOp::Min, y, hi);
+                let e = b.un(UnOp::Expm1, y);
+                let d = b.add(e, two);
+                b.bin(BinOp::Div, e, d)
+            }
             Builtin::Sigmoid => {
                 let n = b.un(UnOp::Neg, x);
                 let e = b.un(UnOp::Exp, n);
