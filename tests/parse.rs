@@ -579,6 +579,141 @@ proptest! {
     }
 }
 
+/// An expression before it is written.
+#[derive(Debug, Clone)]
+enum Made {
+    /// As it is written, and its shape.
+    Atom(&'static str, &'static str),
+    /// The sign, its shape, and the place of the operator in the table of the grammar, from `or` on.
+    Prefix(&'static str, &'static str, u8, Box<Made>),
+    Infix(&'static str, &'static str, u8, Box<Made>, Box<Made>),
+    Range(Option<Box<Made>>, Option<Box<Made>>),
+    If(Box<Made>, Box<Made>, Box<Made>),
+}
+
+const NOT: u8 = 3;
+const COMPARE: u8 = 4;
+const RANGE: u8 = 5;
+const SUM: u8 = 6;
+const SIGN: u8 = 8;
+const POWER: u8 = 9;
+const ATOM: u8 = 10;
+
+const ATOMS: &[(&str, &str)] = &[
+    ("a", "a"),
+    ("order", "order"),
+    ("inner", "inner"),
+    ("2", "2i"),
+    ("0.5", "0.5"),
+    ("3 ms^-1", "3 ms^-1"),
+    ("true", "true"),
+    ("f(a, k = 1)", "f(a, k=1i)"),
+    ("v[1, ..]", "v[1i, (..)]"),
+    ("a.b[i](c)", "a.b[i](c)"),
+    ("[a, 1]", "[a, 1i]"),
+];
+
+const INFIX: &[(&str, &str, u8)] = &[
+    ("or", "Or", 1),
+    ("and", "And", 2),
+    ("==", "Eq", COMPARE),
+    ("!=", "Ne", COMPARE),
+    ("<", "Lt", COMPARE),
+    ("<=", "Le", COMPARE),
+    (">", "Gt", COMPARE),
+    (">=", "Ge", COMPARE),
+    ("in", "In", COMPARE),
+    ("+", "Add", SUM),
+    ("-", "Sub", SUM),
+    ("*", "Mul", 7),
+    ("/", "Div", 7),
+    ("%", "Mod", 7),
+    ("^", "Pow", POWER),
+];
+
+const PREFIX: &[(&str, &str, u8)] = &[("-", "Neg", SIGN), ("+", "Plus", SIGN), ("not ", "Not", NOT)];
+
+impl Made {
+    fn shape(&self) -> String {
+        let end = |e: &Option<Box<Self>>| e.as_ref().map_or(String::new(), |e| e.shape());
+        match self {
+            Self::Atom(_, shape) => (*shape).to_owned(),
+            Self::Prefix(_, op, _, a) => format!("({op} {})", a.shape()),
+            Self::Infix(_, op, _, a, b) => format!("({} {op} {})", a.shape(), b.shape()),
+            Self::Range(a, b) => format!("({}..{})", end(a), end(b)),
+            Self::If(a, b, c) => format!("(if {} then {} else {})", a.shape(), b.shape(), c.shape()),
+        }
+    }
+
+    fn level(&self) -> u8 {
+        match self {
+            Self::Atom(..) => ATOM,
+            Self::Prefix(_, _, level, _) | Self::Infix(_, _, level, ..) => *level,
+            Self::Range(..) => RANGE,
+            Self::If(..) => 0,
+        }
+    }
+
+    /// The text where an operator of the level `least` would stand, with brackets only where they are needed, or everywhere; `bare_in`:
+    /// whether `in` may stand without.
+    fn text(&self, least: u8, all: bool, bare_in: bool, gap: &str) -> String {
+        let taken = !bare_in && matches!(self, Self::Infix("in", ..));
+        let inside = taken || (all && self.level() < ATOM) || self.level() < least;
+        let bare_in = bare_in || inside;
+        let text = |e: &Self, least: u8| e.text(least, all, bare_in, gap);
+        let end = |e: &Option<Box<Self>>| e.as_ref().map_or(String::new(), |e| text(e, SUM));
+        let own = match self {
+            Self::Atom(text, _) => (*text).to_owned(),
+            Self::Prefix(op, _, level, a) => format!("{op}{}", text(a, *level)),
+            Self::Infix("^", _, _, a, b) => format!("{}^{}", text(a, ATOM), text(b, SIGN)),
+            Self::Infix(op, _, level, a, b) => format!("{}{gap}{op}{gap}{}", text(a, *level), text(b, level + 1)),
+            Self::Range(a, b) => format!("{} .. {}", end(a), end(b)),
+            Self::If(a, b, c) => format!("if {}{gap}then {}{gap}else {}", text(a, 0), text(b, 0), text(c, 0)),
+        };
+        if inside { format!("({own})") } else { own }
+    }
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    let atom = prop::sample::select(ATOMS).prop_map(|(text, shape)| Made::Atom(text, shape));
+    atom.prop_recursive(6, 40, 3, |inner| {
+        let part = inner.clone().prop_map(Box::new);
+        let end = prop::option::of(part.clone());
+        prop_oneof![
+            6 => (prop::sample::select(INFIX), part.clone(), part.clone())
+                .prop_map(|((sign, op, level), a, b)| Made::Infix(sign, op, level, a, b)),
+            2 => (prop::sample::select(PREFIX), part.clone()).prop_map(|((sign, op, level), a)| Made::Prefix(sign, op, level, a)),
+            1 => (end.clone(), end).prop_map(|(a, b)| Made::Range(a, b)),
+            1 => (part.clone(), part.clone(), part).prop_map(|(a, b, c)| Made::If(a, b, c)),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_expression_needs_only_the_brackets_that_the_table_asks_for(made in made(), all in any::<bool>(), gap in 0..3_usize) {
+        let gap = [" ", "\n  ", "  # A remark.\n\n"][gap];
+        let stripped = |e: &Expr| shape(e).replace(['<', '>'], "");
+        let written = made.text(0, all, true, gap);
+        let text = format!("let x = {written}\nlet y = 1");
+        let (file, found) = parse(FileId(0), &text);
+        prop_assert!(found.is_empty(), "{}\n{:#?}", text, found);
+        let ItemKind::Let(l) = &file.items[0].kind else { panic!("{file:#?}") };
+        prop_assert_eq!(stripped(&l.value), made.shape(), "{}", text);
+        prop_assert_eq!(&text[l.value.span.range()], written.trim());
+        // Before bounds, `in` is theirs.
+        let written = made.text(0, all, false, gap);
+        let text = format!("param x = {written} in [0, 1]\nlet y = 1");
+        let (file, found) = parse(FileId(0), &text);
+        prop_assert!(found.is_empty(), "{}\n{:#?}", text, found);
+        let ItemKind::Param(p) = &file.items[0].kind else { panic!("{file:#?}") };
+        prop_assert_eq!(p[0].value.as_ref().map(stripped), Some(made.shape()), "{}", text);
+        prop_assert!(p[0].bounds.is_some());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 

@@ -701,9 +701,10 @@ fn word(rule: Rule) -> Option<(u8, &'static str)> {
         kw_where | filter => (6, "`where`"),
         kw_with | with => (5, "`with`"),
         sep | EOI => (7, "the end of the line"),
-        plus | minus | star | slash | percent | caret | cmp_op | and_op | or_op | dots | range_tail | power_tail
-        | product_tail | coef_tail | sum_tail | cmp_tail | cmp_nobound_tail | and_tail | and_nobound_tail | or_tail
-        | or_nobound_tail => (8, "an operator"),
+        sum_op | star | slash | caret | cmp_op | and_op | or_op | dots | range_tail | power_tail | coef_tail
+        | sum_tail | cmp_tail | cmp_nobound_tail | and_tail | and_nobound_tail | or_tail | or_nobound_tail => {
+            (8, "an operator")
+        }
         _ => return None,
     })
 }

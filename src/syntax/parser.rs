@@ -39,26 +39,35 @@ pub(super) struct Builder {
     pub(super) faults: Vec<Diagnostic>,
 }
 
-/// The children of a node without keywords, brackets and separators.
-struct Kids<'i>(std::iter::Peekable<Pairs<'i, Rule>>);
+/// The children of a node without keywords, brackets and separators: the next one, and those after it.
+struct Kids<'i> {
+    next: Option<(Rule, Pair<'i, Rule>)>,
+    rest: Pairs<'i, Rule>,
+}
 
 impl<'i> Kids<'i> {
     fn of(pair: Pair<'i, Rule>) -> Self {
-        Self(pair.into_inner().peekable())
+        let mut kids = Self { next: None, rest: pair.into_inner() };
+        kids.advance();
+        kids
     }
 
-    fn peek(&mut self) -> Option<Rule> {
-        while self.0.next_if(|p| is_mark(p.as_rule())).is_some() {}
-        self.0.peek().map(Pair::as_rule)
+    fn advance(&mut self) {
+        self.next = self.rest.by_ref().map(|p| (p.as_rule(), p)).find(|(rule, _)| !is_mark(*rule));
+    }
+
+    fn peek(&self) -> Option<Rule> {
+        self.next.as_ref().map(|(rule, _)| *rule)
     }
 
     fn next(&mut self) -> Option<Pair<'i, Rule>> {
-        self.peek()?;
-        self.0.next()
+        let (_, pair) = self.next.take()?;
+        self.advance();
+        Some(pair)
     }
 
     fn next_if(&mut self, rule: Rule) -> Option<Pair<'i, Rule>> {
-        if self.peek()? == rule { self.0.next() } else { None }
+        if self.peek()? == rule { self.next() } else { None }
     }
 }
 
@@ -150,6 +159,12 @@ impl Builder {
     /// The bytes from a node's first to its last token.
     fn span(&self, pair: &Pair<'_, Rule>) -> Span {
         let start = pair.as_span().start();
+        let text = pair.as_str();
+        // Where nothing is commented, what follows the last token is space.
+        if !text.contains('#') {
+            let end = start + text.trim_end_matches([' ', '\t', '\n', '\r']).len();
+            return Span::new(self.file, self.base + start, self.base + end);
+        }
         let mut last = pair.clone();
         while let Some(inner) = last.clone().into_inner().next_back() {
             // Quoted text is the one leaf that something follows inside its node.
@@ -626,7 +641,7 @@ impl Builder {
         Some(self.operand(k)?.0)
     }
 
-    /// One value with all the tails that follow it: `a`, `product_tail(* b)`, `sum_tail(+ c)`, each around what came before.
+    /// One value with all the tails that follow it: `a`, `power_tail(^ b)`, `sum_tail(* c + d)`, each around what came before.
     fn operand(&mut self, k: &mut Kids<'_>) -> Option<Deep> {
         let first = k.next()?;
         let mut left = self.head(first)?;
@@ -643,10 +658,12 @@ impl Builder {
                     let span = left.0.span.to(tail_span);
                     self.node(ExprKind::Range { start: Some(Box::new(left.0)), end }, span, depth)?
                 }
+                Rule::sum_tail => {
+                    let tail = k.next()?;
+                    self.sum(left, Kids::of(tail))?
+                }
                 Rule::power_tail
-                | Rule::product_tail
                 | Rule::coef_tail
-                | Rule::sum_tail
                 | Rule::cmp_tail
                 | Rule::cmp_nobound_tail
                 | Rule::and_tail
@@ -655,12 +672,9 @@ impl Builder {
                 | Rule::or_nobound_tail => {
                     let mut inner = Kids::of(k.next()?);
                     while let Some(sign) = inner.next() {
-                        let op = binary_op(&sign)?;
-                        let op_span = self.span(&sign);
+                        let sign = (binary_op(&sign)?, self.span(&sign));
                         let right = self.operand(&mut inner)?;
-                        let (span, depth) = (left.0.span.to(right.0.span), left.1.max(right.1));
-                        let (l, r) = (Box::new(left.0), Box::new(right.0));
-                        left = self.node(ExprKind::Binary { op, op_span, left: l, right: r }, span, depth)?;
+                        left = self.binary(left, sign, right)?;
                     }
                     left
                 }
@@ -668,6 +682,37 @@ impl Builder {
             };
         }
         Some(left)
+    }
+
+    /// A sum of products, from its first factor and what follows that.
+    fn sum(&mut self, first: Deep, mut k: Kids<'_>) -> Option<Deep> {
+        // What the product now read is to be added to.
+        let mut before: Option<(Deep, (BinaryOp, Span))> = None;
+        let mut product = first;
+        while let Some(sign) = k.next() {
+            let sign = (binary_op(&sign)?, self.span(&sign));
+            if let BinaryOp::Add | BinaryOp::Sub = sign.0 {
+                let left = match before {
+                    Some((left, sign)) => self.binary(left, sign, product)?,
+                    None => product,
+                };
+                before = Some((left, sign));
+                product = self.operand(&mut k)?;
+            } else {
+                let factor = self.operand(&mut k)?;
+                product = self.binary(product, sign, factor)?;
+            }
+        }
+        match before {
+            Some((left, sign)) => self.binary(left, sign, product),
+            None => Some(product),
+        }
+    }
+
+    fn binary(&mut self, left: Deep, (op, op_span): (BinaryOp, Span), right: Deep) -> Option<Deep> {
+        let (span, depth) = (left.0.span.to(right.0.span), left.1.max(right.1));
+        let (left, right) = (Box::new(left.0), Box::new(right.0));
+        self.node(ExprKind::Binary { op, op_span, left, right }, span, depth)
     }
 
     fn head(&mut self, pair: Pair<'_, Rule>) -> Option<Deep> {
