@@ -18,6 +18,11 @@ use crate::units::{Dim, Ratio};
 impl Lower<'_, '_> {
     pub(crate) fn call_thing(&mut self, callee: &ast::Expr, args: &[ast::Arg], span: Span) -> Thing {
         let ast::ExprKind::Name(name) = &callee.kind else {
+            let inside: Vec<&ast::Expr> = args.iter().map(|a| &a.value).collect();
+            if let Some(d) = crate::sema::foreign::in_brackets(callee, &inside, span) {
+                self.err(d);
+                return Thing::Poisoned;
+            }
             let base = self.resolve(callee);
             if !matches!(base, Thing::Poisoned) {
                 self.err(
@@ -180,7 +185,14 @@ impl Lower<'_, '_> {
             return;
         }
         // A program that imports nothing has not been asked for the files of such names.
-        if let Some((first, _)) = name.split_once('.') {
+        if let Some((first, own)) = name.split_once('.') {
+            if self.lookup(first).is_some() || self.cx.scope.names.get(first).is_some() {
+                let d = Diagnostic::new(Code::E0104, span, format!("`{first}` has no statement `{own}(…)`"));
+                self.err(d.label("nothing of this name can be called").help(format!(
+                    "variables are assigned, `{first}.v = -65 mV`; `reset({first})` gives them their initial values"
+                )));
+                return;
+            }
             self.err(crate::sema::qualify::not_imported(first, &[], "a statement", span));
             return;
         }

@@ -8,8 +8,8 @@ use crate::script::ir::{
 use crate::script::lower::{Bound, Fixed, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::{index, quantity, shape, table};
-use crate::sema::delays;
 use crate::sema::scope::Symbol;
+use crate::sema::{delays, foreign};
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::Dim;
@@ -93,6 +93,11 @@ impl Lower<'_, '_> {
                 self.member(base_thing, base.span, member, e.span)
             }
             ast::ExprKind::Index { base, index } => {
+                let inside: Vec<&ast::Expr> = index.items.iter().collect();
+                if let Some(d) = foreign::in_brackets(base, &inside, e.span).filter(|d| d.code == Code::E0003) {
+                    self.err(d);
+                    return Thing::Poisoned;
+                }
                 let base_thing = self.resolve(base);
                 self.index(base_thing, base.span, index, e.span)
             }
@@ -142,6 +147,10 @@ impl Lower<'_, '_> {
         }
         let mut d = Diagnostic::new(Code::E0101, span, format!("`{name}` is not defined here"))
             .label("no variable, population, parameter or unit of this name");
+        if let Some(d) = foreign::word(name, span) {
+            self.err(d);
+            return Thing::Poisoned;
+        }
         let known = self.visible();
         d = match nearest(name, known.iter().map(String::as_str)) {
             Some(near) => d.help(format!("did you mean `{near}`?")).fix(span, near),
@@ -149,6 +158,40 @@ impl Lower<'_, '_> {
         };
         self.err(d);
         Thing::Poisoned
+    }
+
+    /// A name that is assigned and means nothing: it is reported once, and what uses it afterwards is silent.
+    pub(crate) fn undeclared(&mut self, a: &ast::Assign) -> bool {
+        let name = &a.target.root;
+        let known = self.lookup(&name.node).is_some()
+            || self.cx.scope.names.get(&name.node).is_some()
+            || matches!(name.node.as_str(), "t" | "dt" | "pi" | "inf")
+            || quantity::unit(&name.node).is_some()
+            || table::is_function(&name.node);
+        if known || !a.target.segments.is_empty() {
+            return false;
+        }
+        let d = Diagnostic::new(Code::E0101, name.span, format!("`{}` is not defined here", name.node));
+        let visible = self.visible();
+        let d = match nearest(&name.node, visible.iter().map(String::as_str)) {
+            Some(near) => {
+                d.label("assigned, and nowhere declared").help(format!("did you mean `{near}`?")).fix(name.span, near)
+            }
+            None if a.op == ast::AssignOp::Set => {
+                let before = Span { end: name.span.start, ..name.span };
+                d.label("a variable is declared before it is assigned")
+                    .help(format!("write `let {} = …` for its first value", name.node))
+                    .fix(before, "let ")
+            }
+            None => d
+                .label("a variable is declared before it is changed")
+                .help(format!("write `let {} = …` before", name.node)),
+        };
+        self.err(d);
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.push((name.node.clone(), Bound::Poisoned, name.span));
+        }
+        true
     }
 
     /// All names that could stand here.

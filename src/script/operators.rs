@@ -486,9 +486,11 @@ impl Lower<'_, '_> {
             return poisoned(span);
         }
         let what = self.describe(&value.ty);
+        let d = Diagnostic::new(Code::E0205, value.span, format!("a number is needed here, and this is {what}"))
+            .label(format!("this is {what}"));
+        let text = value.ty == Ty::Str;
         self.fault(
-            Diagnostic::new(Code::E0205, value.span, format!("a number is needed here, and this is {what}"))
-                .label(format!("this is {what}")),
+            if text { d.help("texts and values are printed side by side: `print(\"rate\", r)`") } else { d },
             span,
         )
     }

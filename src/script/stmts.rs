@@ -311,6 +311,10 @@ impl Lower<'_, '_> {
     }
 
     fn assign(&mut self, a: &ast::Assign) -> Option<StmtKind> {
+        if self.undeclared(a) {
+            self.expr(&a.value);
+            return None;
+        }
         let target_ast = text::path_expr(&a.target);
         let target = self.resolve(&target_ast);
         let value = self.expr(&a.value);

@@ -5,6 +5,7 @@ use super::infer::Names;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Side;
 use crate::source::Span;
+use crate::syntax::ast;
 
 /// `v_post` and `v_pre` of Brian2, as (side, word, name); `None` unless the neuron at that end has the variable.
 pub(crate) fn suffixed<'n>(name: &'n str, names: &dyn Names) -> Option<(Side, &'static str, &'n str)> {
@@ -24,6 +25,18 @@ pub(crate) fn name(name: &str, span: Span, names: &dyn Names) -> Option<Diagnost
                 .help(format!("write `{word}.{plain}`"))
                 .fix(span, format!("{word}.{plain}")),
         );
+    }
+    word(name, span)
+}
+
+/// A name that Python or Brian2 has, wherever it stands.
+pub(crate) fn word(name: &str, span: Span) -> Option<Diagnostic> {
+    let fault = |message: String| Diagnostic::new(Code::E0003, span, message);
+    let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    if letters.len() < name.len() && crate::units::lookup(letters).is_some() {
+        let power = format!("{letters}^{}", &name[letters.len()..]);
+        let d = Diagnostic::new(Code::E0004, span, format!("`{name}` is not a unit: units contain no digits"));
+        return Some(d.label("a power is written with `^`").help(format!("write `{power}`")).fix(span, power));
     }
     let (right, fix) = match name {
         "True" => ("true", true),
@@ -61,6 +74,26 @@ pub(crate) fn name(name: &str, span: Span, names: &dyn Names) -> Option<Diagnost
     };
     let fault = fault(format!("`{name}` is written `{right}`")).help(format!("write `{right}`"));
     Some(if fix { fault.fix(span, right) } else { fault })
+}
+
+/// `20 [ms]` and `20 (ms)`: a unit in brackets behind its number; or two values side by side, as in `(a)(b)`.
+pub(crate) fn in_brackets(base: &ast::Expr, inside: &[&ast::Expr], span: Span) -> Option<Diagnostic> {
+    let [one] = inside else { return None };
+    if let (ast::ExprKind::Number { value, unit: None, .. }, ast::ExprKind::Name(unit)) = (&base.kind, &one.kind)
+        && crate::units::lookup(unit).is_some()
+    {
+        let end = Span { start: base.span.end, end: span.end, ..span };
+        return Some(
+            Diagnostic::new(Code::E0003, one.span, "the unit of a number stands without brackets")
+                .help(format!("write `{value} {unit}`"))
+                .fix(end, format!(" {unit}")),
+        );
+    }
+    let value = matches!(&base.kind, ast::ExprKind::Number { .. } | ast::ExprKind::Paren(_));
+    value.then(|| {
+        Diagnostic::new(Code::E0502, span, "only named functions can be called")
+            .help("to multiply, write `*` before the bracket")
+    })
 }
 
 /// A function that another tool has; `drawn`: whether random numbers may be drawn where it stands.

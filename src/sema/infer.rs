@@ -220,7 +220,11 @@ impl<'a> Typer<'a> {
             ast::ExprKind::Call { callee, args } => match &callee.kind {
                 ast::ExprKind::Name(name) => self.call(name, callee.span, args, span, names),
                 _ => {
-                    self.error(Diagnostic::new(Code::E0502, span, "only named functions can be called"));
+                    let inside: Vec<&ast::Expr> = args.iter().map(|a| &a.value).collect();
+                    let d = foreign::in_brackets(callee, &inside, span);
+                    self.error(
+                        d.unwrap_or_else(|| Diagnostic::new(Code::E0502, span, "only named functions can be called")),
+                    );
                     None
                 }
             },
@@ -652,7 +656,8 @@ impl<'a> Typer<'a> {
                 let d = Diagnostic::new(Code::E0205, at, format!("{what} are a truth value and a number"))
                     .also(l.expr.span, mismatch::type_words(l.expr.ty))
                     .also(r.expr.span, mismatch::type_words(r.expr.ty));
-                self.error(d);
+                let chain = what.contains("comparison") && l.expr.ty == Type::Bool;
+                self.error(if chain { d.help("join two comparisons by `and`: `a < x and x < b`") } else { d });
                 return None;
             }
             _ => {}
@@ -1023,6 +1028,11 @@ impl<'a> Typer<'a> {
         }
         if matches!(&base.kind, ast::ExprKind::Name(n) if matches!(self.scope.names.get(n), Some((Symbol::Poisoned, _))))
         {
+            return None;
+        }
+        let inside: Vec<&ast::Expr> = index.items.iter().collect();
+        if let Some(d) = foreign::in_brackets(base, &inside, span).filter(|d| d.code == Code::E0003) {
+            self.error(d);
             return None;
         }
         self.error(

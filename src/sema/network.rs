@@ -724,6 +724,11 @@ fn projection(
         None => None,
         Some(m) => match pre_model.events.iter().position(|e| e.name == m.node) {
             Some(k) => Some(k as u32),
+            // The statement that declares it is faulty, and reported there.
+            None if pre_model.may_declare(&m.node) => {
+                typer.sink.hole(m.span);
+                return None;
+            }
             None => {
                 let d = Diagnostic::new(Code::E0104, m.span, format!("`{}` has no event `{}`", pre_model.name, m.node))
                     .also(pre_model.span, "the model of the source");
@@ -748,6 +753,11 @@ fn projection(
     });
     let injects = tree.items.iter().any(|i| matches!(i.kind, ast::ModelItemKind::Inject(_)));
     if pre_model.spike.is_none() && event.is_none() && (hears || !injects) {
+        // A `spike` clause that did not parse is reported there.
+        if pre_model.lost.is_some() {
+            typer.sink.hole(source_span);
+            return None;
+        }
         typer.error(
             Diagnostic::new(
                 Code::E0401,

@@ -353,6 +353,14 @@ impl<'l> Fault<'l> {
                     Diagnostic::new(Code::E0001, span, message).help("separate the two with a comma").fix(span, ","),
                 );
             }
+            if self.word(-1) == "per" {
+                let (number, per) = (self.word(-2), self.span_at(-1));
+                return Some(
+                    Diagnostic::new(Code::E0003, per, "`per` is written `/`")
+                        .help(format!("write `{number}/{word}`"))
+                        .fix(per, "/"),
+                );
+            }
             let (unit, span) = (self.word(-1), self.span_at(-2).to(self.span));
             let joined = format!("{unit}{word}");
             let message = format!("`{} {unit} {word}` is a quantity and one word too many", self.word(-2));
@@ -493,6 +501,18 @@ impl<'l> Fault<'l> {
         format!("{} begins with one of {}{also}", place.what_begins(), words.join(", "))
     }
 
+    /// Whether two values stand side by side in a formula.
+    fn side_by_side(&self, expected: &[String]) -> bool {
+        let value = |offset| matches!(self.kind(offset), Some(Kind::Word | Kind::Number));
+        let before = value(-1) && !is_reserved(self.word(-1)) || self.word(-1) == ")";
+        before
+            && value(0)
+            && !is_reserved(self.word(0))
+            && expected.iter().any(|e| e == "an operator")
+            && (self.piece.start..self.token).any(|t| self.lexed.word(t) == "=")
+            && self.word(1) != "="
+    }
+
     /// The general case.
     fn unexpected(&self, expected: &[String], place: Place) -> Diagnostic {
         let in_model = matches!(place, Place::Neuron | Place::Synapse);
@@ -526,9 +546,44 @@ impl<'l> Fault<'l> {
             fault = fault.label("the line ends here").help("write it on one line");
         } else if self.kind(0) == Some(Kind::Close) {
             fault = fault.label("closes here");
+        } else if self.side_by_side(expected) {
+            fault = fault.help("to multiply, write `*` between the two");
+        } else if let Some(form) = form(self.head().word(0), place).filter(|_| self.token <= self.piece.start + 8) {
+            fault = fault.help(format!("its form is `{form}`"));
         }
         fault
     }
+}
+
+/// What a declaration or statement looks like that begins with a word.
+fn form(word: &str, place: Place) -> Option<&'static str> {
+    Some(match (word, place) {
+        ("population", Place::File) => "population E[100]: lif()",
+        ("connect", Place::File) => "connect A -> B.g_e via random(p = 0.1) with static(w = 1 nS)",
+        ("fn", Place::File) => "fn f(x, y) = x*y",
+        ("kernel", Place::File) => "kernel K(s) = exp(-s/5 ms) over 50 ms",
+        ("readout", Place::File) => "readout r: max_rate(classes = 10)",
+        ("data", Place::File) => "data d = mnist()",
+        ("import", Place::File) => "import \"cells.snn\" as cells",
+        ("experiment", Place::File) => "experiment main { run 1 s }",
+        ("procedure", Place::File) => "procedure show(x) { … }",
+        ("test", Place::File) => "test \"it rests\" { run 1 s; expect … }",
+        ("simulation", Place::File) => "simulation { dt = 0.1 ms; seed = 1 }",
+        ("spike", Place::Neuron) => "spike when v > -50 mV",
+        ("refractory", Place::Neuron) => "refractory 5 ms hold v",
+        ("method", Place::Neuron | Place::Synapse) => "method exp_euler",
+        ("event", Place::Neuron | Place::Synapse) => "event e when v > -60 mV",
+        ("on", Place::Neuron) => "on spike { v = -65 mV }",
+        ("on", Place::Synapse) => "on pre { deliver w }",
+        ("every", Place::Neuron | Place::Synapse) => "every 1 ms { … }",
+        ("run", Place::Block) => "run 100 ms",
+        ("for", Place::Block) => "for k in 0..10 { … }",
+        ("repeat", Place::Block) => "repeat { … } until x > 1",
+        ("let", Place::Block | Place::Neuron | Place::Synapse) => "let x = …",
+        ("record", Place::File | Place::Block) => "record E.spikes, E.v every 1 ms to \"run.npz\"",
+        ("allow", _) => "allow W0701 \"why\"",
+        _ => return None,
+    })
 }
 
 /// A unit that contains digits, such as `ms2`.

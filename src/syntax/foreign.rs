@@ -53,6 +53,21 @@ pub(super) fn line(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
         (Place::File, _, "=" | "." | "(") => call(&head).map(|(at, name, help)| {
             Diagnostic::new(Code::E0003, at, format!("there is no `{name}`")).help(help)
         }),
+        (Place::File, "insert", _) => said(
+            "`insert` belongs to NEURON's scripts".into(),
+            "declare `population P[10]: hodgkin_huxley()`, or a `neuron M { … }` with the equations of the mechanism",
+        ),
+        (Place::Block, "assert", next) if !matches!(next, "=" | "." | "[") => {
+            let d = Diagnostic::new(Code::E0003, at, "`assert` does not begin a statement: what must hold is expected");
+            Some(d.help("write `expect rate(E) > 0 Hz`").fix(at, "expect"))
+        }
+        (Place::Block, "print", next) if !matches!(next, "" | "(" | "=" | "." | "[") => {
+            said("what is printed stands in parentheses".into(), "write `print(\"rate\", rate(E))`")
+        }
+        (Place::Block, "simulate" | "wait" | "advance", _) if head.kind(1) == Some(Kind::Number) => {
+            let d = Diagnostic::new(Code::E0003, at, format!("`{word}` does not begin a statement: time is advanced by `run`"));
+            Some(d.help("write `run 100 ms`").fix(at, "run"))
+        }
         (Place::Synapse, name, "=")
             if (name.ends_with("_post") || name.ends_with("_pre")) && !matches!(name, "on_pre" | "on_post") => said(
             format!("a synapse does not write the neurons: `{name}` belongs to one"),
@@ -91,6 +106,18 @@ fn block_of_nestml(word: &str) -> Option<(&'static str, &'static str)> {
 fn model_line(word: &str, next: &str) -> Option<(String, &'static str)> {
     let begins = |what: &str| format!("`{word}` does not begin a line of a model: {what}");
     Some(match (word, next) {
+        ("refractory", "=") => (format!("`{word}` is a clause, not a setting"), "write `refractory 5 ms hold v`"),
+        ("method", "=") => (format!("`{word}` is a clause, not a setting"), "write `method euler`"),
+        ("update" | "onReceive" | "onCondition", "{" | "(") => {
+            let (_, help) = block_of_nestml(word)?;
+            (begins("a block of NESTML"), help)
+        }
+        ("parameters" | "internals", _) => {
+            (begins("it declares parameters in NESTML"), "write `param tau = 20 ms, E_L = -65 mV`")
+        }
+        ("UNITSOFF" | "UNITSON" | "THREADSAFE" | "VERBATIM", _) => {
+            (format!("`{word}` belongs to NMODL"), "delete the line: units are always checked, before anything runs")
+        }
         ("threshold", _) => (begins("the condition of a spike is a clause"), "write `spike when v > -50 mV`"),
         ("reset", _) => (begins("what a spike does is a block"), "write `on spike { v = -65 mV }`"),
         ("on_pre" | "on_post" | "pre" | "post", "=") => (
@@ -140,6 +167,9 @@ fn call<'l>(head: &Fault<'l>) -> Option<(Span, &'l str, &'static str)> {
             "add_layer" | "LIFNodes" | "DiehlAndCookNodes" | "Input" => "declare `population P[100]: lif()`",
             "add_connection" | "Connection" => "write `connect A -> B.g_e via all_to_all with static(w = 1 mV)`",
             "run" | "Simulate" | "simulate" => "write `run 100 ms` inside `experiment main { … }`",
+            "Section" => "declare `neuron M { … }` with its equations, or `population P[10]: hodgkin_huxley()`",
+            "IClamp" => "give the current where the neurons are made: `population P: M(I = if t > 5 ms then 20 pA else 0 pA)`",
+            "NetCon" => "write `connect A -> B.g_e via one_to_one with static(w = 1 nS, delay = 1 ms)`",
             "Network" => "delete the line: a file is one network",
             "defaultclock" | "SetKernelStatus" | "start_scope" | "seed" => {
                 "write `simulation { dt = 0.1 ms; seed = 1 }`"

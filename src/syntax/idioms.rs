@@ -55,6 +55,7 @@ pub(super) fn find(fault: &Fault<'_>, place: Place, expected: &[String]) -> Opti
         .or_else(|| unit_of_a_binding(fault, place))
         .or_else(|| subscript(fault))
         .or_else(|| derivative(fault, place))
+        .or_else(|| formatted(fault))
         .or_else(|| character(fault))
 }
 
@@ -86,12 +87,37 @@ fn operator(f: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnost
             let two = f.word(-1).to_owned();
             Some(replaced(span, &format!("{two}="), &two, "a comparison"))
         }
+        "=" if pair("=", ">") && f.head().word(0) == "connect" => {
+            Some(replaced(f.span.to(f.span_at(1)), "=>", "->", "the way from a source to its target"))
+        }
+        "->" if place == Place::Block && wants("an assignment such as `=` or `+=`") => {
+            Some(replaced(f.span, "->", "=", "an assignment"))
+        }
+        ":" if place == Place::Simulation && f.token == f.piece.start + 1 => {
+            let before = Span { start: f.span_at(-1).end, ..f.span };
+            Some(idiom(f.span, "a setting is given with `=`, not `:`").help("write `=`").fix(before, " ="))
+        }
+        "elseif" | "elsif" | "elif" => Some(replaced(f.span, f.word(0), "else if", "a second condition")),
+        "for" if f.inside_index() => {
+            Some(idiom(f.span, "a list is not built by a `for` inside of it").label("Python's form").help(
+                "a value of each neuron is an expression of its index, `tau = 10 ms + 1 ms*i`, or a distribution",
+            ))
+        }
+        "if" if wants("an operator") && f.contains("else") && !f.contains("then") => Some(
+            idiom(f.span, "a choice begins with its condition: `if c then a else b`")
+                .label("Python's form")
+                .help("write `(if c then a else b)`"),
+        ),
+        "if" if wants("a value") && matches!(f.word(-1), "+" | "-" | "*" | "/" | "^") => Some(
+            Diagnostic::new(Code::E0001, f.span, "a choice that is part of a formula stands in parentheses")
+                .help("write `(if c then a else b)`"),
+        ),
         "=" if pair("=", ">") => Some(replaced(f.span.to(f.span_at(1)), "=>", ">=", "greater or equal")),
         "=" if pair("=", "<") => Some(replaced(f.span.to(f.span_at(1)), "=<", "<=", "less or equal")),
         "==" if wants("`=`") || wants("an assignment such as `=` or `+=`") => {
             Some(idiom(f.span, "`==` compares; a value is set with `=`").help("write `=`").fix(f.span, "="))
         }
-        "=" if matches!(place, Place::Block | Place::Neuron | Place::Synapse) && in_condition(f) => {
+        "=" if place != Place::Simulation && in_condition(f) => {
             Some(idiom(f.span, "`=` sets a value; a comparison is written `==`").help("write `==`").fix(f.span, "=="))
         }
         "+" | "-" if pair("+", "+") || pair("-", "-") || (f.word(-1) == f.word(0) && f.kind(1).is_none()) => step(f),
@@ -209,12 +235,53 @@ fn derivative(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
         let name = f.word(-2);
         return Some(form(f.span_at(-4).to(f.span_at(-1)), format!("{}({name})", f.word(-4)), name));
     }
+    let model = matches!(place, Place::Neuron | Place::Synapse);
+    // `d(v)/dt`, `d/dt v` and `d/dt(v)`.
+    let quotient = |k: isize| f.word(k) == "/" && f.word(k + 1) == "dt";
+    if model && f.word(0) == "=" && quotient(-2) && f.word(-3) == ")" && f.word(-5) == "(" && f.word(-6) == "d" {
+        let name = f.word(-4);
+        return Some(form(f.span_at(-6).to(f.span_at(-1)), format!("d({name})/dt"), name));
+    }
+    if model && f.word(1) == "=" && quotient(-2) && f.word(-3) == "d" && f.kind(0) == Some(Kind::Word) {
+        let name = f.word(0);
+        return Some(form(f.span_at(-3).to(f.span), format!("d/dt {name}"), name));
+    }
+    if model && f.word(0) == "=" && f.word(-1) == ")" && f.word(-3) == "(" && quotient(-5) && f.word(-6) == "d" {
+        let name = f.word(-2);
+        return Some(form(f.span_at(-6).to(f.span_at(-1)), format!("d/dt({name})"), name));
+    }
+    // `dvdt = …`
+    if model && f.word(0) == "=" && f.token == f.piece.start + 1 {
+        let name = f.word(-1).strip_prefix('d').and_then(|n| n.strip_suffix("dt")).filter(|n| !n.is_empty());
+        if let Some(name) = name {
+            return Some(form(f.span_at(-1), f.word(-1).to_owned(), name));
+        }
+    }
+    // `dv/dt * tau = …`
+    if model && f.word(0) == "*" && quotient(-2) && f.token == f.piece.start + 3 {
+        let (left, factor) = (f.word(-3), f.word(1));
+        let factor = if f.kind(1) == Some(Kind::Word) { factor } else { "tau" };
+        return Some(
+            Diagnostic::new(Code::E0001, f.span, "the factor of a derivative stands before it")
+                .help(format!("write `{factor} * {left}/dt = …`")),
+        );
+    }
     // `dv / dt`, and anything else that divides by `dt` on the left.
     if f.word(0) == "=" && f.word(-1) == "dt" && f.word(-2) == "/" && !(f.touches_next(-3) && f.touches_next(-2)) {
         let name = f.word(-3).strip_prefix('d').filter(|n| !n.is_empty())?;
         return Some(form(f.span_at(-3).to(f.span_at(-1)), format!("d{name} / dt"), name));
     }
     None
+}
+
+/// `f"rate {r}"` of Python.
+fn formatted(f: &Fault<'_>) -> Option<Diagnostic> {
+    let string = f.kind(0) == Some(Kind::Str) && matches!(f.word(-1), "f" | "F" | "r" | "b") && f.touches_next(-1);
+    string.then(|| {
+        idiom(f.span_at(-1), "no values stand inside a text")
+            .label("Python's form")
+            .help("write texts and values side by side: `print(\"rate\", rate(E))`")
+    })
 }
 
 /// `def f(x):`, `for x in y:`, `if c:`, `elif`.
@@ -278,6 +345,20 @@ fn statement(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
         return Some(
             idiom(f.span, "a statement sets one variable")
                 .help("write an assignment for each: `let a = …` and `let b = …`, on lines of their own"),
+        );
+    }
+    if f.word(0) == "when" && f.word(2) == "{" && matches!(place, Place::Neuron | Place::Synapse) {
+        let event = f.word(1);
+        return Some(
+            idiom(f.span, format!("what happens at a `{event}` is a block of its own"))
+                .help(format!("write `on {event} {{ … }}`"))
+                .fix(f.span, "on"),
+        );
+    }
+    if place == Place::Block && f.word(0) == "record" && f.word(-1) == "." {
+        return Some(
+            idiom(f.span_at(-2).to(f.span), "recording is a statement of its own")
+                .help(format!("write `record {0}.spikes, {0}.v every 1 ms`", f.word(-2))),
         );
     }
     if matches!(f.word(0), "when" | "with") && f.word(-1) == "spike" && f.token > f.piece.start + 2 {

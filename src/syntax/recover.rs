@@ -72,7 +72,7 @@ impl Recovery<'_, '_> {
         // The column of a head that ends in a colon: what is indented further belongs to it and says nothing by itself.
         let mut colon = None;
         for piece in pieces(self.lexed, self.brackets, 0..self.lexed.tokens.len()) {
-            self.stray_braces(done..piece.start, &mut explained);
+            self.stray_braces(done..piece.start, &mut explained, &mut colon);
             done = piece.end;
             if colon.is_some_and(|column| self.column(&piece) > column || self.ends(&piece, column)) {
                 items.push(self.swallowed(&piece));
@@ -92,7 +92,7 @@ impl Recovery<'_, '_> {
             sound.resize(sound.len() + new.len(), self.is_sound);
             items.extend(new);
         }
-        self.stray_braces(done..self.lexed.tokens.len(), &mut explained);
+        self.stray_braces(done..self.lexed.tokens.len(), &mut explained, &mut colon);
         (items, sound)
     }
 
@@ -114,8 +114,16 @@ impl Recovery<'_, '_> {
     }
 
     /// Reports the `}` of the file's level, which stand between the pieces, and takes back what they explain.
-    fn stray_braces(&mut self, between: Range<usize>, explained: &mut usize) {
+    fn stray_braces(&mut self, between: Range<usize>, explained: &mut usize, colon: &mut Option<usize>) {
         for fault in self.brackets.faults_in(&between) {
+            // `experiment main:` and a `}` below its beginning: the colon stands where a brace was meant.
+            let at = fault.token();
+            if matches!(fault, BracketFault::Stray { .. })
+                && colon.is_some_and(|column| self.column(&(at..at + 1)) == column)
+            {
+                *colon = None;
+                continue;
+            }
             self.faults.truncate(*explained);
             self.report_bracket(fault);
             *explained = self.faults.len();
