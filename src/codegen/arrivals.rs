@@ -4,7 +4,7 @@
 //! synapses that it reaches next and the step in which it does. The list is in the order in which deliveries are due: by neuron, then by
 //! age. In each step one pass over it takes the new spikes in, visits the runs that are reached, and writes what is left.
 
-use super::layout::{Dendrite, RunWidth, Segments};
+use super::layout::{Dendrite, Depth, RunWidth, Segments};
 use super::projection::{deliver, post_pop};
 use super::{Step, arriving};
 use crate::hir::VarId;
@@ -146,12 +146,23 @@ fn stored(b: &mut FuncBuilder, g: Segments, run: Val) -> (Val, Val) {
     }
 }
 
+/// How many slots a ring has.
+pub(super) fn slots(b: &mut FuncBuilder, depth: Depth) -> Val {
+    match depth {
+        Depth::Fixed(n) => b.int(n as i32),
+        Depth::Stored(id) => {
+            let zero = b.int(0);
+            b.load(id, zero)
+        }
+    }
+}
+
 /// The slot of what reaches the soma in so many steps.
 fn slot_after(b: &mut FuncBuilder, d: &Dendrite, steps: Val) -> Val {
     let zero = b.int(0);
     let position = b.load(d.position, zero);
     let slot = b.add(position, steps);
-    let depth = b.int(d.depth as i32);
+    let depth = slots(b, d.depth);
     b.bin(BinOp::Mod, slot, depth)
 }
 
@@ -232,7 +243,7 @@ pub(super) fn reach_soma(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         }
     });
     let next = b.add(position, one);
-    let depth = b.int(d.depth as i32);
+    let depth = slots(b, d.depth);
     let next = b.bin(BinOp::Mod, next, depth);
     b.store(d.position, zero, next);
 }

@@ -189,6 +189,16 @@ pub fn live_places(neurons: u64, longest: u32) -> u64 {
     (neurons * (u64::from(longest) + 2)).min(MANY.max(2 * neurons))
 }
 
+/// How many slots a ring has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// So many, for ever.
+    Fixed(u32),
+    /// The first of two numbers there: delays that protocols change may become longer. The second is the first step whose values a ring of
+    /// past values has.
+    Stored(BufId),
+}
+
 /// What has been delivered and is on its way to the soma.
 #[derive(Debug, Clone)]
 pub struct Dendrite {
@@ -199,7 +209,7 @@ pub struct Dendrite {
     /// By target: the sums, slot by slot, one per post neuron.
     pub sums: Vec<(VarId, BufId)>,
     /// Slots: the longest delay and one.
-    pub depth: u32,
+    pub depth: Depth,
     /// The delay of each synapse, where they differ.
     pub delay: Option<BufId>,
 }
@@ -231,7 +241,7 @@ pub struct Past {
     /// By variable: the values, slot by slot.
     pub vars: Vec<(VarId, BufId)>,
     /// Slots: the longest delay and one.
-    pub depth: u32,
+    pub depth: Depth,
     /// Places of a slot.
     pub stride: u64,
     /// The delay of each synapse, where they differ.
@@ -560,7 +570,11 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 .iter()
                 .map(|v| (*v, new(format!("{name}@soma{}", v.0), float, (u64::from(longest) + 1) * stride)))
                 .collect(),
-            depth: longest + 1,
+            depth: if p.changing_delays[1] {
+                Depth::Stored(new(format!("{name}@soma.depth"), Scalar::I32, 2))
+            } else {
+                Depth::Fixed(longest + 1)
+            },
             delay: size.longest_dendritic.map(|_| new(format!("{name}@soma.delay"), Scalar::I32, count)),
         });
         let response = p.kernel.as_ref().zip(projection.target).map(|(kernel, target)| {
@@ -587,28 +601,33 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             p.dendritic,
             size.longest_dendritic,
         )]);
-        let mut past = ends.zip(&p.past).map(|((end, pop, delay, longest), vars)| {
-            if vars.is_empty() {
-                return None;
-            }
-            let population = &model.populations[pop.index()];
-            let neuron = &model.neurons[population.model.index()];
-            let depth = u64::from(longest.unwrap_or(delay.uniform())) + 1;
-            let stride = padded(population.size());
-            Some(Past {
-                position: new(format!("{name}@{end}.position"), Scalar::I32, 1),
-                vars: vars
-                    .iter()
-                    .map(|v| {
-                        let var = &neuron.vars[v.index()].name;
-                        (*v, new(format!("{name}@{end}.{var}"), float, depth * stride))
-                    })
-                    .collect(),
-                depth: depth as u32,
-                stride,
-                delay: longest.map(|_| new(format!("{name}@{end}.delay"), Scalar::I32, count)),
-            })
-        });
+        let mut past =
+            ends.zip(&p.past).zip(p.changing_delays).map(|(((end, pop, delay, longest), vars), changing)| {
+                if vars.is_empty() {
+                    return None;
+                }
+                let population = &model.populations[pop.index()];
+                let neuron = &model.neurons[population.model.index()];
+                let depth = u64::from(longest.unwrap_or(delay.uniform())) + 1;
+                let stride = padded(population.size());
+                Some(Past {
+                    position: new(format!("{name}@{end}.position"), Scalar::I32, 1),
+                    vars: vars
+                        .iter()
+                        .map(|v| {
+                            let var = &neuron.vars[v.index()].name;
+                            (*v, new(format!("{name}@{end}.{var}"), float, depth * stride))
+                        })
+                        .collect(),
+                    depth: if changing {
+                        Depth::Stored(new(format!("{name}@{end}.depth"), Scalar::I32, 2))
+                    } else {
+                        Depth::Fixed(depth as u32)
+                    },
+                    stride,
+                    delay: longest.map(|_| new(format!("{name}@{end}.delay"), Scalar::I32, count)),
+                })
+            });
         let past = [past.next().flatten(), past.next().flatten()];
         let entries = size.entries.map(|n| Entries {
             count: n,

@@ -12,7 +12,7 @@ use super::synapse::{self, Own};
 use super::{Storage, Uses, steps};
 use crate::builtins::Builtin;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Model, ProjId, Projection, Role, Rule, Select, Side, Stmt, StmtKind, VarId};
+use crate::hir::{DelayKind, Model, ProjId, Projection, Role, Rule, Select, Side, Stmt, StmtKind, VarId};
 use crate::methods::sym::{Bin, Graph, Node, Sym};
 use crate::script::machine::{Entity, VarKey};
 
@@ -141,8 +141,8 @@ pub struct ProjPlan {
     pub dendritic: Delay,
     /// Whether synapses are stored in the order of their axonal delays instead of that of their numbers.
     pub by_delay: bool,
-    /// Whether protocols change the axonal delays.
-    pub changing_delay: bool,
+    /// Whether protocols change the axonal, the dendritic delays.
+    pub changing_delays: [bool; 2],
     /// The response to one delivered amount, at the steps after it.
     pub kernel: Option<std::sync::Arc<[f64]>>,
     /// How the response goes on by itself.
@@ -183,23 +183,27 @@ pub(super) fn plan(
     let synapse = &projection.synapse;
     let dt = model.settings.dt;
     let key = |v: VarId| VarKey { entity: Entity::Proj(ProjId(p as u32)), var: v };
-    let delay = delay_steps(model, projection.delay.as_ref())?;
     // Delays that a protocol changes may differ, whatever they are at first.
-    let changing_delay = projection.delay_var.is_some_and(|v| uses.assigned.contains(&key(v)));
-    let delay = if changing_delay { Delay::PerSynapse } else { delay };
-    let dendritic = delay_steps(model, projection.dendritic_delay.as_ref())?;
+    let changing_delays = projection.delay_vars.map(|v| v.is_some_and(|v| uses.assigned.contains(&key(v))));
+    let known = |kind: DelayKind| {
+        let known = delay_steps(model, projection.delays()[kind as usize])?;
+        Ok::<_, Diagnostic>(if changing_delays[kind as usize] { Delay::PerSynapse } else { known })
+    };
+    let (delay, dendritic) = (known(DelayKind::Axonal)?, known(DelayKind::Dendritic)?);
     let wiring = match (delay, dendritic) {
         (Delay::Uniform(_), Delay::Uniform(_)) => wiring(projection),
         // Synapses with delays of their own are visited in groups of equal delay.
         _ => Wiring::Sparse,
     };
     let mut constants = constants(model, uses, projection, p);
-    if let Some(v) = projection.delay_var {
-        // The value in effect, in whole steps.
-        constants[v.index()] = match delay {
-            Delay::Uniform(n) => Some(f64::from(n) * dt),
-            Delay::PerSynapse => None,
-        };
+    for (v, delay) in projection.delay_vars.into_iter().zip([delay, dendritic]) {
+        if let Some(v) = v {
+            // The value in effect, in whole steps.
+            constants[v.index()] = match delay {
+                Delay::Uniform(n) => Some(f64::from(n) * dt),
+                Delay::PerSynapse => None,
+            };
+        }
     }
     let constant = |side: Side, v: VarId| match side {
         Side::Own => constants[v.index()],
@@ -321,7 +325,7 @@ pub(super) fn plan(
         kernel,
         proj: ProjId(p as u32),
         by_delay,
-        changing_delay,
+        changing_delays,
         wiring,
         graph,
         place,

@@ -1,9 +1,10 @@
 //! What names, members and indices stand for in protocols: values, neurons, synapses, samples, readouts.
 
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{DataId, DataSchema, DataSource, Model, NeuronId, ProjId, ReadoutId, Type, VarDecl, VarId};
+use crate::hir::{DataId, DataSchema, DataSource, DelayKind, Model, NeuronId, ProjId, ReadoutId, Type, VarDecl, VarId};
 use crate::script::ir::{
     self, Axis, AxisName, Expr, ExprKind, Field, IndexItem, Kind, Neurons, NumTy, Place, Samples, Select, Split, Ty,
+    is_delay,
 };
 use crate::script::lower::{Bound, Fixed, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
@@ -344,19 +345,19 @@ impl Lower<'_, '_> {
         let entity = Entity::Proj(proj);
         let found = vars(self.cx.model, entity).unwrap_or(&[]).iter().position(|v| v.name == member.node);
         let Some(k) = found else {
-            if let (Some(projection), "delay") = (self.cx.model.projections.get(proj.index()), member.node.as_str())
-                && delays::refusal(self.cx.model, projection).is_none()
+            if let (Some(projection), Some(kind)) =
+                (self.cx.model.projections.get(proj.index()), DelayKind::named(&member.node))
+                && delays::refusal(self.cx.model, projection, kind).is_none()
             {
-                // The variable is made once it is known that it is needed: it will be the last one.
-                let var = VarId(projection.synapse.vars.len() as u32);
-                self.cx.program.delays.insert(VarKey { entity, var });
+                // The variable is made once it is known that it is needed.
+                self.cx.program.wants_delays.insert((proj, kind));
                 return Thing::Poisoned;
             }
             self.no_member(entity, member, &[]);
             return Thing::Poisoned;
         };
         let var = VarId(k as u32);
-        if self.cx.model.projections.get(proj.index()).is_some_and(|p| p.delay_var == Some(var)) {
+        if is_delay(self.cx.model, VarKey { entity, var }) {
             self.cx.program.delays.insert(VarKey { entity, var });
         }
         let axes = self.synapse_axes(proj, &select);
@@ -371,18 +372,15 @@ impl Lower<'_, '_> {
 
     fn no_member(&mut self, entity: Entity, member: &ast::Ident, more: &[&str]) {
         let model = self.cx.model;
-        if let (Entity::Proj(p), "delay" | "dendritic_delay") = (entity, member.node.as_str()) {
-            let name = &member.node;
+        if let (Entity::Proj(p), Some(kind)) = (entity, DelayKind::named(&member.node)) {
+            let name = kind.name();
             let mut d = Diagnostic::new(Code::E0901, member.span, format!("protocols cannot have this `{name}` yet"))
                 .label("it is given where the projection is made, and stays");
             if let Some(projection) = model.projections.get(p.index()) {
                 d = d.also(projection.span, "made here");
-                d = match delays::refusal(model, projection).filter(|_| name == "delay") {
-                    Some(why) => d.note(why),
-                    None => d.note(
-                        "sums on their way along dendrites are kept for the delays that the network was built with",
-                    ),
-                };
+                if let Some(why) = delays::refusal(model, projection, kind) {
+                    d = d.note(why);
+                }
             }
             self.err(d.help(
                 "make two projections with a delay each, and change their weights: one has them, the other has zeros",
