@@ -241,7 +241,7 @@ fn what_is_no_delay_is_refused_where_it_is_written() {
         ("XE.delay[0, 0] -= 3 ms", "E0403", "1 of the 6 values of `XE.delay` cannot be negative"),
         ("XE.delay = 1e9 s", "E0403", "cannot be kept"),
         ("XE.dendritic_delay = -1 ms", "E0403", "6 of the 6 values of `XE.dendritic_delay` cannot be negative"),
-        ("KB.dendritic_delay = 1 ms", "E0901", "protocols cannot have this `dendritic_delay` yet"),
+        ("KB.dendritic_delay = -1 ms", "E0403", "6 of the 6 values of `KB.dendritic_delay` cannot be negative"),
         ("XE.delay = 1 mV", "E0205", "`XE.delay` is ms"),
     ] {
         let (status, _, errors) = snnc(&format!("experiment main {{ run 1 ms; {statement}; run 1 ms }}"), &[]);

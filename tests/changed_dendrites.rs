@@ -374,6 +374,73 @@ fn inject_reads_as_far_back_as_the_delays_of_the_present_say() {
     }
 }
 
+/// A kernel spreads what reaches the soma, whether it carries itself on or is summed: each amount by the dendritic delay of its synapse at its time.
+#[test]
+fn a_kernel_begins_when_the_soma_is_reached() {
+    let (pre, post) = (4_usize, 3_usize);
+    let kernels: [(&str, fn(f64) -> f64); 2] =
+        [("exp(-s / 2 ms) over 4 ms", |s| (-s / 2.0).exp()), ("sin(s / 1 ms)^2 over 4 ms", |s| s.sin().powi(2))];
+    for ((kernel, response), precision) in kernels.into_iter().flat_map(|k| ["f32", "f64"].map(|p| (k, p))) {
+        for changes in [false, true] {
+            let protocol = if changes { "XE.dendritic_delay = 1 ms;" } else { "print(XE.dendritic_delay);" };
+            let text = format!(
+                "simulation {{ dt = 0.1 ms; seed = 5; precision = {precision} }}
+                 kernel K(s) = {kernel}
+                 neuron Sum {{ input I
+                   state s = 0
+                   ds/dt = I / 1 ms }}
+                 population A[{pre}]: poisson(rate = 900 Hz)
+                 population B[{post}]: Sum()
+                 connect XE: A -> B.I via all_to_all with static(w = 1 + i, dendritic_delay = uniform(0 ms, 3 ms)) through K
+                 experiment e {{ {protocol} run 10 ms }}"
+            );
+            let (mut jit, mut interp) = both(&text);
+            let key = proj(0, jit.plan().projections[0].place.len() as u32 - 1);
+            let read_all = |n: &mut Network| -> Vec<usize> {
+                (0..pre * post).map(|k| (read(n, key, k) * 10.0).round() as usize).collect()
+            };
+            let mut now = read_all(&mut jit);
+            let mut expected = vec![vec![0.0; post]; 4000];
+            let (mut sums, mut seen) = (vec![0.0; post], 0);
+            let mut step = 0_usize;
+            for round in 0..20_u64 {
+                let steps = 1 + splitmix64(round) % 30;
+                advance(&mut jit, steps, round);
+                advance(&mut interp, steps, round);
+                bits_agree(&jit, &interp);
+                for i in 0..pre {
+                    for s in spikes(&jit, 0, i as u64) {
+                        seen += 1;
+                        for (k, delay) in now.iter().enumerate().filter(|(k, _)| k / post == i) {
+                            for after in 1..=40_usize {
+                                let share = (1 + i) as f64 * response(after as f64 * 0.1) * 0.1;
+                                expected[s as usize + delay + after][k % post] += share;
+                            }
+                        }
+                    }
+                }
+                [&mut jit, &mut interp].into_iter().for_each(Machine::clear_spikes);
+                for s in step + 1..=step + steps as usize {
+                    (0..post).for_each(|j| sums[j] += expected[s][j]);
+                }
+                step += steps as usize;
+                for (j, sum) in sums.iter().enumerate() {
+                    let near = if precision == "f64" { 1e-9 } else { 1e-4 } * (1.0 + sum);
+                    let found = read(&mut jit, pop(1, 1), j);
+                    assert!((found - sum).abs() < near, "{kernel}, {precision}, round {round}: {found}, {sum}");
+                }
+                if changes {
+                    let longest = [1, 60, 20][(round % 3) as usize] + round;
+                    let new = |k: usize| splitmix64(round * 100 + k as u64) % longest;
+                    [&mut jit, &mut interp].into_iter().for_each(|n| set(n, key, |k| new(k) as f64 * 0.1));
+                    now = read_all(&mut jit);
+                }
+            }
+            assert!(seen > 30, "{seen}");
+        }
+    }
+}
+
 /// A delay that takes too much memory is refused where it is assigned, before anything is made longer.
 #[test]
 fn what_cannot_be_kept_is_refused() {

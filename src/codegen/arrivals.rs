@@ -6,10 +6,11 @@
 
 use super::layout::{Dendrite, Depth, RunWidth, Segments};
 use super::projection::{deliver, post_pop};
-use super::{Step, arriving};
+use super::{Step, arriving, response};
 use crate::hir::VarId;
 use crate::lir::build::FuncBuilder;
 use crate::lir::{BinOp, BufId, CmpOp, Val};
+use crate::sched::Delay;
 
 /// The entries that an event reaches: where their synapses and the neurons at their other ends are listed (if not by number, and as the
 /// post neurons of the synapses), and a range.
@@ -180,10 +181,15 @@ pub(super) fn announce(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         let slot = common_slot(b, s, p, d);
         b.store(d.pending, slot, one);
     }
-    if let Some(r) = bufs.response {
+    if let Some(r) = bufs.response.filter(|_| !behind(s, p)) {
         let zero = b.int(0);
         b.store(r.pending, zero, one);
     }
+}
+
+/// Whether a kernel spreads what reaches the soma, instead of what is delivered: one delay for all synapses is in the kernel itself.
+pub(super) fn behind(s: &Step<'_>, p: usize) -> bool {
+    s.plan.projections[p].dendritic == Delay::PerSynapse
 }
 
 /// Adds an amount to what reaches the soma of neuron `j` after the dendritic delay.
@@ -237,7 +243,13 @@ pub(super) fn reach_soma(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
                 let differs = b.cmp(CmpOp::Ne, x, nothing);
                 b.if_then(differs, |b| {
                     b.store(*sums, at, nothing);
-                    deliver(b, s, p, *target, j, x);
+                    match s.layout.projs[p].response.filter(|r| r.target == *target) {
+                        Some(r) => {
+                            b.store(r.pending, zero, one);
+                            response::receive(b, r, j, x);
+                        }
+                        None => deliver(b, s, p, *target, j, x),
+                    }
                 });
             });
         }

@@ -330,7 +330,7 @@ fn one(
         for (target, amount) in amounts {
             let bufs = &s.layout.projs[p];
             match (&bufs.dendrite, bufs.response) {
-                (_, Some(r)) if r.target == target => response::receive(b, r, j, amount),
+                (_, Some(r)) if r.target == target && !arrivals::behind(s, p) => response::receive(b, r, j, amount),
                 (Some(d), _) => arrivals::into_dendrite(b, s, p, d, target, j, at.synapse, amount),
                 (None, _) => deliver(b, s, p, target, j, amount),
             }

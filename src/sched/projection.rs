@@ -187,7 +187,10 @@ pub(super) fn plan(
     let changing_delays = projection.delay_vars.map(|v| v.is_some_and(|v| uses.assigned.contains(&key(v))));
     let known = |kind: DelayKind| {
         let known = delay_steps(model, projection.delays()[kind as usize])?;
-        Ok::<_, Diagnostic>(if changing_delays[kind as usize] { Delay::PerSynapse } else { known })
+        // The ring of a population's last spikes has one place for each neuron in a step; trains of many sources may have more events.
+        let pooled = model.populations[projection.pre.pop.index()].pooled;
+        let crowded = kind == DelayKind::Axonal && pooled && known.waits();
+        Ok::<_, Diagnostic>(if changing_delays[kind as usize] || crowded { Delay::PerSynapse } else { known })
     };
     let (delay, dendritic) = (known(DelayKind::Axonal)?, known(DelayKind::Dendritic)?);
     let wiring = match (delay, dendritic) {

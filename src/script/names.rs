@@ -347,10 +347,14 @@ impl Lower<'_, '_> {
         let Some(k) = found else {
             if let (Some(projection), Some(kind)) =
                 (self.cx.model.projections.get(proj.index()), DelayKind::named(&member.node))
-                && delays::refusal(self.cx.model, projection, kind).is_none()
             {
-                // The variable is made once it is known that it is needed.
-                self.cx.program.wants_delays.insert((proj, kind));
+                match delays::refusal(projection, kind, member.span) {
+                    Some(d) => self.err(d),
+                    // The variable is made once it is known that it is needed.
+                    None => {
+                        self.cx.program.wants_delays.insert((proj, kind));
+                    }
+                }
                 return Thing::Poisoned;
             }
             self.no_member(entity, member, &[]);
@@ -372,21 +376,6 @@ impl Lower<'_, '_> {
 
     fn no_member(&mut self, entity: Entity, member: &ast::Ident, more: &[&str]) {
         let model = self.cx.model;
-        if let (Entity::Proj(p), Some(kind)) = (entity, DelayKind::named(&member.node)) {
-            let name = kind.name();
-            let mut d = Diagnostic::new(Code::E0901, member.span, format!("protocols cannot have this `{name}` yet"))
-                .label("it is given where the projection is made, and stays");
-            if let Some(projection) = model.projections.get(p.index()) {
-                d = d.also(projection.span, "made here");
-                if let Some(why) = delays::refusal(model, projection, kind) {
-                    d = d.note(why);
-                }
-            }
-            self.err(d.help(
-                "make two projections with a delay each, and change their weights: one has them, the other has zeros",
-            ));
-            return;
-        }
         if let Entity::Pop(p) = entity
             && let Some(population) = model.populations.get(p.index())
             && model.neurons.get(population.model.index()).is_some_and(|n| n.may_declare(&member.node))

@@ -3,27 +3,28 @@
 
 use std::collections::BTreeSet;
 
+use crate::diag::{Code, Diagnostic};
 use crate::hir::{
     DelayKind, Expr, ExprKind, Model, ProjId, Projection, Role, ShownUnit, Stmt, StmtKind, Type, VarDecl, VarId,
 };
+use crate::source::Span;
 use crate::units::Dim;
 
 /// Why protocols cannot have the delays of a projection, if they cannot.
-pub(crate) fn refusal(model: &Model, projection: &Projection, kind: DelayKind) -> Option<&'static str> {
+pub(crate) fn refusal(projection: &Projection, kind: DelayKind, name: Span) -> Option<Diagnostic> {
     let synapse = &projection.synapse;
-    let pooled = model.populations.get(projection.pre.pop.index()).is_some_and(|p| p.pooled);
+    let nothing = |why: &str| {
+        let title = format!("the synapses of `{}` have no `{}`", projection.name, kind.name());
+        Diagnostic::new(Code::E0403, name, title).label(why).also(projection.span, "made here")
+    };
     match kind {
-        DelayKind::Axonal if pooled => Some("events of sources that stand for many trains take no delay"),
         DelayKind::Axonal if synapse.on_pre.is_empty() && synapse.injects.is_empty() => {
-            Some("no spike of the pre neurons reaches these synapses")
-        }
-        DelayKind::Dendritic if projection.kernel.is_some() => {
-            Some("the kernel spreads what all synapses of a neuron have delivered: they share one dendritic delay")
+            Some(nothing("no spike of the pre neurons reaches them: they have no `on pre`"))
         }
         DelayKind::Dendritic
             if synapse.on_post.is_none() && synapse.injects.is_empty() && !delivers(&synapse.on_pre) =>
         {
-            Some("these synapses deliver nothing and see no spike of the post neurons")
+            Some(nothing("they deliver nothing, and have no `on post`"))
         }
         DelayKind::Axonal | DelayKind::Dendritic => None,
     }
