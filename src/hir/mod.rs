@@ -86,6 +86,14 @@ pub struct Model {
     pub ends: Ends,
 }
 
+impl Model {
+    /// The model of the neurons of a population.
+    #[must_use]
+    pub fn neuron_of(&self, pop: PopId) -> Option<&NeuronModel> {
+        self.neurons.get(self.populations.get(pop.index())?.model.index())
+    }
+}
+
 /// Floating-point kind of states and weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {

@@ -58,7 +58,7 @@ impl Facts {
     }
 
     fn population(&mut self, model: &Model, id: PopId, pop: &hir::Population, frozen: &BTreeSet<VarKey>) {
-        let neuron = &model.neurons[pop.model.index()];
+        let Some(neuron) = model.neuron_of(id) else { return };
         let own = Entity::Pop(id);
         let mut walk = Reads { own, pre: id, post: id, lets: &neuron.lets, time: None, locals: BTreeMap::new() };
         for ode in &neuron.odes {

@@ -1,7 +1,7 @@
 //! What names, members and indices stand for in protocols: values, neurons, synapses, samples, readouts.
 
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{DataId, DataSchema, DataSource, DelayKind, Model, NeuronId, ProjId, ReadoutId, Type, VarDecl, VarId};
+use crate::hir::{DataId, DataSchema, DataSource, DelayKind, Model, ProjId, ReadoutId, Type, VarDecl, VarId};
 use crate::script::ir::{
     self, Axis, AxisName, Expr, ExprKind, Field, IndexItem, Kind, Neurons, NumTy, Place, Samples, Select, Split, Ty,
     is_delay,
@@ -68,10 +68,7 @@ pub(crate) fn decl(model: &Model, key: VarKey) -> Option<&VarDecl> {
 /// The variables of a population's or projection's model.
 pub(crate) fn vars(model: &Model, entity: Entity) -> Option<&[VarDecl]> {
     match entity {
-        Entity::Pop(p) => {
-            let NeuronId(n) = model.populations.get(p.index())?.model;
-            Some(&model.neurons.get(n as usize)?.vars)
-        }
+        Entity::Pop(p) => Some(&model.neuron_of(p)?.vars),
         Entity::Proj(p) => Some(&model.projections.get(p.index())?.synapse.vars),
     }
 }
@@ -303,7 +300,7 @@ impl Lower<'_, '_> {
             let key = VarKey { entity: Entity::Pop(pop), var: VarId(k as u32) };
             return self.variable(key, Select::Neurons(neurons), axes, span);
         }
-        let neuron = model.populations.get(pop.index()).and_then(|p| model.neurons.get(p.model.index()));
+        let neuron = model.neuron_of(pop);
         let event = neuron.and_then(|n| n.events.iter().position(|e| e.name == member.node));
         if let Some(e) = event {
             return Thing::Spikes(Neurons { span, ..neurons }, Some(e as u32));
@@ -377,8 +374,7 @@ impl Lower<'_, '_> {
     fn no_member(&mut self, entity: Entity, member: &ast::Ident, more: &[&str]) {
         let model = self.cx.model;
         if let Entity::Pop(p) = entity
-            && let Some(population) = model.populations.get(p.index())
-            && model.neurons.get(population.model.index()).is_some_and(|n| n.may_declare(&member.node))
+            && model.neuron_of(p).is_some_and(|n| n.may_declare(&member.node))
         {
             self.cx.hole(member.span);
             return;
@@ -387,15 +383,10 @@ impl Lower<'_, '_> {
         let mut names: Vec<&str> = declared.iter().map(|v| v.name.as_str()).collect();
         names.extend(more);
         let (what, name) = match entity {
-            Entity::Pop(p) => {
-                let model_name = model
-                    .populations
-                    .get(p.index())
-                    .and_then(|p| model.neurons.get(p.model.index()))
-                    .map_or("", |n| &n.name);
-                ("neuron model", model_name)
+            Entity::Pop(p) => ("neuron model", model.neuron_of(p).map_or("", |n| n.name.as_str())),
+            Entity::Proj(p) => {
+                ("synapse model", model.projections.get(p.index()).map_or("", |p| p.synapse.name.as_str()))
             }
-            Entity::Proj(p) => ("synapse model", model.projections.get(p.index()).map_or("", |p| &p.synapse.name)),
         };
         let mut d = Diagnostic::new(
             Code::E0104,
