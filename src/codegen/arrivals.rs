@@ -17,13 +17,14 @@ use crate::sched::Delay;
 pub(super) type Run = (Option<BufId>, Option<BufId>, Val, Val);
 
 /// Runs `body` for every neuron and run of its synapses that a spike of population `pop` (or its other event of a number) reaches in
-/// this step.
+/// this step. If they are `counted`, it learns how many others of that neuron have reached synapses in this step before.
 pub(super) fn each(
     b: &mut FuncBuilder,
     s: &Step<'_>,
     (pop, event): (usize, Option<u32>),
     g: Segments,
-    body: &dyn Fn(&mut FuncBuilder, Val, Run),
+    counted: bool,
+    body: &dyn Fn(&mut FuncBuilder, Val, Run, Option<Val>),
 ) {
     let zero = b.int(0);
     let one = b.int(1);
@@ -38,8 +39,11 @@ pub(super) fn each(
     let all = b.add(waiting, fresh);
     let some = b.cmp(CmpOp::Gt, all, zero);
     b.if_then(some, |b| {
-        let left = b.fold_loop(zero, all, &[zero, zero], |b, k, carried| {
+        let nobody = b.int(-1);
+        let inits = [zero, zero, nobody, zero];
+        let left = b.fold_loop(zero, all, &inits[..if counted { 4 } else { 2 }], |b, k, carried| {
             let (old, out) = (carried[0], carried[1]);
+            let counts = carried.get(2..4).map(|c| (c[0], c[1]));
             // The next of the waiting and of the new ones; the older first, where both are of one neuron.
             let new = b.sub(k, old);
             let has_old = b.cmp(CmpOp::Lt, old, waiting);
@@ -77,14 +81,20 @@ pub(super) fn each(
                 |b| {
                     let (_, len) = stored(b, g, run);
                     let end = b.add(entry, len);
-                    body(b, i, (g.synapses, g.other, entry, end));
+                    let number = counts.map(|counts| following(b, counts, i));
+                    body(b, i, (g.synapses, g.other, entry, end), number);
                     let run = b.add(run, one);
                     let due = due(b, g, run, s.step);
-                    vec![run, end, due]
+                    let told = number.map(|n| [i, n]);
+                    [run, end, due].into_iter().chain(told.into_iter().flatten()).collect()
                 },
-                |_| vec![run, entry, when],
+                |_| {
+                    let kept = counts.map(|(last, n)| [last, n]);
+                    [run, entry, when].into_iter().chain(kept.into_iter().flatten()).collect()
+                },
             );
             let (run, entry, when) = (next[0], next[1], next[2]);
+            let counts = next[3..].to_vec();
             let stays = b.cmp(CmpOp::Gt, when, s.step);
             let out = b.if_else(
                 stays,
@@ -98,11 +108,19 @@ pub(super) fn each(
                 },
                 |_| vec![out],
             );
-            vec![old, out[0]]
+            [old, out[0]].into_iter().chain(counts).collect()
         });
         b.store(live.state, zero, left[1]);
         b.store(live.state, one, to);
     });
+}
+
+/// How many events of neuron `i` came before this one, after the last event's neuron and number.
+pub(super) fn following(b: &mut FuncBuilder, (last, number): (Val, Val), i: Val) -> Val {
+    let (zero, one) = (b.int(0), b.int(1));
+    let same = b.cmp(CmpOp::Eq, last, i);
+    let next = b.add(number, one);
+    b.select(same, next, zero)
 }
 
 /// The step in which run `run` is reached, counted from the one before; -1 if it is the end of its neuron's.

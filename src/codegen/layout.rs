@@ -323,6 +323,8 @@ pub struct ProjBufs {
     /// Random numbers drawn beforehand: the run step of the first row; the numbers, by row, number of the draw, and place of the synapse
     /// among [`Self::count`].
     pub draws: Option<[BufId; 2]>,
+    /// The keys of steps, of which the random numbers of events are made: the run step of the first, and the keys.
+    pub chance: Option<[BufId; 2]>,
     /// The tables of `timed`.
     pub tables: Vec<BufId>,
     /// Places for one value per synapse.
@@ -692,6 +694,8 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                     new(format!("{name}@draws"), float, count * p.own.draws.len() as u64),
                 ]
             }),
+            chance: (!p.chances.is_empty())
+                .then(|| [new(format!("{name}@chance.base"), Scalar::I32, 1), new(format!("{name}@chance"), float, 1)]),
             tables: p
                 .own
                 .tables

@@ -482,7 +482,12 @@ pub fn arity(f: MathFn) -> usize {
         MathFn::Sin | MathFn::Cos | MathFn::Tan | MathFn::Tanh => 1,
         MathFn::Pow | MathFn::Fmod => 2,
         MathFn::DrawNormal => 3,
-        MathFn::DrawGamma | MathFn::DrawPoisson => 4,
+        MathFn::DrawGamma
+        | MathFn::DrawPoisson
+        | MathFn::EventUniform
+        | MathFn::EventNormal
+        | MathFn::EventExponential
+        | MathFn::EventKey => 4,
     }
 }
 

@@ -121,7 +121,7 @@ pub struct Network {
     stale_slots: Vec<bool>,
     /// Names the random draws of the present run.
     run: RunKey,
-    /// By population, then by projection: the run step up to which random numbers have been drawn.
+    /// By population, then by projection, then by projection for its events: the run step up to which random numbers have been drawn.
     drawn: Vec<u64>,
     /// Whether this is one of several copies that run at the same time, each on a thread of its own.
     lane: bool,
@@ -187,7 +187,7 @@ impl Network {
         initial: BTreeMap<VarKey, Buf>,
     ) -> Self {
         let n = shared.model.populations.len();
-        let all = n + shared.model.projections.len();
+        let all = n + 2 * shared.model.projections.len();
         let mut network = Self {
             shared,
             compiled,

@@ -171,6 +171,11 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                 }
             };
         }
+        if !p.chances.is_empty() {
+            let n = p.chances.len();
+            let _ =
+                writeln!(out, "  each event draws {n} random number{} at every synapse", if n == 1 { "" } else { "s" });
+        }
         if let Some(kernel) = &p.kernel {
             let how = if p.recursion.is_some() { ", carried on from step to step" } else { "" };
             let _ = writeln!(out, "  a kernel of {} steps spreads what is delivered{how}", kernel.len());

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::chance::{self, Chance};
 use super::clocked::{self, Clocked, Stepped};
 use super::entries::{self, Entry};
 use super::lower::{Context, Effects, Lowering};
@@ -159,6 +160,8 @@ pub struct ProjPlan {
     pub past: [Vec<VarId>; 2],
     /// The event of the pre neurons that drives it; `None`: their spikes.
     pub event: Option<u32>,
+    /// The random numbers that an event takes at each synapse, when nothing is frozen.
+    pub chances: Vec<Chance>,
     /// Weights that synapses share and change.
     pub entries: Vec<Entry>,
     /// Whether they change them without an event of a neuron.
@@ -234,9 +237,11 @@ pub(super) fn plan(
 
     // Storage follows from what the handlers do when nothing is frozen.
     let never = |_: VarId| false;
-    let full_pre = Lowering::new(&mut graph, &context).block(&synapse.on_pre, &never).ok_or_else(unexpected)?;
+    let mut full = |stmts, first| Lowering::new(&mut graph, &context).event_block(stmts, &never, first);
+    let (full_pre, pre_draws) = full(&synapse.on_pre, chance::PRE).ok_or_else(unexpected)?;
     let post_stmts = synapse.on_post.as_deref().unwrap_or(&[]);
-    let full_post = Lowering::new(&mut graph, &context).block(post_stmts, &never).ok_or_else(unexpected)?;
+    let (full_post, post_draws) = full(post_stmts, chance::POST).ok_or_else(unexpected)?;
+    let chances = chance::list(&pre_draws, &post_draws);
     // A trace that is the same for all synapses of a neuron needs events that reach them together.
     let together = [matches!(delay, Delay::Uniform(_)), matches!(dendritic, Delay::Uniform(_))];
     let traces = Traces { lazy: &lazy, stepped: &stepped, pre: &full_pre, post: &full_post, together };
@@ -256,8 +261,9 @@ pub(super) fn plan(
     let mut dead = Vec::new();
     let (pre, post) = loop {
         let ignore = |v: VarId| is_frozen(v) || dead.contains(&v);
-        let pre = Lowering::new(&mut graph, &context).block(&synapse.on_pre, &ignore).ok_or_else(unexpected)?;
-        let post = Lowering::new(&mut graph, &context).block(post_stmts, &ignore).ok_or_else(unexpected)?;
+        let mut left = |stmts, first| Lowering::new(&mut graph, &context).event_block(stmts, &ignore, first);
+        let (pre, _) = left(&synapse.on_pre, chance::PRE).ok_or_else(unexpected)?;
+        let (post, _) = left(post_stmts, chance::POST).ok_or_else(unexpected)?;
         // A state that nothing reads but its own updates is dead while its readers are frozen; after a `thaw` it would be read again.
         let found = if uses.thaws || !synapse.vars.iter().enumerate().any(|(k, _)| is_frozen(VarId(k as u32))) {
             None
@@ -306,6 +312,7 @@ pub(super) fn plan(
     let does_something = !on_post.synapse.is_empty() || !on_post.own_side.is_empty() || !on_post.delivers.is_empty();
     // Who writes synapses by number, or reaches them from their other end, needs them in the order of their numbers.
     let by_number = synapse.on_post.is_some()
+        || !chances.is_empty()
         || !entries.is_empty()
         || !synapse.injects.is_empty()
         || synapse.vars.iter().enumerate().any(|(k, _)| uses.assigned.contains(&key(VarId(k as u32))))
@@ -346,6 +353,7 @@ pub(super) fn plan(
         injected: projection.target.filter(|_| !clocked.injects.is_empty()),
         clocked,
         past,
+        chances,
         entries,
         entries_always,
         own,
@@ -502,6 +510,8 @@ fn places(
             let bad = candidates.iter().find_map(|(v, new)| {
                 let uneven = graph.any(*new, &|n| match n {
                     Node::Var(Side::Own, u, _) => !candidates.contains_key(u),
+                    // Every synapse draws by itself.
+                    Node::Draw(_) => true,
                     Node::Var(side, ..) | Node::Index(side) => {
                         // `i` of a synapse is the pre neuron's index.
                         *side != near && !(near == Side::Pre && *side == Side::Own)
