@@ -420,8 +420,8 @@ fn a_kernel_begins_when_the_soma_is_reached() {
                     }
                 }
                 [&mut jit, &mut interp].into_iter().for_each(Machine::clear_spikes);
-                for s in step + 1..=step + steps as usize {
-                    (0..post).for_each(|j| sums[j] += expected[s][j]);
+                for arrives in &expected[step + 1..=step + steps as usize] {
+                    sums.iter_mut().zip(arrives).for_each(|(sum, x)| *sum += x);
                 }
                 step += steps as usize;
                 for (j, sum) in sums.iter().enumerate() {
