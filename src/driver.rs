@@ -18,7 +18,7 @@ use crate::runtime::{self, Network};
 pub use crate::sched::Quiet;
 use crate::sched::{self, Uses};
 use crate::script::machine::{Entity, VarKey};
-use crate::script::walk;
+use crate::script::{var_name, walk};
 use crate::sema;
 use crate::source::{FileId, SourceMap};
 use crate::syntax::{self, ast};
@@ -75,8 +75,8 @@ pub struct Session {
     pub front: Duration,
     /// Whether networks take the times of the parts of their steps.
     pub profile: bool,
-    /// Whether weights and learned variables are loaded from a file before anything runs (`--load`).
-    pub loads: bool,
+    /// The names of the variables that are loaded from a file before anything runs (`--load`).
+    pub loads: Vec<String>,
 }
 
 /// Number of threads that a setting means: 0 is one per core.
@@ -143,7 +143,7 @@ impl Session {
             as_written: false,
             front: Duration::ZERO,
             profile: false,
-            loads: false,
+            loads: Vec::new(),
         };
         check(&mut session);
         session.front = start.elapsed();
@@ -274,9 +274,9 @@ impl Session {
             cutting: Cutting { profile: self.profile, threads: threads(model.settings.threads) },
         };
         let mut uses = Self::uses(model);
-        if self.loads {
+        if !self.loads.is_empty() {
             let constant = constant_learned(model, &uses)?;
-            uses.assigned.extend(constant);
+            uses.assigned.extend(constant.into_iter().filter(|key| self.loads.contains(&var_name(model, *key))));
         }
         runtime::build(model.clone(), uses, &options)
     }

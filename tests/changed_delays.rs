@@ -159,7 +159,13 @@ neuron Sum { state n = 0
 population A[3]: spike_source(times = [1 ms, 1 ms, 1 ms, 5 ms, 5 ms, 5 ms], ids = [0, 1, 2, 0, 1, 2])
 population B[2]: Sum()
 connect XE: A -> B.n via all_to_all with static(w = 10^i, delay = 2 ms)
+kernel K(s) = exp(-s / 1 ms) over 3 ms
+neuron Leaky { input I
+  state v = 0
+  dv/dt = (I - v) / 10 ms }
+population C[2]: Leaky()
 connect XS: A -> B.n via random(p = 1) with static(w = 0, delay = uniform(1 ms, 3 ms))
+connect KB: A -> C.I via all_to_all with static(w = 1) through K
 ";
 
 /// The command line on a protocol: status, standard output, standard error.
@@ -209,6 +215,14 @@ fn protocols_read_and_write_delays_like_other_variables() {
           expect max(XE.delay) > min(XE.delay)
           load(\"d.npz\", XE.delay)
           expect XE.delay[0, 0] == 0 ms and abs(XE.delay[2, 1] - 3.2 ms) < 1e-9 ms
+          # Drawn anew, a constant is what it was; others are other draws.
+          redraw(XE.delay)
+          expect min(XE.delay) == 2 ms and max(XE.delay) == 2 ms
+          let before = XS.delay
+          redraw(XS.delay)
+          expect max(abs(XS.delay - before)) > 0.2 ms and min(XS.delay) >= 1 ms and max(XS.delay) <= 3 ms
+          XE.dendritic_delay[1, ..] = 0.5 ms
+          expect XE.dendritic_delay[0, 0] == 0 ms and XE.dendritic_delay[1, 1] == 0.5 ms
           # Read only: in whole steps as they were drawn.
           let steps = XS.delay / 0.1 ms
           expect max(abs(steps - round(steps))) < 1e-9 and max(XS.delay) - min(XS.delay) > 0.1 ms
@@ -226,8 +240,8 @@ fn what_is_no_delay_is_refused_where_it_is_written() {
         ("XE.delay = -1 ms", "E0403", "6 of the 6 values of `XE.delay` cannot be negative"),
         ("XE.delay[0, 0] -= 3 ms", "E0403", "1 of the 6 values of `XE.delay` cannot be negative"),
         ("XE.delay = 1e9 s", "E0403", "cannot be kept"),
-        ("redraw(XE.delay)", "E0901", "cannot be drawn anew"),
-        ("XE.dendritic_delay = 1 ms", "E0901", "protocols cannot have this `dendritic_delay` yet"),
+        ("XE.dendritic_delay = -1 ms", "E0403", "6 of the 6 values of `XE.dendritic_delay` cannot be negative"),
+        ("KB.dendritic_delay = -1 ms", "E0403", "6 of the 6 values of `KB.dendritic_delay` cannot be negative"),
         ("XE.delay = 1 mV", "E0205", "`XE.delay` is ms"),
     ] {
         let (status, _, errors) = snnc(&format!("experiment main {{ run 1 ms; {statement}; run 1 ms }}"), &[]);
@@ -280,13 +294,16 @@ fn only_assigned_delays_vary() {
         let session = Session::from_text(Path::new("m.snn"), &text, &Settings::default());
         let model = session.model.unwrap();
         let plan = snnc::sched::build(&model, &Session::uses(&model), &Default::default()).unwrap();
-        plan.projections.iter().map(|p| (p.changing_delay, p.by_delay, p.wiring)).collect::<Vec<_>>()
+        plan.projections.iter().map(|p| (p.changing_delays[0], p.by_delay, p.wiring)).collect::<Vec<_>>()
     };
     let plain = of("print(1)");
     assert_eq!(of("print(XE.delay, XS.delay)"), plain);
     assert!(!plain[0].0 && plain[1].1);
     let changed = of("XE.delay = 1 ms; XS.delay = 1 ms");
-    assert!(changed.iter().all(|p| p.0 && !p.1));
+    assert!(changed[..2].iter().all(|p| p.0 && !p.1) && changed[2] == plain[2]);
+    assert_eq!(of("print(XE.dendritic_delay, KB.delay)"), plain);
+    let drawn = of("redraw(XS.delay)");
+    assert!(!drawn[0].0 && drawn[1].0);
 }
 
 /// Spikes of listed times reach synapses with delays of their own in the interpreter too, at the end of what was drawn.

@@ -509,7 +509,8 @@ fn library_functions() {
         elementwise(&format!("draws {ty}"), &nasty::tuples(&few, 3), 1, |w, x| {
             let normal = Op::Call(MathFn::DrawNormal, vec![x[0], x[1], x[2]]);
             let mut results = vec![w.def(ty, normal)];
-            for f in [MathFn::DrawGamma, MathFn::DrawPoisson] {
+            let of_events = [MathFn::EventUniform, MathFn::EventNormal, MathFn::EventExponential, MathFn::EventKey];
+            for f in [MathFn::DrawGamma, MathFn::DrawPoisson].into_iter().chain(of_events) {
                 results.push(w.def(ty, Op::Call(f, vec![x[0], x[1], x[2], x[0]])));
                 results.push(w.def(ty, Op::Call(f, vec![x[2], x[1], x[0], x[2]])));
             }

@@ -7,7 +7,7 @@ mod net;
 use net::{attempt, bits_agree, both, build, pop, proj, read, run, spikes, states_agree};
 use snnc::driver::BackendKind;
 use snnc::hir::PopId;
-use snnc::script::machine::{Machine, ResetTarget, RunKey};
+use snnc::script::machine::{Machine, ResetTarget, RunKey, SliceMut};
 
 /// The sum of what arrives has the mean and the variance of a Poisson process of rate n*rate, several events a step included, and
 /// different targets are independent.
@@ -40,6 +40,66 @@ fn poisson_input_has_the_moments_of_its_process() {
         pieces.advance(steps).unwrap();
     }
     states_agree(&jit, &pieces);
+}
+
+/// The events of `poisson_input` come a delay later, several a step included; also where a protocol changes the delay while they are on their way.
+#[test]
+fn poisson_input_may_be_delayed() {
+    for (precision, delay, protocol) in [
+        ("f64", "0.7 ms", "run 1 ms"),
+        ("f32", "uniform(0 ms, 2 ms)", "run 1 ms"),
+        ("f32", "0 ms", "D.delay = 1 ms; run 1 ms"),
+        ("f64", "uniform(0 ms, 2 ms)", "redraw(D.delay); D.delay = 1 ms; run 1 ms"),
+    ] {
+        let text = |delay: &str, protocol: &str| {
+            format!(
+                "simulation {{ dt = 0.1 ms; seed = 4; precision = {precision} }}
+                 neuron Sum {{ state g = 0
+                   dg/dt = 0 * g / 1 ms }}
+                 population B[5]: Sum()
+                 connect D: poisson_input(n = 1000, rate = 20 Hz) -> B.g with static(w = 1 + i, delay = {delay})
+                 experiment e {{ {protocol}; print(D.delay) }}"
+            )
+        };
+        let mut at_once = build(&text("0 ms", "run 1 ms"), BackendKind::Jit);
+        let (mut jit, mut interp) = both(&text(delay, protocol));
+        let key = proj(0, jit.plan().projections[0].place.len() as u32 - 1);
+        let changes = protocol.contains("D.delay");
+        let steps = |n: &mut snnc::runtime::Network| -> Vec<usize> {
+            (0..5).map(|j| (read(n, key, j) * 10.0).round() as usize).collect()
+        };
+        let mut delays = steps(&mut jit);
+        let mut arriving = vec![[0.0; 5]; 400];
+        let (mut before, mut sums) = ([0.0; 5], [0.0; 5]);
+        for n in [&mut at_once, &mut jit, &mut interp] {
+            n.begin_run(300, RunKey(3)).unwrap();
+        }
+        for step in 0..300_usize {
+            [&mut at_once, &mut jit, &mut interp].into_iter().for_each(|n| n.advance(1).unwrap());
+            for j in 0..5 {
+                let all = read(&mut at_once, pop(0, 0), j);
+                arriving[step + delays[j]][j] += all - before[j];
+                before[j] = all;
+                sums[j] += arriving[step][j];
+                assert_eq!(read(&mut jit, pop(0, 0), j), sums[j], "{delay}, step {step}");
+            }
+            if changes && step % 20 == 7 {
+                for n in [&mut jit, &mut interp] {
+                    n.redraw(&[ResetTarget::Var(key)], RunKey(step as u64)).unwrap();
+                    let mut values = n.values_mut(key).unwrap();
+                    match &mut values.data {
+                        SliceMut::F32(v) => v[1] = (step % 3) as f32,
+                        SliceMut::F64(v) => v[1] = (step % 3) as f64,
+                    }
+                    n.written(key);
+                }
+                delays = steps(&mut jit);
+                assert_eq!(delays[1], step % 3 * 10);
+            }
+        }
+        bits_agree(&jit, &interp);
+        assert!(sums.iter().all(|x| *x > 400.0), "{sums:?}");
+    }
 }
 
 /// A part of a population is driven; the rest is not.

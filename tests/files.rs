@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use snnc::data::{NpyArray, NpyData, write_npz};
+use snnc::driver::{BackendKind, Session, Settings};
+use snnc::sched::Place;
 
 /// Runs snnc in a folder; standard output and error together, and whether it succeeded.
 fn snnc(dir: &Path, args: &[&str]) -> (String, bool) {
@@ -382,4 +384,28 @@ experiment main {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Weights that nothing changes are one number for all synapses, unless the loaded file has values for them.
+#[test]
+fn only_what_a_file_has_is_stored_for_each_synapse() {
+    let text = "
+population X[20]: poisson(rate = 10 Hz)
+neuron Cell { state v = 0 mV
+  10 ms * dv/dt = -v }
+population E[30]: Cell()
+connect XE: X -> E.v via random(p = 0.5) with static(w = 1 mV)
+connect XF: X -> E.v via random(p = 0.5) with static(w = 2 mV)
+experiment main { run 1 ms }
+";
+    let places = |loads: &[&str]| {
+        let mut session = Session::from_text(Path::new("m.snn"), text, &Settings::default());
+        session.loads = loads.iter().map(|name| (*name).to_owned()).collect();
+        let model = session.model.clone().unwrap();
+        let (n, _) = session.build(&model, BackendKind::Interp).map_err(|d| d[0].message.clone()).unwrap();
+        n.plan().projections.iter().map(|p| p.place[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(places(&[]), [Place::Constant(1.0), Place::Constant(2.0)]);
+    assert_eq!(places(&["XF.w", "XF.w.unit"]), [Place::Constant(1.0), Place::Synapse]);
+    assert_eq!(places(&["XE.w", "XF.w"]), [Place::Synapse, Place::Synapse]);
 }

@@ -22,5 +22,9 @@ pub(crate) fn math_f64(f: MathFn, [a, b, c, d]: [f64; 4]) -> f64 {
         MathFn::DrawNormal => keyed::normal(a, b, c),
         MathFn::DrawGamma => keyed::gamma(a, b, c, d),
         MathFn::DrawPoisson => keyed::poisson(a, b, c, d),
+        MathFn::EventUniform => keyed::event_uniform([a, b, c, d]),
+        MathFn::EventNormal => keyed::event_normal([a, b, c, d]),
+        MathFn::EventExponential => keyed::event_exponential([a, b, c, d]),
+        MathFn::EventKey => keyed::event_key([a, b, c, d]),
     }
 }

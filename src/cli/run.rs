@@ -12,6 +12,7 @@ use super::progress::{Bars, Lines};
 use super::report::{self, Facts, Report};
 use super::summary::summary;
 use super::sweep::{self, Setting};
+use crate::data::npz_schema;
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::driver::{Session, precision_name};
 use crate::hir::Model;
@@ -83,6 +84,9 @@ pub(super) fn run(args: &RunArgs, messages: &Messages) -> u8 {
 /// Checks the model with every setting and shows what is wrong; `None` if one of them cannot be built.
 fn open(args: &RunArgs, all: &[Setting], messages: &Messages) -> Option<Vec<Session>> {
     let common = settings(&args.common, messages)?;
+    // A file that cannot be read is told of when it is loaded.
+    let loaded = args.load.as_deref().and_then(|file| npz_schema(file).ok()).unwrap_or_default();
+    let loads: Vec<String> = loaded.into_iter().map(|(name, ..)| name).collect();
     let mut sessions: Vec<Session> = Vec::new();
     for setting in all {
         let mut settings = common.clone();
@@ -90,7 +94,7 @@ fn open(args: &RunArgs, all: &[Setting], messages: &Messages) -> Option<Vec<Sess
         let mut session = Session::open(&args.model, &settings);
         session.plan_only();
         session.profile = args.profile;
-        session.loads = args.load.is_some();
+        session.loads.clone_from(&loads);
         sessions.push(session);
     }
     let said: Vec<&[Diagnostic]> = sessions.iter().map(|s| s.sink.items.as_slice()).collect();

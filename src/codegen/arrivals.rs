@@ -4,25 +4,27 @@
 //! synapses that it reaches next and the step in which it does. The list is in the order in which deliveries are due: by neuron, then by
 //! age. In each step one pass over it takes the new spikes in, visits the runs that are reached, and writes what is left.
 
-use super::layout::{Dendrite, RunWidth, Segments};
+use super::layout::{Dendrite, Depth, RunWidth, Segments};
 use super::projection::{deliver, post_pop};
-use super::{Step, arriving};
+use super::{Step, arriving, response};
 use crate::hir::VarId;
 use crate::lir::build::FuncBuilder;
 use crate::lir::{BinOp, BufId, CmpOp, Val};
+use crate::sched::Delay;
 
 /// The entries that an event reaches: where their synapses and the neurons at their other ends are listed (if not by number, and as the
 /// post neurons of the synapses), and a range.
 pub(super) type Run = (Option<BufId>, Option<BufId>, Val, Val);
 
 /// Runs `body` for every neuron and run of its synapses that a spike of population `pop` (or its other event of a number) reaches in
-/// this step.
+/// this step. If they are `counted`, it learns how many others of that neuron have reached synapses in this step before.
 pub(super) fn each(
     b: &mut FuncBuilder,
     s: &Step<'_>,
     (pop, event): (usize, Option<u32>),
     g: Segments,
-    body: &dyn Fn(&mut FuncBuilder, Val, Run),
+    counted: bool,
+    body: &dyn Fn(&mut FuncBuilder, Val, Run, Option<Val>),
 ) {
     let zero = b.int(0);
     let one = b.int(1);
@@ -37,8 +39,11 @@ pub(super) fn each(
     let all = b.add(waiting, fresh);
     let some = b.cmp(CmpOp::Gt, all, zero);
     b.if_then(some, |b| {
-        let left = b.fold_loop(zero, all, &[zero, zero], |b, k, carried| {
+        let nobody = b.int(-1);
+        let inits = [zero, zero, nobody, zero];
+        let left = b.fold_loop(zero, all, &inits[..if counted { 4 } else { 2 }], |b, k, carried| {
             let (old, out) = (carried[0], carried[1]);
+            let counts = carried.get(2..4).map(|c| (c[0], c[1]));
             // The next of the waiting and of the new ones; the older first, where both are of one neuron.
             let new = b.sub(k, old);
             let has_old = b.cmp(CmpOp::Lt, old, waiting);
@@ -76,14 +81,20 @@ pub(super) fn each(
                 |b| {
                     let (_, len) = stored(b, g, run);
                     let end = b.add(entry, len);
-                    body(b, i, (g.synapses, g.other, entry, end));
+                    let number = counts.map(|counts| following(b, counts, i));
+                    body(b, i, (g.synapses, g.other, entry, end), number);
                     let run = b.add(run, one);
                     let due = due(b, g, run, s.step);
-                    vec![run, end, due]
+                    let told = number.map(|n| [i, n]);
+                    [run, end, due].into_iter().chain(told.into_iter().flatten()).collect()
                 },
-                |_| vec![run, entry, when],
+                |_| {
+                    let kept = counts.map(|(last, n)| [last, n]);
+                    [run, entry, when].into_iter().chain(kept.into_iter().flatten()).collect()
+                },
             );
             let (run, entry, when) = (next[0], next[1], next[2]);
+            let counts = next[3..].to_vec();
             let stays = b.cmp(CmpOp::Gt, when, s.step);
             let out = b.if_else(
                 stays,
@@ -97,11 +108,19 @@ pub(super) fn each(
                 },
                 |_| vec![out],
             );
-            vec![old, out[0]]
+            [old, out[0]].into_iter().chain(counts).collect()
         });
         b.store(live.state, zero, left[1]);
         b.store(live.state, one, to);
     });
+}
+
+/// How many events of neuron `i` came before this one, after the last event's neuron and number.
+pub(super) fn following(b: &mut FuncBuilder, (last, number): (Val, Val), i: Val) -> Val {
+    let (zero, one) = (b.int(0), b.int(1));
+    let same = b.cmp(CmpOp::Eq, last, i);
+    let next = b.add(number, one);
+    b.select(same, next, zero)
 }
 
 /// The step in which run `run` is reached, counted from the one before; -1 if it is the end of its neuron's.
@@ -146,12 +165,23 @@ fn stored(b: &mut FuncBuilder, g: Segments, run: Val) -> (Val, Val) {
     }
 }
 
+/// How many slots a ring has.
+pub(super) fn slots(b: &mut FuncBuilder, depth: Depth) -> Val {
+    match depth {
+        Depth::Fixed(n) => b.int(n as i32),
+        Depth::Stored(id) => {
+            let zero = b.int(0);
+            b.load(id, zero)
+        }
+    }
+}
+
 /// The slot of what reaches the soma in so many steps.
 fn slot_after(b: &mut FuncBuilder, d: &Dendrite, steps: Val) -> Val {
     let zero = b.int(0);
     let position = b.load(d.position, zero);
     let slot = b.add(position, steps);
-    let depth = b.int(d.depth as i32);
+    let depth = slots(b, d.depth);
     b.bin(BinOp::Mod, slot, depth)
 }
 
@@ -169,10 +199,15 @@ pub(super) fn announce(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         let slot = common_slot(b, s, p, d);
         b.store(d.pending, slot, one);
     }
-    if let Some(r) = bufs.response {
+    if let Some(r) = bufs.response.filter(|_| !behind(s, p)) {
         let zero = b.int(0);
         b.store(r.pending, zero, one);
     }
+}
+
+/// Whether a kernel spreads what reaches the soma, instead of what is delivered: one delay for all synapses is in the kernel itself.
+pub(super) fn behind(s: &Step<'_>, p: usize) -> bool {
+    s.plan.projections[p].dendritic == Delay::PerSynapse
 }
 
 /// Adds an amount to what reaches the soma of neuron `j` after the dendritic delay.
@@ -226,13 +261,19 @@ pub(super) fn reach_soma(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
                 let differs = b.cmp(CmpOp::Ne, x, nothing);
                 b.if_then(differs, |b| {
                     b.store(*sums, at, nothing);
-                    deliver(b, s, p, *target, j, x);
+                    match s.layout.projs[p].response.filter(|r| r.target == *target) {
+                        Some(r) => {
+                            b.store(r.pending, zero, one);
+                            response::receive(b, r, j, x);
+                        }
+                        None => deliver(b, s, p, *target, j, x),
+                    }
                 });
             });
         }
     });
     let next = b.add(position, one);
-    let depth = b.int(d.depth as i32);
+    let depth = slots(b, d.depth);
     let next = b.bin(BinOp::Mod, next, depth);
     b.store(d.position, zero, next);
 }

@@ -1,6 +1,8 @@
 //! What happens to synapses at every step: injections, which read the states of t_n, and clocked states.
 
+use super::arrivals::slots;
 use super::expr::Emit;
+use super::layout::Depth;
 use super::projection::{At, leaf, post_pop};
 use super::{Step, synapse};
 use crate::hir::{Side, VarId};
@@ -76,7 +78,7 @@ fn remember(b: &mut FuncBuilder, s: &Step<'_>, p: usize, end: usize) -> Option<V
     let (zero, one) = (b.int(0), b.int(1));
     let position = b.load(past.position, zero);
     let position = b.add(position, one);
-    let depth = b.int(past.depth as i32);
+    let depth = slots(b, past.depth);
     let position = b.bin(BinOp::Mod, position, depth);
     b.store(past.position, zero, position);
     let stride = b.int(past.stride as i32);
@@ -99,19 +101,26 @@ fn remember(b: &mut FuncBuilder, s: &Step<'_>, p: usize, end: usize) -> Option<V
     slot(b, s, p, end, steps)
 }
 
-/// The start of the slot of `steps` ago. Before the network began, or was reset, the values are those of that time.
+/// The start of the slot of `steps` ago. Before the network began, or was reset, the values are those of that time; before what is kept, where
+/// a delay has become longer than it was, those of the first step that is.
 fn slot(b: &mut FuncBuilder, s: &Step<'_>, p: usize, end: usize, steps: Val) -> Option<Val> {
     let bufs = &s.layout.projs[p];
     let past = bufs.past[end].as_ref()?;
     let zero = b.int(0);
-    let since = b.load(bufs.since?, zero);
+    let mut since = b.load(bufs.since?, zero);
+    if let Depth::Stored(id) = past.depth {
+        // What was before a ring became longer is not known.
+        let one = b.int(1);
+        let kept = b.load(id, one);
+        since = b.bin(BinOp::Max, since, kept);
+    }
     let wanted = b.sub(s.step, steps);
     let known = b.cmp(CmpOp::Ge, wanted, since);
     let first = b.sub(s.step, since);
     let steps = b.select(known, steps, first);
     let position = b.load(past.position, zero);
     let slot = b.sub(position, steps);
-    let depth = b.int(past.depth as i32);
+    let depth = slots(b, past.depth);
     let slot = b.bin(BinOp::Mod, slot, depth);
     let stride = b.int(past.stride as i32);
     Some(b.mul(slot, stride))

@@ -189,6 +189,16 @@ pub fn live_places(neurons: u64, longest: u32) -> u64 {
     (neurons * (u64::from(longest) + 2)).min(MANY.max(2 * neurons))
 }
 
+/// How many slots a ring has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// So many, for ever.
+    Fixed(u32),
+    /// The first of two numbers there: delays that protocols change may become longer. The second is the first step whose values a ring of
+    /// past values has.
+    Stored(BufId),
+}
+
 /// What has been delivered and is on its way to the soma.
 #[derive(Debug, Clone)]
 pub struct Dendrite {
@@ -199,7 +209,7 @@ pub struct Dendrite {
     /// By target: the sums, slot by slot, one per post neuron.
     pub sums: Vec<(VarId, BufId)>,
     /// Slots: the longest delay and one.
-    pub depth: u32,
+    pub depth: Depth,
     /// The delay of each synapse, where they differ.
     pub delay: Option<BufId>,
 }
@@ -231,7 +241,7 @@ pub struct Past {
     /// By variable: the values, slot by slot.
     pub vars: Vec<(VarId, BufId)>,
     /// Slots: the longest delay and one.
-    pub depth: u32,
+    pub depth: Depth,
     /// Places of a slot.
     pub stride: u64,
     /// The delay of each synapse, where they differ.
@@ -313,6 +323,8 @@ pub struct ProjBufs {
     /// Random numbers drawn beforehand: the run step of the first row; the numbers, by row, number of the draw, and place of the synapse
     /// among [`Self::count`].
     pub draws: Option<[BufId; 2]>,
+    /// The keys of steps, of which the random numbers of events are made: the run step of the first, and the keys.
+    pub chance: Option<[BufId; 2]>,
     /// The tables of `timed`.
     pub tables: Vec<BufId>,
     /// Places for one value per synapse.
@@ -563,7 +575,11 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 .iter()
                 .map(|v| (*v, new(format!("{name}@soma{}", v.0), float, (u64::from(longest) + 1) * stride)))
                 .collect(),
-            depth: longest + 1,
+            depth: if p.changing_delays[1] {
+                Depth::Stored(new(format!("{name}@soma.depth"), Scalar::I32, 2))
+            } else {
+                Depth::Fixed(longest + 1)
+            },
             delay: size.longest_dendritic.map(|_| new(format!("{name}@soma.delay"), Scalar::I32, count)),
         });
         let response = p.kernel.as_ref().zip(projection.target).map(|(kernel, target)| {
@@ -590,28 +606,33 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             p.dendritic,
             size.longest_dendritic,
         )]);
-        let mut past = ends.zip(&p.past).map(|((end, pop, delay, longest), vars)| {
-            if vars.is_empty() {
-                return None;
-            }
-            let population = &model.populations[pop.index()];
-            let neuron = &model.neurons[population.model.index()];
-            let depth = u64::from(longest.unwrap_or(delay.uniform())) + 1;
-            let stride = padded(population.size());
-            Some(Past {
-                position: new(format!("{name}@{end}.position"), Scalar::I32, 1),
-                vars: vars
-                    .iter()
-                    .map(|v| {
-                        let var = &neuron.vars[v.index()].name;
-                        (*v, new(format!("{name}@{end}.{var}"), float, depth * stride))
-                    })
-                    .collect(),
-                depth: depth as u32,
-                stride,
-                delay: longest.map(|_| new(format!("{name}@{end}.delay"), Scalar::I32, count)),
-            })
-        });
+        let mut past =
+            ends.zip(&p.past).zip(p.changing_delays).map(|(((end, pop, delay, longest), vars), changing)| {
+                if vars.is_empty() {
+                    return None;
+                }
+                let population = &model.populations[pop.index()];
+                let neuron = &model.neurons[population.model.index()];
+                let depth = u64::from(longest.unwrap_or(delay.uniform())) + 1;
+                let stride = padded(population.size());
+                Some(Past {
+                    position: new(format!("{name}@{end}.position"), Scalar::I32, 1),
+                    vars: vars
+                        .iter()
+                        .map(|v| {
+                            let var = &neuron.vars[v.index()].name;
+                            (*v, new(format!("{name}@{end}.{var}"), float, depth * stride))
+                        })
+                        .collect(),
+                    depth: if changing {
+                        Depth::Stored(new(format!("{name}@{end}.depth"), Scalar::I32, 2))
+                    } else {
+                        Depth::Fixed(depth as u32)
+                    },
+                    stride,
+                    delay: longest.map(|_| new(format!("{name}@{end}.delay"), Scalar::I32, count)),
+                })
+            });
         let past = [past.next().flatten(), past.next().flatten()];
         let entries = size.entries.map(|n| Entries {
             count: n,
@@ -676,6 +697,8 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                     new(format!("{name}@draws"), float, count * p.own.draws.len() as u64),
                 ]
             }),
+            chance: (!p.chances.is_empty())
+                .then(|| [new(format!("{name}@chance.base"), Scalar::I32, 1), new(format!("{name}@chance"), float, 1)]),
             tables: p
                 .own
                 .tables

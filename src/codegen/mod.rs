@@ -2,6 +2,7 @@
 //! the network and to what is frozen; and two that pass over steps in which nothing happens, where that is possible.
 
 mod arrivals;
+mod chance;
 mod clocked;
 mod entries;
 mod expr;

@@ -1,7 +1,7 @@
 //! One projection in one step: `on pre` of the arriving events, `on post` of the post neurons' spikes.
 
 use super::expr::{Emit, on_side};
-use super::{Step, arrivals, arriving, clocked, entries, population, response, synapse};
+use super::{Step, arrivals, arriving, chance, clocked, entries, population, response, synapse};
 use crate::hir::{Restructuring, Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{AddRows, BinOp, BufId, CmpOp, Scalar, UnOp, Val};
@@ -25,6 +25,8 @@ pub(super) struct At {
     pub(super) row: Option<Val>,
     /// For pre and for post neurons: the start of the slot of their past that is meant.
     pub(super) past: [Option<Val>; 2],
+    /// Of what the draws of an event are made: see [`chance`].
+    pub(super) chance: Option<chance::Event>,
 }
 
 /// `on pre` for the events that arrive in this step.
@@ -35,8 +37,9 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     let pre = pre_pop(s, p);
     // Spikes are on their way also while what they would do is frozen.
     if let Some(segments) = bufs.axonal {
-        arrivals::each(b, s, (pre, plan.event), segments, &|b, i, group| {
-            let at = At { pre: Some(i), group: Some(group), ..At::default() };
+        let key = chance::key(b, s, p);
+        arrivals::each(b, s, (pre, plan.event), segments, key.is_some(), &|b, i, group, number| {
+            let at = At { pre: Some(i), group: Some(group), chance: key.zip(number), ..At::default() };
             arrivals::announce(b, s, p);
             row(b, s, p, h, Side::Pre, at, None);
         });
@@ -70,9 +73,9 @@ pub(super) fn on_pre(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         if h.delivers.is_empty() && h.synapse.is_empty() && h.own_side.is_empty() {
             return;
         }
-        b.for_loop(lo, hi, |b, k| {
-            let i = b.load(list, k);
-            let at = At { pre: Some(i), ..At::default() };
+        let key = chance::key(b, s, p);
+        chance::each(b, (list, lo, hi), key, &|b, i, chance| {
+            let at = At { pre: Some(i), chance, ..At::default() };
             arrivals::announce(b, s, p);
             row(b, s, p, h, Side::Pre, at, skip);
         });
@@ -138,9 +141,10 @@ pub(super) fn on_post(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
     }
     let bufs = &s.layout.projs[p];
     if let Some(segments) = bufs.dendritic {
-        arrivals::each(b, s, (post, None), segments, &|b, j, group| {
+        let key = chance::key(b, s, p);
+        arrivals::each(b, s, (post, None), segments, key.is_some(), &|b, j, group, number| {
             if let Some(h) = &plan.on_post {
-                let at = At { post: Some(j), group: Some(group), ..At::default() };
+                let at = At { post: Some(j), group: Some(group), chance: key.zip(number), ..At::default() };
                 row(b, s, p, h, Side::Post, at, None);
             }
         });
@@ -155,9 +159,9 @@ pub(super) fn on_post(b: &mut FuncBuilder, s: &Step<'_>, p: usize) {
         if let Some(z) = skip {
             refresh(b, s, p, z);
         }
-        b.for_loop(lo, hi, |b, k| {
-            let j = b.load(list, k);
-            let at = At { post: Some(j), ..At::default() };
+        let key = chance::key(b, s, p);
+        chance::each(b, (list, lo, hi), key, &|b, j, chance| {
+            let at = At { post: Some(j), chance, ..At::default() };
             row(b, s, p, h, Side::Post, at, skip);
         });
     });
@@ -270,7 +274,7 @@ fn over_row(b: &mut FuncBuilder, s: &Step<'_>, p: usize, side: Side, at: At, bod
                 .iter()
                 .enumerate()
                 .any(|(k, l)| l.is_some() && matches!(plan.place[k], Place::Synapse | Place::Post));
-            if s.float == Scalar::F64 && lazy {
+            if (s.float == Scalar::F64 && lazy) || at.chance.is_some() {
                 b.for_loop(zero, n, each);
             } else {
                 b.vector_loop(zero, n, each);
@@ -330,7 +334,7 @@ fn one(
         for (target, amount) in amounts {
             let bufs = &s.layout.projs[p];
             match (&bufs.dendrite, bufs.response) {
-                (_, Some(r)) if r.target == target => response::receive(b, r, j, amount),
+                (_, Some(r)) if r.target == target && !arrivals::behind(s, p) => response::receive(b, r, j, amount),
                 (Some(d), _) => arrivals::into_dendrite(b, s, p, d, target, j, at.synapse, amount),
                 (None, _) => deliver(b, s, p, target, j, amount),
             }
@@ -414,6 +418,7 @@ pub(super) fn leaf(b: &mut FuncBuilder, s: &Step<'_>, p: usize, n: &Node, at: At
             let zero = b.int(0);
             population::leaf(b, s, pop.index(), n, zero, now)
         }
+        Node::Draw(k) if at.chance.is_some() => chance::draw(b, s, p, *k, at).unwrap_or_else(|| missing(b)),
         Node::Draw(k) => match (s.layout.projs[p].draws, at.row, at.synapse) {
             (Some([_, numbers]), Some(row), Some(synapse)) => {
                 let shift = b.int((s.layout.projs[p].count * u64::from(*k)) as i32);

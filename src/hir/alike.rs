@@ -68,6 +68,12 @@ impl<T: Alike> Alike for Option<T> {
     }
 }
 
+impl<T: Alike, const N: usize> Alike for [T; N] {
+    fn alike(&self, other: &Self) -> bool {
+        self.iter().zip(other).all(|(a, b)| a.alike(b))
+    }
+}
+
 impl<A: Alike, B: Alike> Alike for (A, B) {
     fn alike(&self, other: &Self) -> bool {
         self.0.alike(&other.0) && self.1.alike(&other.1)
@@ -105,7 +111,7 @@ alike! {
     Play { times, ids } but span;
     View { select, shape } but pop;
     Projection {
-        name, named, pre, event, post, target, rule, filter, synapse, args, delay, delay_var, kernel, dendritic_delay
+        name, named, pre, event, post, target, rule, filter, synapse, args, delay, delay_vars, kernel, dendritic_delay
     } but span, pre_span, post_span, rule_span;
 }
 

@@ -90,6 +90,14 @@ pub struct Model {
     pub ends: Ends,
 }
 
+impl Model {
+    /// The model of the neurons of a population.
+    #[must_use]
+    pub fn neuron_of(&self, pop: PopId) -> Option<&NeuronModel> {
+        self.neurons.get(self.populations.get(pop.index())?.model.index())
+    }
+}
+
 /// Floating-point kind of states and weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
@@ -720,8 +728,8 @@ pub struct Projection {
     pub args: Vec<(VarId, Expr)>,
     /// Axonal delay in ms: from the spike to `on pre`. One constant, or an expression drawn once per synapse.
     pub delay: Option<Expr>,
-    /// The variable that holds the axonal delays, where protocols read or change them.
-    pub delay_var: Option<VarId>,
+    /// The variables that hold the axonal and the dendritic delays, where protocols read or change them.
+    pub delay_vars: [Option<VarId>; 2],
     /// `through K`: the kernel's values at dt, 2 dt, …, by which each delivered amount reaches the target input.
     pub kernel: Option<Arc<[f64]>>,
     /// Dendritic delay in ms: from `deliver` to the soma, and from the post spike to `on post`.
@@ -736,7 +744,48 @@ pub struct Projection {
     pub rule_span: Span,
 }
 
+/// The two delays of a synapse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DelayKind {
+    /// From the spike to `on pre`.
+    Axonal,
+    /// From `deliver` to the soma, and from the post spike to `on post`.
+    Dendritic,
+}
+
+impl DelayKind {
+    /// Both, in the order of [`Projection::delay_vars`].
+    pub const ALL: [Self; 2] = [Self::Axonal, Self::Dendritic];
+
+    /// The argument of synapses that gives it, and the name of its variable.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Axonal => "delay",
+            Self::Dendritic => "dendritic_delay",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 impl Projection {
+    /// Axonal and dendritic delay.
+    #[must_use]
+    pub fn delays(&self) -> [Option<&Expr>; 2] {
+        [self.delay.as_ref(), self.dendritic_delay.as_ref()]
+    }
+
+    /// Which delays a variable holds, if it holds delays.
+    #[must_use]
+    pub fn delay_kind(&self, v: VarId) -> Option<DelayKind> {
+        DelayKind::ALL.into_iter().zip(self.delay_vars).find(|(_, var)| *var == Some(v)).map(|(kind, _)| kind)
+    }
+
     /// The value given for a variable of its synapses, or its default.
     #[must_use]
     pub fn given(&self, v: VarId) -> Option<&Expr> {

@@ -214,7 +214,8 @@ impl FuncBuilder {
     /// A library function.
     pub fn call(&mut self, f: MathFn, args: &[Val]) -> Val {
         let ty = self.ty(args[0]);
-        let key = [f as u64, args[0].0.into(), args.get(1).map_or(0, |v| u64::from(v.0) + 1), 0];
+        let arg = |k: usize| args.get(k).map_or(0, |v| u64::from(v.0) + 1);
+        let key = [(f as u64) << 33 | arg(0), arg(1), arg(2), arg(3)];
         self.pure(ty, (7, key), Op::Call(f, args.to_vec()))
     }
 

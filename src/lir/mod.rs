@@ -521,4 +521,12 @@ pub enum MathFn {
     DrawGamma,
     /// A Poisson count between two ends: key, mean, lower end, upper end.
     DrawPoisson,
+    /// A number between 0 and 1 that an event draws at a synapse: the key of the step, two numbers that name the synapse, that of the draw.
+    EventUniform,
+    /// A standard normal number of the same.
+    EventNormal,
+    /// An exponential number of mean 1 of the same.
+    EventExponential,
+    /// A key of the same.
+    EventKey,
 }

@@ -77,7 +77,7 @@ const BINARY: [(BinOp, &str); 14] = [
 const COMPARE: [(CmpOp, &str); 6] =
     [(CmpOp::Eq, "eq"), (CmpOp::Ne, "ne"), (CmpOp::Lt, "lt"), (CmpOp::Le, "le"), (CmpOp::Gt, "gt"), (CmpOp::Ge, "ge")];
 
-const MATH: [(MathFn, &str); 15] = [
+const MATH: [(MathFn, &str); 19] = [
     (MathFn::Sin, "sin"),
     (MathFn::Cos, "cos"),
     (MathFn::Tan, "tan"),
@@ -93,6 +93,10 @@ const MATH: [(MathFn, &str); 15] = [
     (MathFn::DrawNormal, "draw_normal"),
     (MathFn::DrawGamma, "draw_gamma"),
     (MathFn::DrawPoisson, "draw_poisson"),
+    (MathFn::EventUniform, "event_uniform"),
+    (MathFn::EventNormal, "event_normal"),
+    (MathFn::EventExponential, "event_exponential"),
+    (MathFn::EventKey, "event_key"),
 ];
 
 fn name_of<T: PartialEq + Copy>(table: &[(T, &'static str)], op: T) -> &'static str {

@@ -483,7 +483,12 @@ pub fn arity(f: MathFn) -> usize {
         MathFn::Sinh | MathFn::Cosh | MathFn::Tanh => 1,
         MathFn::Pow | MathFn::Fmod | MathFn::Atan2 => 2,
         MathFn::DrawNormal => 3,
-        MathFn::DrawGamma | MathFn::DrawPoisson => 4,
+        MathFn::DrawGamma
+        | MathFn::DrawPoisson
+        | MathFn::EventUniform
+        | MathFn::EventNormal
+        | MathFn::EventExponential
+        | MathFn::EventKey => 4,
     }
 }
 

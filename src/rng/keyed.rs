@@ -23,6 +23,37 @@ fn uniforms(key: f64) -> UniformSeq {
     Stream::from_key(splitmix64(key.to_bits())).uniforms(0)
 }
 
+/// The stream of one draw of one event at one synapse: by the key of the step, two numbers that name the synapse, and that of the draw.
+fn event(name: [f64; 4]) -> Stream {
+    // All NaNs are one.
+    let bits = |x: f64| if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() };
+    Stream::from_key(name.into_iter().fold(0, |h, x| splitmix64(h ^ bits(x))))
+}
+
+/// What an event draws at a synapse: a number between 0 and 1.
+#[must_use]
+pub fn event_uniform(name: [f64; 4]) -> f64 {
+    event(name).uniform(0, 0)
+}
+
+/// A standard normal number.
+#[must_use]
+pub fn event_normal(name: [f64; 4]) -> f64 {
+    event(name).normal(0, 0)
+}
+
+/// An exponential number of mean 1.
+#[must_use]
+pub fn event_exponential(name: [f64; 4]) -> f64 {
+    event(name).exponential(0, 0)
+}
+
+/// A key, of 32 bits in floats of both widths.
+#[must_use]
+pub fn event_key(name: [f64; 4]) -> f64 {
+    key(event(name).bits64(0, 0), false)
+}
+
 /// The first of many draws between the ends. An end that is no number ends nothing.
 fn between(lo: f64, hi: f64, mut draw: impl FnMut() -> f64) -> Option<f64> {
     (0..TRIES).map(|_| draw()).find(|x| !(*x < lo || *x > hi))

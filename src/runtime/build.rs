@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use super::cut::{self, Cut, Cutting};
 use super::init::{Initial, initial};
 use super::network::{Compiled, Network, Shared, SynapseEnds};
-use super::runs::Runs;
 use super::synapses::Made;
 use super::wiring::{Files, Wires, expected, wire};
 use crate::backend::{Backend, Buf, Buffers};
-use crate::codegen::layout::{ProjSize, RunSize};
+use crate::codegen::layout::{Depth, ProjSize, RunSize};
 use crate::codegen::{self, Layout, layout};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, Role, VarId};
@@ -71,12 +70,15 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
             synapses: w.as_ref().map_or(0, |w| w.rows.len() as u64),
             axonal: made.axonal.as_ref().map(|runs| RunSize {
                 // Nobody knows how long delays will be that a protocol changes.
-                longest: if plan.projections[p].changing_delay { u32::MAX } else { runs.longest },
+                longest: if plan.projections[p].changing_delays[0] { u32::MAX } else { runs.longest },
                 ..runs.size()
             }),
             longest_axonal: made.axonal_steps.as_ref().map(|steps| steps.iter().copied().max().unwrap_or(0)),
             longest_dendritic: made.dendritic.as_ref().map(|(_, steps)| steps.iter().copied().max().unwrap_or(0)),
-            dendritic: made.dendritic.as_ref().and_then(|(runs, _)| runs.as_ref()).map(Runs::size),
+            dendritic: made.dendritic.as_ref().and_then(|(runs, _)| runs.as_ref()).map(|runs| RunSize {
+                longest: if plan.projections[p].changing_delays[1] { u32::MAX } else { runs.longest },
+                ..runs.size()
+            }),
         })
         .collect();
     let mut layout = layout::layout(&model, &plan, &sizes);
@@ -127,6 +129,7 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         layout,
         backend: options.backend.clone(),
         cutting: options.cutting,
+        memory_limit: options.memory_limit,
         pool,
         times: Mutex::default(),
         bounds,
@@ -351,6 +354,18 @@ fn place(plan: &Plan, layout: &Layout, p: usize, made: Made, wires: Option<Wires
             write_synapses(&mut target, plan, v, bufs, &values);
             target
         });
+    }
+    let ring = |depth, longest: Option<&u32>| match depth {
+        Depth::Stored(id) => Some((id, vec![longest.copied().unwrap_or(0) + 1, 0])),
+        Depth::Fixed(_) => None,
+    };
+    let dendritic_steps = made.dendritic.as_ref().map(|(_, steps)| steps.as_slice());
+    let longest =
+        [made.axonal_steps.as_deref(), dendritic_steps].map(|steps| steps.and_then(|steps| steps.iter().max()));
+    let pasts = bufs.past.iter().zip(longest).filter_map(|(past, longest)| ring(past.as_ref()?.depth, longest));
+    let soma = bufs.dendrite.as_ref().and_then(|d| ring(d.depth, longest[1]));
+    for (id, values) in pasts.chain(soma) {
+        filled[id.0 as usize] = Some(ints(values, length(id)));
     }
     let mut put = |id: BufId, values: Vec<u32>| filled[id.0 as usize] = Some(ints(values, length(id)));
     let (dendritic, steps) = made.dendritic.map_or((None, None), |(runs, steps)| (runs, Some(steps)));

@@ -144,8 +144,8 @@ pub fn initial(
             hears: !projection.synapse.on_pre.is_empty(),
             injects: !proj.past[0].is_empty(),
             by_delay: proj.by_delay,
-            delay_var: projection.delay_var,
-            changing_delay: proj.changing_delay,
+            delay_vars: projection.delay_vars,
+            changing_delays: proj.changing_delays,
             needs_columns: projection.synapse.on_post.is_some(),
             post_size: post as u32,
         };

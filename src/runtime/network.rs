@@ -17,6 +17,7 @@ use super::cut::{Cut, Cutting, Times};
 use super::synapses::{Ties, places};
 use super::wiring::Files;
 use crate::backend::{Backend, BackendError, Buf, Buffers, Kernels};
+use crate::codegen::layout::Depth;
 use crate::codegen::{Action, Layout, RUN};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, ProjId, Side};
@@ -65,6 +66,8 @@ pub struct Shared {
     pub backend: Arc<dyn Backend + Send + Sync>,
     /// How steps are cut.
     pub cutting: Cutting,
+    /// The most bytes that buffers may take.
+    pub memory_limit: f64,
     /// Threads that the parts of a step run on.
     pub pool: Option<rayon::ThreadPool>,
     /// Times taken of parts, where they are wanted.
@@ -118,7 +121,7 @@ pub struct Network {
     stale_slots: Vec<bool>,
     /// Names the random draws of the present run.
     run: RunKey,
-    /// By population, then by projection: the run step up to which random numbers have been drawn.
+    /// By population, then by projection, then by projection for its events: the run step up to which random numbers have been drawn.
     drawn: Vec<u64>,
     /// Whether this is one of several copies that run at the same time, each on a thread of its own.
     lane: bool,
@@ -184,7 +187,7 @@ impl Network {
         initial: BTreeMap<VarKey, Buf>,
     ) -> Self {
         let n = shared.model.populations.len();
-        let all = n + shared.model.projections.len();
+        let all = n + 2 * shared.model.projections.len();
         let mut network = Self {
             shared,
             compiled,
@@ -279,6 +282,12 @@ impl Network {
             if let Some(since) = p.since {
                 let x = self.ints(since)[0].saturating_sub(by);
                 self.fill_ints(since, x);
+            }
+            for past in p.past.iter().flatten() {
+                if let Depth::Stored(id) = past.depth {
+                    let x = self.ints(id)[1].saturating_sub(by);
+                    self.set_int(id, 1, x);
+                }
             }
             for segments in [p.axonal, p.dendritic].into_iter().flatten() {
                 if let Buf::I32(due) = self.buf(segments.live.due) {

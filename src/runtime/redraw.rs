@@ -9,7 +9,7 @@ use super::network::Network;
 use super::values::{Anew, Ends, Set};
 use crate::backend::Buf;
 use crate::diag::Diagnostic;
-use crate::hir::{PopId, Role, Side, VarId};
+use crate::hir::{DelayKind, PopId, Role, Side, VarId};
 use crate::sched::{Place, Storage, Wiring};
 use crate::script::machine::{Entity, Machine, ResetTarget, RunKey, VarKey};
 
@@ -34,8 +34,17 @@ impl Network {
         for (entity, mut vars) in wanted {
             // What has no storage is one constant, never drawn.
             vars.retain(|var| self.var_buffer(VarKey { entity, var: *var }).is_some());
+            let delays = self.delays_among(entity, &mut vars);
             for (var, values) in self.drawn(entity, &vars, key)? {
                 self.begin_with(VarKey { entity, var }, &values);
+            }
+            for (var, kind) in delays {
+                // They may be made of values that have just been drawn.
+                let values = self.drawn_delays(entity, var, kind, key)?;
+                let key = VarKey { entity, var };
+                self.fill_with(key, &values);
+                self.delays_fit(key)?;
+                self.written(key);
             }
         }
         Ok(())
@@ -50,14 +59,51 @@ impl Network {
         vars.get(key.var.index()).map(|v| v.role)
     }
 
+    /// Takes the variables that hold delays out of those of a projection.
+    fn delays_among(&self, entity: Entity, vars: &mut BTreeSet<VarId>) -> Vec<(VarId, DelayKind)> {
+        let Entity::Proj(p) = entity else { return Vec::new() };
+        let projection = &self.shared.model.projections[p.index()];
+        let delays: Vec<_> = vars.iter().filter_map(|v| Some((*v, projection.delay_kind(*v)?))).collect();
+        vars.retain(|v| projection.delay_kind(*v).is_none());
+        delays
+    }
+
     /// The new values of some variables of a population or projection.
     fn drawn(&self, entity: Entity, vars: &BTreeSet<VarId>, key: RunKey) -> Result<Vec<(VarId, Vec<f64>)>, Diagnostic> {
+        let found = self.with_set(entity, vars, key, &|set, ends| Ok(set.all(ends)?.0))?;
+        Ok((0..).map(VarId).zip(found).filter_map(|(v, x)| Some((v, x?))).collect())
+    }
+
+    /// New delays in ms, by synapse.
+    fn drawn_delays(&self, entity: Entity, var: VarId, kind: DelayKind, key: RunKey) -> Result<Vec<f64>, Diagnostic> {
+        let Entity::Proj(p) = entity else { return Ok(Vec::new()) };
+        let given = self.shared.model.projections[p.index()].delays()[kind as usize];
+        let Some(e) = given else { return Ok(vec![0.0; self.synapse_count(p) as usize]) };
+        let dt = self.compiled.plan.dt;
+        let only = BTreeSet::from([var]);
+        self.with_set(entity, &only, key, &|set, ends| {
+            let (steps, bad) = set.delays(ends, e, kind)?;
+            if bad.count > 0 {
+                return Err(bad.fault(e, kind.name(), set.count));
+            }
+            Ok(steps.into_iter().map(|n| f64::from(n) * dt).collect())
+        })
+    }
+
+    /// Does something with the elements of a population or projection, of which these variables get values anew.
+    fn with_set<T>(
+        &self,
+        entity: Entity,
+        vars: &BTreeSet<VarId>,
+        key: RunKey,
+        then: &dyn Fn(&Set<'_>, &Ends<'_>) -> Result<T, Diagnostic>,
+    ) -> Result<T, Diagnostic> {
         let model = &self.shared.model;
         let plan = &self.compiled.plan;
         let present = |var: VarId, k: u64| self.element(VarKey { entity, var }, k);
         let anew = Some(Anew { only: vars, key: key.0, present: &present });
         let files = &self.shared.files;
-        let (values, _) = match entity {
+        match entity {
             Entity::Pop(p) => {
                 let population = &model.populations[p.index()];
                 let neuron = &model.neurons[population.model.index()];
@@ -82,8 +128,7 @@ impl Network {
                     let k = if model.populations[pop.index()].size() == 1 { 0 } else { k };
                     self.element(VarKey { entity: Entity::Pop(pop), var }, k)
                 };
-                let ends = Ends::of_neurons(&other, &size);
-                set.all(&ends)?
+                then(&set, &Ends::of_neurons(&other, &size))
             }
             Entity::Proj(p) => {
                 let projection = &model.projections[p.index()];
@@ -123,10 +168,9 @@ impl Network {
                     column: &|name, k| self.shared.columns[p.index()].get(name)?.get(k as usize).copied(),
                     single: &|v| matches!(place[v.index()], Place::Pre | Place::Post),
                 };
-                set.all(&ends)?
+                then(&set, &ends)
             }
-        };
-        Ok((0..).map(VarId).zip(values).filter_map(|(v, x)| Some((v, x?))).collect())
+        }
     }
 
     /// Pre and post index of synapse `k`.
@@ -170,6 +214,16 @@ impl Network {
 
     /// Sets a variable to new initial values, which `reset` restores from now on.
     fn begin_with(&mut self, key: VarKey, values: &[f64]) {
+        self.fill_with(key, values);
+        if let (Some(id), true) = (self.var_buffer(key), self.initial.contains_key(&key)) {
+            let copy = self.buffers[id.0 as usize].clone();
+            Arc::make_mut(&mut self.initial).insert(key, copy);
+        }
+        self.written(key);
+    }
+
+    /// Writes all values of a variable.
+    fn fill_with(&mut self, key: VarKey, values: &[f64]) {
         let Some(id) = self.var_buffer(key) else { return };
         let target = &mut self.buffers[id.0 as usize];
         match key.entity {
@@ -185,10 +239,5 @@ impl Network {
                 );
             }
         }
-        if self.initial.contains_key(&key) {
-            let copy = target.clone();
-            Arc::make_mut(&mut self.initial).insert(key, copy);
-        }
-        self.written(key);
     }
 }

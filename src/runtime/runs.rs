@@ -128,6 +128,14 @@ impl Runs {
         Ok(out)
     }
 
+    /// The same of neurons whose synapses are those of a list, in whatever order, each neuron's from its entry of `first` on.
+    #[must_use]
+    pub fn resorted(first: &[u32], mut synapses: Vec<u32>, steps: &[u32]) -> Self {
+        let mut out = Self::sorted(first, &mut synapses, steps);
+        out.order = Some(Order { first: None, synapses, other: None });
+        out
+    }
+
     /// Sorts the synapses of every neuron by delay.
     fn sorted(first: &[u32], synapses: &mut [u32], steps: &[u32]) -> Self {
         /// Synapses that a worker sorts at a time, at least.

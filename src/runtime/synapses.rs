@@ -11,7 +11,7 @@ use crate::backend::Buf;
 use crate::codegen::layout::{RunWidth, padded};
 use crate::connect::{Adjacency, ConnectError, blocks_of_rows};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, VarId};
+use crate::hir::{DelayKind, Expr, VarId};
 use crate::lir::Scalar;
 use crate::pages;
 
@@ -53,17 +53,15 @@ pub(super) struct Job<'a> {
     pub(super) injects: bool,
     /// Whether synapses are stored by axonal delay.
     pub(super) by_delay: bool,
-    /// The variable that holds the axonal delays, if one does.
-    pub(super) delay_var: Option<VarId>,
+    /// The variables that hold the axonal and the dendritic delays, if some do.
+    pub(super) delay_vars: [Option<VarId>; 2],
     /// Whether protocols change them.
-    pub(super) changing_delay: bool,
+    pub(super) changing_delays: [bool; 2],
     /// Whether `on post` needs the dendritic delays by post neuron.
     pub(super) needs_columns: bool,
     /// Neurons of the post population.
     pub(super) post_size: u32,
 }
-
-const NAMES: [&str; 2] = ["delay", "dendritic_delay"];
 
 /// Computes everything; `rows` are the synapses of a sparse projection, which may be put in the order of their delays.
 pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Made, Diagnostic> {
@@ -114,9 +112,9 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
         ties.extend(done.ties);
         parts.push(done.part);
     }
-    for ((bad, e), name) in bad.into_iter().zip(job.delays).zip(NAMES) {
+    for ((bad, e), kind) in bad.into_iter().zip(job.delays).zip(DelayKind::ALL) {
         if let (true, Some(e)) = (bad.count > 0, e) {
-            return Err(bad.fault(e, name, n));
+            return Err(bad.fault(e, kind.name(), n));
         }
     }
     for (v, x) in maker.singles() {
@@ -138,7 +136,7 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
     if let Some(rows) = rows {
         if kept[0] && job.hears {
             let mut runs = Runs::by_pre(&rows.row_start, &steps[0]);
-            if job.changing_delay {
+            if job.changing_delays[0] {
                 // Any delays that come later fit.
                 runs.list.widen(RunWidth::Pair);
             }
@@ -146,7 +144,10 @@ pub(super) fn make(job: &Job<'_>, mut rows: Option<&mut Adjacency>) -> Result<Ma
         }
         if let (true, Some((runs, steps))) = (job.needs_columns, &mut made.dendritic) {
             let bug = |e: ConnectError| Diagnostic::without_span(Code::E0900, e.to_string());
-            *runs = Some(Runs::by_post(rows, steps, job.post_size).map_err(bug)?);
+            let made = runs.insert(Runs::by_post(rows, steps, job.post_size).map_err(bug)?);
+            if job.changing_delays[1] {
+                made.list.widen(RunWidth::Pair);
+            }
         }
     }
     made.axonal_steps = (kept[0] && job.injects).then(|| std::mem::take(&mut steps[0]));
@@ -264,14 +265,16 @@ fn one(job: &Job<'_>, maker: &Maker<'_, '_>, row_start: &[u32], piece: Piece<'_>
         let own = Ends { pre: &pre, post: &post, ..*job.ends };
         let ends = if starts.is_empty() { *job.ends } else { own };
         let mut found = maker.chunk(&ends, elements.clone())?;
-        for (k, e) in job.delays.iter().enumerate() {
+        for (k, (e, kind)) in job.delays.iter().zip(DelayKind::ALL).enumerate() {
             if let Some(e) = e {
-                (delays[k], done.bad[k]) = maker.delays(&ends, e, NAMES[k], &found, elements.clone())?;
+                (delays[k], done.bad[k]) = maker.delays(&ends, e, kind, &found, elements.clone())?;
             }
         }
-        if let Some(Some(values)) = job.delay_var.and_then(|v| found.get_mut(v.index())) {
-            let dt = job.set.model.settings.dt;
-            *values = delays[0].iter().map(|steps| f64::from(*steps) * dt).collect();
+        let dt = job.set.model.settings.dt;
+        for (v, delays) in job.delay_vars.into_iter().zip(&delays) {
+            if let Some(Some(values)) = v.and_then(|v| found.get_mut(v.index())) {
+                *values = delays.iter().map(|steps| f64::from(*steps) * dt).collect();
+            }
         }
         found
     };

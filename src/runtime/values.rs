@@ -11,7 +11,7 @@ use super::block;
 use super::eval::{Draws, Env, TRIES, draws, eval};
 use super::wiring::{Files, reals};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Expr, ExprKind, LetDecl, Model, PopId, Role, Side, VarDecl, VarId};
+use crate::hir::{DelayKind, Expr, ExprKind, LetDecl, Model, PopId, Role, Side, VarDecl, VarId};
 use crate::rng::Stream;
 use crate::sched::MAX_DELAY;
 
@@ -105,9 +105,8 @@ impl<'a> Set<'a> {
     /// The values of all variables without a constant, each as one array; of those that are single one element.
     pub(super) fn all(&self, ends: &Ends<'_>) -> Result<(Values, Bounds), Diagnostic> {
         let maker = self.maker(ends, &[])?;
-        let chunks: Vec<Range<u64>> =
-            (0..self.count).step_by(CHUNK as usize).map(|k| k..(k + CHUNK).min(self.count)).collect();
-        let parts: Vec<Result<Values, Diagnostic>> = chunks.into_par_iter().map(|r| maker.chunk(ends, r)).collect();
+        let parts: Vec<Result<Values, Diagnostic>> =
+            self.chunks().into_par_iter().map(|r| maker.chunk(ends, r)).collect();
         let mut out: Values = vec![None; self.vars.len()];
         for part in parts {
             for (all, part) in out.iter_mut().zip(part?) {
@@ -120,6 +119,31 @@ impl<'a> Set<'a> {
             out[v.index()] = Some(vec![one]);
         }
         Ok((out, maker.bounds))
+    }
+
+    /// The delays of all elements in steps.
+    pub(super) fn delays(
+        &self,
+        ends: &Ends<'_>,
+        e: &Expr,
+        kind: DelayKind,
+    ) -> Result<(Vec<u32>, BadDelays), Diagnostic> {
+        let maker = self.maker(ends, &[e])?;
+        // Other values are the present ones.
+        let values: Values = vec![None; self.vars.len()];
+        let one = |range| maker.delays(ends, e, kind, &values, range);
+        let parts: Vec<_> = self.chunks().into_par_iter().map(one).collect();
+        let (mut steps, mut bad) = (Vec::with_capacity(self.count as usize), BadDelays::default());
+        for part in parts {
+            let (more, worse) = part?;
+            steps.extend(more);
+            bad.add(worse);
+        }
+        Ok((steps, bad))
+    }
+
+    fn chunks(&self) -> Vec<Range<u64>> {
+        (0..self.count).step_by(CHUNK as usize).map(|k| k..(k + CHUNK).min(self.count)).collect()
     }
 
     /// What makes the values of any chunk; `more` are expressions beside the variables that will be asked for.
@@ -418,11 +442,12 @@ impl Maker<'_, '_> {
         &self,
         ends: &Ends<'_>,
         e: &Expr,
-        name: &str,
+        kind: DelayKind,
         values: &Values,
         range: Range<u64>,
     ) -> Result<(Vec<u32>, BadDelays), Diagnostic> {
-        let stream = Stream::new(self.set.model.settings.seed, &format!("{}/{name}", self.set.name));
+        let stream = Stream::new(self.set.model.settings.seed, &format!("{}/{}", self.set.name, kind.name()));
+        let stream = self.set.anew.as_ref().map_or(stream, |a| stream.sub(a.key));
         let dt = self.set.model.settings.dt;
         let mut bad = BadDelays::default();
         let times = self.block(ends, e, values, range, Draws { stream, element: 0, attempt: 0 })?;

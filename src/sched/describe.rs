@@ -158,11 +158,11 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
         let _ = writeln!(out, "\nprojection {}: {}, {wiring}", projection.name, synapse.name);
         let count = synapses.get(p.proj.index()).copied().unwrap_or(0);
         out += &reasons::projection(model, p, count, plan.precision);
-        for (what, delay) in [("axonal", p.delay), ("dendritic", p.dendritic)] {
+        for (kind, (what, delay)) in [("axonal", p.delay), ("dendritic", p.dendritic)].into_iter().enumerate() {
             let _ = match delay {
                 Delay::Uniform(0) => Ok(()),
                 Delay::Uniform(n) => writeln!(out, "  {what} delay: {n} steps"),
-                Delay::PerSynapse if p.changing_delay && what == "axonal" => {
+                Delay::PerSynapse if p.changing_delays[kind] => {
                     writeln!(
                         out,
                         "  {what} delay: each synapse its own, since a protocol changes it; spikes on their way keep theirs"
@@ -175,6 +175,11 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
                     writeln!(out, "  {what} delay: each synapse its own; those of equal delay are visited together")
                 }
             };
+        }
+        if !p.chances.is_empty() {
+            let n = p.chances.len();
+            let _ =
+                writeln!(out, "  each event draws {n} random number{} at every synapse", if n == 1 { "" } else { "s" });
         }
         if let Some(kernel) = &p.kernel {
             let how = if p.recursion.is_some() { ", carried on from step to step" } else { "" };

@@ -31,6 +31,7 @@ fn may(model: &Model, plan: &Plan, p: usize) -> Option<()> {
         && own.clocked.vars.is_empty()
         && own.injected.is_none()
         && own.kernel.is_none()
+        && own.chances.is_empty()
         && own.event.is_none()
         && own.on_post.as_ref().is_none_or(|h| h.delivers.is_empty())
         && !own.own.acts();

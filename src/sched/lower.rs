@@ -81,6 +81,8 @@ struct Draws<'a> {
     /// Those met.
     met: Vec<SiteDraw>,
     steady: Steady<'a>,
+    /// Whether they are numbered by their sites, else in the order in which they are met.
+    by_site: bool,
 }
 
 impl<'a, 'g> Lowering<'a, 'g> {
@@ -184,7 +186,8 @@ impl<'a, 'g> Lowering<'a, 'g> {
             draws.met.push(draw);
             draws.met.len() - 1
         });
-        Some(self.graph.draw(draws.first + place as u32))
+        let number = if draws.by_site { site } else { place as u32 };
+        Some(self.graph.draw(draws.first + number))
     }
 
     /// A number between two ends, drawn each time the block runs: by the inverse distribution function where there is one, else again
@@ -355,7 +358,22 @@ impl<'a, 'g> Lowering<'a, 'g> {
         first: u32,
         steady: Steady<'a>,
     ) -> Option<(Effects, Vec<SiteDraw>)> {
-        self.draws = Some(Draws { first, met: Vec::new(), steady });
+        self.draws = Some(Draws { first, met: Vec::new(), steady, by_site: false });
+        self.drawn_block(stmts, frozen)
+    }
+
+    /// Executes the handler of an event, whose draws are numbered by their sites from `first` on, whatever of it is frozen.
+    pub fn event_block(
+        mut self,
+        stmts: &[Stmt],
+        frozen: &dyn Fn(VarId) -> bool,
+        first: u32,
+    ) -> Option<(Effects, Vec<SiteDraw>)> {
+        self.draws = Some(Draws { first, met: Vec::new(), steady: &|_, _| false, by_site: true });
+        self.drawn_block(stmts, frozen)
+    }
+
+    fn drawn_block(mut self, stmts: &[Stmt], frozen: &dyn Fn(VarId) -> bool) -> Option<(Effects, Vec<SiteDraw>)> {
         self.statements(stmts, frozen)?;
         let draws = self.draws.take().map(|d| d.met).unwrap_or_default();
         let assigns = self.assigned();

@@ -26,6 +26,7 @@
 //! * *event-driven*: a linear state of a synapse, with the step of its last update, brought up to date where it is read; one per
 //!   synapse, or one per pre or post neuron where its value is provably the same for all their synapses.
 
+pub mod chance;
 pub mod clocked;
 pub mod describe;
 pub mod entries;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::chance::{self, Chance};
 use super::clocked::{self, Clocked, Stepped};
 use super::entries::{self, Entry};
 use super::lower::{Context, Effects, Lowering};
@@ -12,7 +13,9 @@ use super::synapse::{self, Own};
 use super::{Storage, Uses, steps};
 use crate::builtins::Builtin;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Model, ProjId, Projection, Restructuring, Role, Rule, Select, Side, Stmt, StmtKind, VarId};
+use crate::hir::{
+    DelayKind, Model, ProjId, Projection, Restructuring, Role, Rule, Select, Side, Stmt, StmtKind, VarId,
+};
 use crate::methods::sym::{Bin, Graph, Node, Sym};
 use crate::script::machine::{Entity, VarKey};
 
@@ -141,8 +144,8 @@ pub struct ProjPlan {
     pub dendritic: Delay,
     /// Whether synapses are stored in the order of their axonal delays instead of that of their numbers.
     pub by_delay: bool,
-    /// Whether protocols change the axonal delays.
-    pub changing_delay: bool,
+    /// Whether protocols change the axonal, the dendritic delays.
+    pub changing_delays: [bool; 2],
     /// The response to one delivered amount, at the steps after it.
     pub kernel: Option<std::sync::Arc<[f64]>>,
     /// How the response goes on by itself.
@@ -159,6 +162,8 @@ pub struct ProjPlan {
     pub past: [Vec<VarId>; 2],
     /// The event of the pre neurons that drives it; `None`: their spikes.
     pub event: Option<u32>,
+    /// The random numbers that an event takes at each synapse, when nothing is frozen.
+    pub chances: Vec<Chance>,
     /// Weights that synapses share and change.
     pub entries: Vec<Entry>,
     /// Whether they change them without an event of a neuron.
@@ -183,23 +188,30 @@ pub(super) fn plan(
     let synapse = &projection.synapse;
     let dt = model.settings.dt;
     let key = |v: VarId| VarKey { entity: Entity::Proj(ProjId(p as u32)), var: v };
-    let delay = delay_steps(model, projection.delay.as_ref())?;
     // Delays that a protocol changes may differ, whatever they are at first.
-    let changing_delay = projection.delay_var.is_some_and(|v| uses.assigned.contains(&key(v)));
-    let delay = if changing_delay { Delay::PerSynapse } else { delay };
-    let dendritic = delay_steps(model, projection.dendritic_delay.as_ref())?;
+    let changing_delays = projection.delay_vars.map(|v| v.is_some_and(|v| uses.assigned.contains(&key(v))));
+    let known = |kind: DelayKind| {
+        let known = delay_steps(model, projection.delays()[kind as usize])?;
+        // The ring of a population's last spikes has one place for each neuron in a step; trains of many sources may have more events.
+        let pooled = model.populations[projection.pre.pop.index()].pooled;
+        let crowded = kind == DelayKind::Axonal && pooled && known.waits();
+        Ok::<_, Diagnostic>(if changing_delays[kind as usize] || crowded { Delay::PerSynapse } else { known })
+    };
+    let (delay, dendritic) = (known(DelayKind::Axonal)?, known(DelayKind::Dendritic)?);
     let wiring = match (delay, dendritic) {
         (Delay::Uniform(_), Delay::Uniform(_)) => wiring(projection),
         // Synapses with delays of their own are visited in groups of equal delay.
         _ => Wiring::Sparse,
     };
     let mut constants = constants(model, uses, projection, p);
-    if let Some(v) = projection.delay_var {
-        // The value in effect, in whole steps.
-        constants[v.index()] = match delay {
-            Delay::Uniform(n) => Some(f64::from(n) * dt),
-            Delay::PerSynapse => None,
-        };
+    for (v, delay) in projection.delay_vars.into_iter().zip([delay, dendritic]) {
+        if let Some(v) = v {
+            // The value in effect, in whole steps.
+            constants[v.index()] = match delay {
+                Delay::Uniform(n) => Some(f64::from(n) * dt),
+                Delay::PerSynapse => None,
+            };
+        }
     }
     let constant = |side: Side, v: VarId| match side {
         Side::Own => constants[v.index()],
@@ -227,9 +239,11 @@ pub(super) fn plan(
 
     // Storage follows from what the handlers do when nothing is frozen.
     let never = |_: VarId| false;
-    let full_pre = Lowering::new(&mut graph, &context).block(&synapse.on_pre, &never).ok_or_else(unexpected)?;
+    let mut full = |stmts, first| Lowering::new(&mut graph, &context).event_block(stmts, &never, first);
+    let (full_pre, pre_draws) = full(&synapse.on_pre, chance::PRE).ok_or_else(unexpected)?;
     let post_stmts = synapse.on_post.as_deref().unwrap_or(&[]);
-    let full_post = Lowering::new(&mut graph, &context).block(post_stmts, &never).ok_or_else(unexpected)?;
+    let (full_post, post_draws) = full(post_stmts, chance::POST).ok_or_else(unexpected)?;
+    let chances = chance::list(&pre_draws, &post_draws);
     // A trace that is the same for all synapses of a neuron needs events that reach them together.
     let together = [matches!(delay, Delay::Uniform(_)), matches!(dendritic, Delay::Uniform(_))];
     let traces = Traces { lazy: &lazy, stepped: &stepped, pre: &full_pre, post: &full_post, together };
@@ -249,8 +263,9 @@ pub(super) fn plan(
     let mut dead = Vec::new();
     let (pre, post) = loop {
         let ignore = |v: VarId| is_frozen(v) || dead.contains(&v);
-        let pre = Lowering::new(&mut graph, &context).block(&synapse.on_pre, &ignore).ok_or_else(unexpected)?;
-        let post = Lowering::new(&mut graph, &context).block(post_stmts, &ignore).ok_or_else(unexpected)?;
+        let mut left = |stmts, first| Lowering::new(&mut graph, &context).event_block(stmts, &ignore, first);
+        let (pre, _) = left(&synapse.on_pre, chance::PRE).ok_or_else(unexpected)?;
+        let (post, _) = left(post_stmts, chance::POST).ok_or_else(unexpected)?;
         // A state that nothing reads but its own updates is dead while its readers are frozen; after a `thaw` it would be read again.
         let found = if uses.thaws || !synapse.vars.iter().enumerate().any(|(k, _)| is_frozen(VarId(k as u32))) {
             None
@@ -300,6 +315,7 @@ pub(super) fn plan(
     let does_something = !on_post.synapse.is_empty() || !on_post.own_side.is_empty() || !on_post.delivers.is_empty();
     // Who writes synapses by number, or reaches them from their other end, needs them in the order of their numbers.
     let by_number = synapse.on_post.is_some()
+        || !chances.is_empty()
         || !entries.is_empty()
         || !synapse.injects.is_empty()
         || synapse.vars.iter().enumerate().any(|(k, _)| uses.assigned.contains(&key(VarId(k as u32))))
@@ -322,7 +338,7 @@ pub(super) fn plan(
         kernel,
         proj: ProjId(p as u32),
         by_delay,
-        changing_delay,
+        changing_delays,
         wiring,
         graph,
         place,
@@ -340,6 +356,7 @@ pub(super) fn plan(
         injected: projection.target.filter(|_| !clocked.injects.is_empty()),
         clocked,
         past,
+        chances,
         entries,
         entries_always,
         own,
@@ -496,6 +513,8 @@ fn places(
             let bad = candidates.iter().find_map(|(v, new)| {
                 let uneven = graph.any(*new, &|n| match n {
                     Node::Var(Side::Own, u, _) => !candidates.contains_key(u),
+                    // Every synapse draws by itself.
+                    Node::Draw(_) => true,
                     Node::Var(side, ..) | Node::Index(side) => {
                         // `i` of a synapse is the pre neuron's index.
                         *side != near && !(near == Side::Pre && *side == Side::Own)

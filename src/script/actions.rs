@@ -182,14 +182,6 @@ impl Lower<'_, '_> {
             }
             Thing::Synapses { proj, select: Select::AllSynapses, .. } => Some(Target::Whole(ResetTarget::Proj(proj))),
             Thing::Value(Expr { kind: ExprKind::Var(place), .. }) => {
-                if what == "redraw" && is_delay(self.cx.model, place.key) {
-                    self.err(
-                        Diagnostic::new(Code::E0901, e.span, "delays cannot be drawn anew by `redraw` yet")
-                            .label("these are delays")
-                            .help("assign a distribution: each synapse gets a draw of its own, as in `XE.delay = uniform(1 ms, 5 ms)`"),
-                    );
-                    return None;
-                }
                 let decl = self.decl(place.key)?;
                 let (role, name, span) = (decl.role, decl.name.clone(), decl.span);
                 let whole = match &place.select {
@@ -207,7 +199,8 @@ impl Lower<'_, '_> {
                     );
                     return None;
                 }
-                if role == Role::Param {
+                let drawn = what == "redraw" && is_delay(self.cx.model, place.key);
+                if role == Role::Param && !drawn {
                     self.err(
                         Diagnostic::new(Code::E0502, e.span, format!("`{name}` is a parameter, not a state"))
                             .label("nothing to reset")

@@ -13,7 +13,7 @@ pub(crate) const MAX_STEPS: f64 = 1e6;
 /// Whether what a protocol has just written into a variable are delays, if it holds delays; to be asked before [`Machine::written`].
 ///
 /// # Errors
-/// `E0403`: some are negative, or too long.
+/// `E0403`: some are negative, or too long; `E0902`: what is on its way would take too much memory.
 pub(crate) fn check(machine: &mut dyn Machine, model: &Model, key: VarKey) -> Result<(), Diagnostic> {
     if !is_delay(model, key) {
         return Ok(());
@@ -21,7 +21,7 @@ pub(crate) fn check(machine: &mut dyn Machine, model: &Model, key: VarKey) -> Re
     let dt = machine.dt();
     let values = copy_values(&machine.values(key)).to_f64();
     let wrong = |x: &f64| !(*x >= 0.0 && *x / dt <= MAX_STEPS);
-    let Some(first) = values.iter().find(|x| wrong(x)) else { return Ok(()) };
+    let Some(first) = values.iter().find(|x| wrong(x)) else { return machine.delays_fit(key) };
     let count = values.iter().filter(|x| wrong(x)).count();
     let (name, n) = (var_name(model, key), values.len());
     let what = if n == 1 { format!("`{name}`") } else { format!("{count} of the {n} values of `{name}`") };

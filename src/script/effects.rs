@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::hir::{self, Expr, ExprKind, LocalId, Model, PopId, ProjId, Role, Side, SpikeCond, Stmt, StmtKind, VarId};
+use crate::hir::{
+    self, DelayKind, Expr, ExprKind, LocalId, Model, PopId, ProjId, Role, Side, SpikeCond, Stmt, StmtKind, VarId,
+};
 use crate::script::machine::{Entity, VarKey};
 use crate::source::Span;
 
@@ -56,7 +58,7 @@ impl Facts {
     }
 
     fn population(&mut self, model: &Model, id: PopId, pop: &hir::Population, frozen: &BTreeSet<VarKey>) {
-        let neuron = &model.neurons[pop.model.index()];
+        let Some(neuron) = model.neuron_of(id) else { return };
         let own = Entity::Pop(id);
         let mut walk = Reads { own, pre: id, post: id, lets: &neuron.lets, time: None, locals: BTreeMap::new() };
         for ode in &neuron.odes {
@@ -121,16 +123,18 @@ impl Facts {
             self.change(VarKey { entity: own, var: ode.var }, reads, frozen);
         }
         let mut written = walk.handler(&synapse.on_pre, Some(post));
-        if let Some(var) = proj.delay_var {
-            // When an event acts decides what it acts on.
-            written.iter_mut().for_each(|(_, reads)| reads.extend([VarKey { entity: own, var }]));
-        }
+        // When an event acts decides what it acts on.
+        let delays = proj.delay_vars.map(|var| var.map(|var| VarKey { entity: own, var }));
+        written.iter_mut().for_each(|(_, reads)| reads.extend(delays.iter().flatten()));
         if let Some(on_post) = &synapse.on_post {
-            written.extend(walk.handler(on_post, Some(post)));
+            let mut after = walk.handler(on_post, Some(post));
+            after.iter_mut().for_each(|(_, reads)| reads.extend(delays[DelayKind::Dendritic as usize]));
+            written.extend(after);
         }
         // What is injected acts within its step, but the input it changes decides what the post neurons do.
         for e in &synapse.injects {
-            let reads = walk.reads(e);
+            let mut reads = walk.reads(e);
+            reads.extend(delays.iter().flatten().copied());
             if let Some(target) = proj.target {
                 self.change(VarKey { entity: Entity::Pop(post), var: target }, reads, frozen);
             }

@@ -12,6 +12,7 @@ use crate::script::ir::{
 };
 use crate::script::machine::{Slice, VarKey};
 use crate::script::metrics;
+use crate::script::names::vars;
 use crate::script::ops;
 use crate::script::outcome::number;
 use crate::script::parts;
@@ -658,15 +659,10 @@ fn unit(dim: Dim) -> String {
 /// A key for the variable in messages: `XE.w`.
 pub(crate) fn var_name(model: &hir::Model, key: VarKey) -> String {
     use crate::script::machine::Entity;
-    let (owner, vars) = match key.entity {
-        Entity::Pop(p) => {
-            let pop = &model.populations[p.index()];
-            (&pop.name, &model.neurons[pop.model.index()].vars)
-        }
-        Entity::Proj(p) => {
-            let proj = &model.projections[p.index()];
-            (&proj.name, &proj.synapse.vars)
-        }
+    let owner = match key.entity {
+        Entity::Pop(p) => &model.populations[p.index()].name,
+        Entity::Proj(p) => &model.projections[p.index()].name,
     };
+    let vars = vars(model, key.entity).unwrap_or(&[]);
     format!("{owner}.{}", vars.get(key.var.index()).map_or("?", |v| v.name.as_str()))
 }

@@ -158,7 +158,7 @@ pub(crate) fn model() -> Model {
             synapse,
             args: vec![],
             delay: None,
-            delay_var: None,
+            delay_vars: [None; 2],
             dendritic_delay: None,
             kernel: None,
             span,

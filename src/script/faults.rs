@@ -3,8 +3,9 @@
 //! bad step. Copies are made while they cost next to nothing beside the steps; how often that is depends on nothing but what was run. Also what a whole experiment did that nobody can have meant: no spike at all, rates that no neuron has (W0714, W0715).
 
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{self, Model, NeuronModel, PopId, SpikeCond};
+use crate::hir::{self, Model, PopId, SpikeCond};
 use crate::script::machine::{Entity, Machine, Slice, VarKey};
+use crate::script::names::vars;
 use crate::script::outcome::show;
 use crate::script::tensor::Value;
 use crate::source::Span;
@@ -134,21 +135,10 @@ fn value(machine: &mut dyn Machine, key: VarKey, element: usize) -> f64 {
 }
 
 fn begins_infinite(model: &Model, key: VarKey) -> bool {
-    let vars = vars(model, key);
+    let vars = vars(model, key.entity).unwrap_or(&[]);
     vars.get(key.var.index())
         .and_then(|v| v.init.as_ref())
         .is_some_and(|e| e.any(&[], &|e| matches!(e.kind, hir::ExprKind::Const(x) if !x.is_finite())))
-}
-
-fn vars(model: &Model, key: VarKey) -> &[hir::VarDecl] {
-    match key.entity {
-        Entity::Pop(p) => &neuron(model, p).vars,
-        Entity::Proj(p) => &model.projections[p.index()].synapse.vars,
-    }
-}
-
-fn neuron(model: &Model, p: PopId) -> &NeuronModel {
-    &model.neurons[model.populations[p.index()].model.index()]
 }
 
 fn explain(
@@ -160,18 +150,18 @@ fn explain(
     run: Span,
 ) -> Diagnostic {
     let (key, element) = found.as_ref().map_or(seen, |f| (f.key, f.element));
-    let Some(var) = vars(model, key).get(key.var.index()) else {
+    let Some(var) = vars(model, key.entity).and_then(|vars| vars.get(key.var.index())) else {
         return Diagnostic::new(Code::E0904, run, "a value left its range in this `run`");
     };
     let (who, odes) = match key.entity {
         Entity::Pop(p) => {
             let population = &model.populations[p.index()];
             let of = if population.size() > 1 { format!("neuron {element} of ") } else { String::new() };
-            (format!("{of}`{}`", population.name), &neuron(model, p).odes)
+            (format!("{of}`{}`", population.name), model.neuron_of(p).map_or(&[][..], |n| &n.odes))
         }
         Entity::Proj(p) => {
             let projection = &model.projections[p.index()];
-            (format!("synapse {element} of `{}`", projection.name), &projection.synapse.odes)
+            (format!("synapse {element} of `{}`", projection.name), projection.synapse.odes.as_slice())
         }
     };
     let dt = machine.dt();
@@ -223,7 +213,7 @@ pub(crate) fn counts(model: &Model, spikes: &[u64], steps: u64, name: &str, span
     // Sources do what they are told; neurons with a threshold are what an experiment is about.
     let cells: Vec<usize> = (0..model.populations.len())
         .filter(|p| {
-            let spike = neuron(model, PopId(*p as u32)).spike.as_ref();
+            let spike = model.neuron_of(PopId(*p as u32)).and_then(|n| n.spike.as_ref());
             spike.is_some_and(|s| !matches!(s.cond, SpikeCond::Rate(_))) && model.populations[*p].play.is_none()
         })
         .collect();

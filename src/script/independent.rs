@@ -19,6 +19,7 @@ use crate::script::ir::{
     SampleLoop, Samples, Stmt, StmtKind, is_delay,
 };
 use crate::script::machine::{Entity, ResetTarget, VarKey};
+use crate::script::names::vars;
 use crate::script::walk;
 use crate::source::Span;
 
@@ -166,15 +167,8 @@ pub(crate) fn is_shared(model: &Model, key: VarKey) -> bool {
     matches!(role(model, key), Some(Role::Weight | Role::Learned))
 }
 
-fn vars(model: &Model, entity: Entity) -> &[hir::VarDecl] {
-    match entity {
-        Entity::Pop(p) => &model.neurons[model.populations[p.index()].model.index()].vars,
-        Entity::Proj(p) => &model.projections[p.index()].synapse.vars,
-    }
-}
-
 fn role(model: &Model, key: VarKey) -> Option<Role> {
-    vars(model, key.entity).get(key.var.index()).map(|v| v.role)
+    vars(model, key.entity)?.get(key.var.index()).map(|v| v.role)
 }
 
 /// What a body mentions anywhere, procedures included.
@@ -707,7 +701,7 @@ impl Walk<'_> {
 
     fn reset_items(&self, target: ResetTarget) -> Vec<Item> {
         let of = |entity: Entity, inputs: bool| {
-            (0..).map(hir::VarId).zip(vars(self.model, entity)).filter_map(move |(var, d)| {
+            (0..).map(hir::VarId).zip(vars(self.model, entity).unwrap_or(&[])).filter_map(move |(var, d)| {
                 let taken = d.role == Role::State || (inputs && d.role == Role::Input);
                 taken.then_some(Item::Var(VarKey { entity, var }))
             })

@@ -62,8 +62,10 @@ pub struct Program {
     pub records: Vec<Record>,
     /// Every model variable that some protocol assigns or loads: the code generator must give these storage.
     pub assigned: BTreeSet<VarKey>,
-    /// Axonal delays that some protocol reads or assigns.
+    /// Delays that some protocol reads or assigns.
     pub delays: BTreeSet<VarKey>,
+    /// Those for which their synapses have no variable yet.
+    pub wants_delays: BTreeSet<(ProjId, hir::DelayKind)>,
     /// Every model variable that some protocol or recording reads (saved ones too).
     pub read: BTreeSet<VarKey>,
     /// Every model variable that some protocol freezes.
@@ -214,7 +216,7 @@ pub fn is_dense(projection: &hir::Projection) -> bool {
 #[must_use]
 pub fn is_delay(model: &hir::Model, key: VarKey) -> bool {
     match key.entity {
-        Entity::Proj(p) => model.projections.get(p.index()).is_some_and(|p| p.delay_var == Some(key.var)),
+        Entity::Proj(p) => model.projections.get(p.index()).is_some_and(|p| p.delay_kind(key.var).is_some()),
         Entity::Pop(_) => false,
     }
 }

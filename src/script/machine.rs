@@ -208,6 +208,16 @@ pub trait Machine: Send {
     /// A file of initial values cannot be read, or no draw falls inside its bounds.
     fn redraw(&mut self, targets: &[ResetTarget], key: RunKey) -> Result<(), Diagnostic>;
 
+    /// Whether there is room for what is on its way by the delays that a variable now holds, which [`Machine::written`] has not yet been
+    /// told of.
+    ///
+    /// # Errors
+    /// `E0902`: they are too long.
+    fn delays_fit(&self, key: VarKey) -> Result<(), Diagnostic> {
+        let _ = key;
+        Ok(())
+    }
+
     /// A source plays these spikes from now on, instead of those it had: for each the number of steps from now at whose end it is (from 1)
     /// and its neuron.
     ///

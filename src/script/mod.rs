@@ -49,6 +49,7 @@ mod tests;
 mod text;
 pub mod walk;
 
+pub(crate) use expr::var_name;
 pub use ir::Program;
 pub use lower::lower;
 #[cfg(feature = "lsp")]

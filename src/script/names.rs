@@ -1,9 +1,10 @@
 //! What names, members and indices stand for in protocols: values, neurons, synapses, samples, readouts.
 
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{DataId, DataSchema, DataSource, Model, NeuronId, ProjId, ReadoutId, Type, VarDecl, VarId};
+use crate::hir::{DataId, DataSchema, DataSource, DelayKind, Model, ProjId, ReadoutId, Type, VarDecl, VarId};
 use crate::script::ir::{
     self, Axis, AxisName, Expr, ExprKind, Field, IndexItem, Kind, Neurons, NumTy, Place, Samples, Select, Split, Ty,
+    is_delay,
 };
 use crate::script::lower::{Bound, Fixed, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
@@ -67,10 +68,7 @@ pub(crate) fn decl(model: &Model, key: VarKey) -> Option<&VarDecl> {
 /// The variables of a population's or projection's model.
 pub(crate) fn vars(model: &Model, entity: Entity) -> Option<&[VarDecl]> {
     match entity {
-        Entity::Pop(p) => {
-            let NeuronId(n) = model.populations.get(p.index())?.model;
-            Some(&model.neurons.get(n as usize)?.vars)
-        }
+        Entity::Pop(p) => Some(&model.neuron_of(p)?.vars),
         Entity::Proj(p) => Some(&model.projections.get(p.index())?.synapse.vars),
     }
 }
@@ -345,7 +343,7 @@ impl Lower<'_, '_> {
             let key = VarKey { entity: Entity::Pop(pop), var: VarId(k as u32) };
             return self.variable(key, Select::Neurons(neurons), axes, span);
         }
-        let neuron = model.populations.get(pop.index()).and_then(|p| model.neurons.get(p.model.index()));
+        let neuron = model.neuron_of(pop);
         let event = neuron.and_then(|n| n.events.iter().position(|e| e.name == member.node));
         if let Some(e) = event {
             return Thing::Spikes(Neurons { span, ..neurons }, Some(e as u32));
@@ -387,19 +385,23 @@ impl Lower<'_, '_> {
         let entity = Entity::Proj(proj);
         let found = vars(self.cx.model, entity).unwrap_or(&[]).iter().position(|v| v.name == member.node);
         let Some(k) = found else {
-            if let (Some(projection), "delay") = (self.cx.model.projections.get(proj.index()), member.node.as_str())
-                && delays::refusal(self.cx.model, projection).is_none()
+            if let (Some(projection), Some(kind)) =
+                (self.cx.model.projections.get(proj.index()), DelayKind::named(&member.node))
             {
-                // The variable is made once it is known that it is needed: it will be the last one.
-                let var = VarId(projection.synapse.vars.len() as u32);
-                self.cx.program.delays.insert(VarKey { entity, var });
+                match delays::refusal(projection, kind, member.span) {
+                    Some(d) => self.err(d),
+                    // The variable is made once it is known that it is needed.
+                    None => {
+                        self.cx.program.wants_delays.insert((proj, kind));
+                    }
+                }
                 return Thing::Poisoned;
             }
             self.no_member(entity, member, &[]);
             return Thing::Poisoned;
         };
         let var = VarId(k as u32);
-        if self.cx.model.projections.get(proj.index()).is_some_and(|p| p.delay_var == Some(var)) {
+        if is_delay(self.cx.model, VarKey { entity, var }) {
             self.cx.program.delays.insert(VarKey { entity, var });
         }
         let axes = self.synapse_axes(proj, &select);
@@ -414,27 +416,8 @@ impl Lower<'_, '_> {
 
     fn no_member(&mut self, entity: Entity, member: &ast::Ident, more: &[&str]) {
         let model = self.cx.model;
-        if let (Entity::Proj(p), "delay" | "dendritic_delay") = (entity, member.node.as_str()) {
-            let name = &member.node;
-            let mut d = Diagnostic::new(Code::E0901, member.span, format!("protocols cannot have this `{name}` yet"))
-                .label("it is given where the projection is made, and stays");
-            if let Some(projection) = model.projections.get(p.index()) {
-                d = d.also(projection.span, "made here");
-                d = match delays::refusal(model, projection).filter(|_| name == "delay") {
-                    Some(why) => d.note(why),
-                    None => d.note(
-                        "sums on their way along dendrites are kept for the delays that the network was built with",
-                    ),
-                };
-            }
-            self.err(d.help(
-                "make two projections with a delay each, and change their weights: one has them, the other has zeros",
-            ));
-            return;
-        }
         if let Entity::Pop(p) = entity
-            && let Some(population) = model.populations.get(p.index())
-            && model.neurons.get(population.model.index()).is_some_and(|n| n.may_declare(&member.node))
+            && model.neuron_of(p).is_some_and(|n| n.may_declare(&member.node))
         {
             self.cx.hole(member.span);
             return;
@@ -443,15 +426,10 @@ impl Lower<'_, '_> {
         let mut names: Vec<&str> = declared.iter().map(|v| v.name.as_str()).collect();
         names.extend(more);
         let (what, name) = match entity {
-            Entity::Pop(p) => {
-                let model_name = model
-                    .populations
-                    .get(p.index())
-                    .and_then(|p| model.neurons.get(p.model.index()))
-                    .map_or("", |n| &n.name);
-                ("neuron model", model_name)
+            Entity::Pop(p) => ("neuron model", model.neuron_of(p).map_or("", |n| n.name.as_str())),
+            Entity::Proj(p) => {
+                ("synapse model", model.projections.get(p.index()).map_or("", |p| p.synapse.name.as_str()))
             }
-            Entity::Proj(p) => ("synapse model", model.projections.get(p.index()).map_or("", |p| &p.synapse.name)),
         };
         let mut d = Diagnostic::new(
             Code::E0104,

@@ -233,7 +233,7 @@ impl<'a> Printer<'a> {
     }
 
     fn event(&self, pop: PopId, event: u32) -> &str {
-        let neuron = self.model.populations.get(pop.index()).and_then(|p| self.model.neurons.get(p.model.index()));
+        let neuron = self.model.neuron_of(pop);
         neuron.and_then(|n| n.events.get(event as usize)).map_or("?", |e| &e.name)
     }
 

@@ -20,6 +20,7 @@ use crate::script::host::{Effect, Host};
 use crate::script::ir::{AssignOp, NamedVar, Record, Recorded};
 use crate::script::machine::{Entity, Machine, VarKey};
 use crate::script::metrics::position;
+use crate::script::names::vars;
 use crate::script::tensor::{Data, Tensor, Value, copy_values, describe};
 use crate::source::Span;
 
@@ -446,13 +447,10 @@ pub fn load_file(machine: &mut dyn Machine, model: &hir::Model, path: &Path) -> 
     let shown_path = path.display().to_string();
     let mut loaded = Vec::new();
     let mut keys = Vec::new();
-    for (p, pop) in model.populations.iter().enumerate() {
-        let vars = &model.neurons[pop.model.index()].vars;
-        keys.extend((0..vars.len()).map(|v| (Entity::Pop(hir::PopId(p as u32)), v, &vars[v])));
-    }
-    for (p, proj) in model.projections.iter().enumerate() {
-        let vars = &proj.synapse.vars;
-        keys.extend((0..vars.len()).map(|v| (Entity::Proj(hir::ProjId(p as u32)), v, &vars[v])));
+    let populations = (0..model.populations.len() as u32).map(|p| Entity::Pop(hir::PopId(p)));
+    let projections = (0..model.projections.len() as u32).map(|p| Entity::Proj(hir::ProjId(p)));
+    for entity in populations.chain(projections) {
+        keys.extend(vars(model, entity).unwrap_or(&[]).iter().enumerate().map(|(v, decl)| (entity, v, decl)));
     }
     for (name, array) in &file {
         if name.ends_with(".unit") {

@@ -89,7 +89,7 @@ impl Lower<'_, '_> {
     pub(crate) fn spikes(&mut self, pop: PopId, span: Span) {
         let model = self.cx.model;
         let Some(population) = model.populations.get(pop.index()) else { return };
-        let Some(neuron) = model.neurons.get(population.model.index()) else { return };
+        let Some(neuron) = model.neuron_of(pop) else { return };
         // A `spike` clause that did not parse is reported there.
         if neuron.spike.is_some() || neuron.lost.is_some() {
             return;

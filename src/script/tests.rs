@@ -92,7 +92,7 @@ fn projection(name: &str, pre: View, post: View, rule: hir::Rule) -> hir::Projec
         },
         args: vec![],
         delay: None,
-        delay_var: None,
+        delay_vars: [None; 2],
         dendritic_delay: None,
         kernel: None,
         span: Span::default(),

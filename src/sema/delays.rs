@@ -3,52 +3,77 @@
 
 use std::collections::BTreeSet;
 
-use crate::hir::{Expr, ExprKind, Model, ProjId, Projection, Role, ShownUnit, Type, VarDecl, VarId};
-use crate::script::machine::{Entity, VarKey};
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{
+    DelayKind, Expr, ExprKind, Model, ProjId, Projection, Role, ShownUnit, Stmt, StmtKind, Type, VarDecl, VarId,
+};
+use crate::source::Span;
 use crate::units::Dim;
 
 /// Why protocols cannot have the delays of a projection, if they cannot.
-pub(crate) fn refusal(model: &Model, projection: &Projection) -> Option<&'static str> {
-    let pooled = model.populations.get(projection.pre.pop.index()).is_some_and(|p| p.pooled);
-    if !projection.synapse.injects.is_empty() {
-        Some("what `inject` reads of the past is kept for the delays that the network was built with")
-    } else if projection.synapse.on_pre.is_empty() {
-        Some("no spike of the pre neurons reaches these synapses")
-    } else if pooled {
-        Some("events of sources that stand for many trains take no delay")
-    } else {
-        None
+pub(crate) fn refusal(projection: &Projection, kind: DelayKind, name: Span) -> Option<Diagnostic> {
+    let synapse = &projection.synapse;
+    let nothing = |why: &str| {
+        let title = format!("the synapses of `{}` have no `{}`", projection.name, kind.name());
+        Diagnostic::new(Code::E0403, name, title).label(why).also(projection.span, "made here")
+    };
+    match kind {
+        DelayKind::Axonal if synapse.on_pre.is_empty() && synapse.injects.is_empty() => {
+            Some(nothing("no spike of the pre neurons reaches them: they have no `on pre`"))
+        }
+        DelayKind::Dendritic
+            if synapse.on_post.is_none() && synapse.injects.is_empty() && !delivers(&synapse.on_pre) =>
+        {
+            Some(nothing("they deliver nothing, and have no `on post`"))
+        }
+        DelayKind::Axonal | DelayKind::Dendritic => None,
     }
 }
 
-/// The projections whose delays protocols use, and that have no variable for them yet.
-pub(crate) fn wanted(model: &Model) -> BTreeSet<ProjId> {
-    let of = |key: &VarKey| match key.entity {
-        Entity::Proj(p) => Some(p),
-        Entity::Pop(_) => None,
-    };
-    let without = |p: &ProjId| model.projections.get(p.index()).is_some_and(|p| p.delay_var.is_none());
-    model.script.delays.iter().filter_map(of).filter(without).collect()
+fn delivers(stmts: &[Stmt]) -> bool {
+    stmts.iter().any(|s| match &s.kind {
+        StmtKind::Deliver { .. } => true,
+        StmtKind::If { then, els, .. } => delivers(then) || delivers(els),
+        StmtKind::Assign { .. } | StmtKind::Local { .. } => false,
+    })
 }
 
-/// Gives the synapses of these projections the variable `delay`.
-pub(crate) fn give(model: &mut Model, projections: &BTreeSet<ProjId>) {
-    for p in projections {
+/// The delays that protocols use, and that have no variable yet.
+pub(crate) fn wanted(model: &Model) -> BTreeSet<(ProjId, DelayKind)> {
+    let without = |(p, kind): &(ProjId, DelayKind)| {
+        model.projections.get(p.index()).is_some_and(|p| p.delay_vars[*kind as usize].is_none())
+    };
+    model.script.wants_delays.iter().copied().filter(without).collect()
+}
+
+/// Gives the synapses of these projections the variables `delay` and `dendritic_delay`.
+pub(crate) fn give(model: &mut Model, wanted: &BTreeSet<(ProjId, DelayKind)>) {
+    for (p, kind) in wanted {
         let Some(projection) = model.projections.get_mut(p.index()) else { continue };
-        let span = projection.delay.as_ref().map_or(projection.span, |e| e.span);
+        let given = match kind {
+            DelayKind::Axonal => &mut projection.delay,
+            DelayKind::Dendritic => &mut projection.dendritic_delay,
+        };
+        let span = given.as_ref().map_or(projection.span, |e| e.span);
         let ty = Type::Real(Dim::TIME);
         let none = Expr { kind: ExprKind::Const(0.0), ty, span };
-        projection.delay.get_or_insert_with(|| none.clone());
-        projection.delay_var = Some(VarId(projection.synapse.vars.len() as u32));
+        given.get_or_insert_with(|| none.clone());
+        projection.delay_vars[*kind as usize] = Some(VarId(projection.synapse.vars.len() as u32));
+        let doc = match kind {
+            DelayKind::Axonal => "Axonal delay: from the spike to `on pre`, in whole time steps.",
+            DelayKind::Dendritic => {
+                "Dendritic delay: from `deliver` to the soma and from the post spike to `on post`, in whole time steps."
+            }
+        };
         projection.synapse.vars.push(VarDecl {
-            name: "delay".to_owned(),
+            name: kind.name().to_owned(),
             role: Role::Param,
             ty,
             // The values in effect are those of the connection, in whole steps: nothing is drawn for them a second time.
             init: Some(none),
             bounds: None,
             shown: ShownUnit { name: "ms".to_owned(), factor: 1.0 },
-            doc: "Axonal delay: from the spike to `on pre`, in whole time steps.".to_owned(),
+            doc: doc.to_owned(),
             span,
         });
     }

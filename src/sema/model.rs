@@ -599,10 +599,10 @@ impl<'a> ModelCx<'a> {
     }
 
     /// The statements of a block that may draw random numbers.
-    pub(crate) fn drawing_handler(&mut self, block: &ast::Block, typer: &mut Typer<'_>) -> Vec<hir::Stmt> {
+    pub(crate) fn drawing_handler(&mut self, block: &ast::Block, pre: bool, typer: &mut Typer<'_>) -> Vec<hir::Stmt> {
         self.drawing = true;
         typer.new_value();
-        let out = self.handler(block, false, typer);
+        let out = self.handler(block, pre, typer);
         self.drawing = false;
         out
     }

@@ -264,7 +264,7 @@ fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
         },
         args: Vec::new(),
         delay: None,
-        delay_var: None,
+        delay_vars: [None; 2],
         dendritic_delay: None,
         kernel: None,
         span,
@@ -839,26 +839,7 @@ fn projection(
     let (rule, rule_span) = rule?;
     let filter = filter?;
     let instance = instance?;
-    if let (true, Some(delay)) = (driven, &instance.delay) {
-        typer.error(
-            Diagnostic::new(Code::E0403, delay.span, "`poisson_input` takes no delay")
-                .note("its trains are independent of everything: a Poisson train that is moved in time is a Poisson train")
-                .help("leave out the delay"),
-        );
-        return None;
-    }
     grids_fit(&rule, rule_span, c, &pre, &post, source_span, model, typer)?;
-    if let (Some(k), Some(delay)) = (&c.through, &instance.dendritic_delay)
-        && !matches!(delay.kind, hir::ExprKind::Const(_))
-    {
-        typer.error(
-            Diagnostic::new(Code::E0403, delay.span, "with a kernel the dendritic delay must be one constant")
-                .label("this may differ between synapses")
-                .also(k.span, "the kernel spreads what all synapses of a neuron have delivered")
-                .help("use a constant here, or `delay`, which each synapse may have of its own"),
-        );
-        return None;
-    }
     let (n_pre, n_post) = (len(model, &pre), len(model, &post));
     if rule == Rule::OneToOne && n_pre != n_post {
         typer.error(
@@ -889,7 +870,7 @@ fn projection(
         synapse: instance.synapse,
         args: instance.args,
         delay: instance.delay,
-        delay_var: None,
+        delay_vars: [None; 2],
         dendritic_delay: instance.dendritic_delay,
         kernel: kernel.map(|k| k.values.clone()),
         span,

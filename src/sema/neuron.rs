@@ -209,7 +209,7 @@ pub(super) fn periodic(
 ) -> Option<hir::Every> {
     let period = cx.equation(period, typer);
     let period = period.and_then(|t| typer.expect(t, Type::Real(Dim::TIME), "the period of `every`", None));
-    let body = cx.drawing_handler(body, typer);
+    let body = cx.drawing_handler(body, false, typer);
     let period = period?;
     if let ExprKind::Const(x) = period.kind
         && !(x > 0.0 && x.is_finite())

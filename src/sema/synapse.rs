@@ -286,11 +286,11 @@ fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body
             K::On { event, body } => {
                 let slot = match event.node.as_str() {
                     "pre" => {
-                        let stmts = cx.handler(body, true, typer);
+                        let stmts = cx.drawing_handler(body, true, typer);
                         (&mut on_pre, stmts)
                     }
                     "post" => {
-                        let stmts = cx.handler(body, false, typer);
+                        let stmts = cx.drawing_handler(body, false, typer);
                         (&mut on_post, stmts)
                     }
                     other if declared.contains(&other) => {

@@ -497,6 +497,10 @@ impl Generator<'_> {
                     MathFn::DrawNormal,
                     MathFn::DrawGamma,
                     MathFn::DrawPoisson,
+                    MathFn::EventUniform,
+                    MathFn::EventNormal,
+                    MathFn::EventExponential,
+                    MathFn::EventKey,
                 ]);
                 let arity = snnc::lir::verify::arity(f);
                 let args = (0..arity).map(|_| self.pick(ty)).collect();

@@ -39,6 +39,14 @@ pub(super) fn symbol(function: MathFn, double: bool) -> &'static str {
         (MathFn::DrawGamma, true) => "snnc_draw_gamma_f64",
         (MathFn::DrawPoisson, false) => "snnc_draw_poisson_f32",
         (MathFn::DrawPoisson, true) => "snnc_draw_poisson_f64",
+        (MathFn::EventUniform, false) => "snnc_event_uniform_f32",
+        (MathFn::EventUniform, true) => "snnc_event_uniform_f64",
+        (MathFn::EventNormal, false) => "snnc_event_normal_f32",
+        (MathFn::EventNormal, true) => "snnc_event_normal_f64",
+        (MathFn::EventExponential, false) => "snnc_event_exponential_f32",
+        (MathFn::EventExponential, true) => "snnc_event_exponential_f64",
+        (MathFn::EventKey, false) => "snnc_event_key_f32",
+        (MathFn::EventKey, true) => "snnc_event_key_f64",
     }
 }
 
@@ -89,6 +97,10 @@ helpers! {
     DrawNormal(a, b, c): draw_normal_f32, draw_normal_f64;
     DrawGamma(a, b, c, d): draw_gamma_f32, draw_gamma_f64;
     DrawPoisson(a, b, c, d): draw_poisson_f32, draw_poisson_f64;
+    EventUniform(a, b, c, d): event_uniform_f32, event_uniform_f64;
+    EventNormal(a, b, c, d): event_normal_f32, event_normal_f64;
+    EventExponential(a, b, c, d): event_exponential_f32, event_exponential_f64;
+    EventKey(a, b, c, d): event_key_f32, event_key_f64;
 }
 
 macro_rules! instructions {

@@ -252,8 +252,8 @@ impl Machine for Network {
             Entity::Proj(p) => {
                 self.share_entries(p.index());
                 self.relist(p.index());
-                if self.shared.model.projections[p.index()].delay_var == Some(key.var) {
-                    self.delays_changed(p.index(), key);
+                if let Some(kind) = self.shared.model.projections[p.index()].delay_kind(key.var) {
+                    self.delays_changed(p.index(), kind);
                 }
             }
         }
@@ -298,7 +298,7 @@ impl Machine for Network {
         let Entity::Proj(p) = key.entity else { return false };
         let place = self.compiled.plan.projections[p.index()].place[key.var.index()];
         // The lists of synapses follow from the delays.
-        if self.shared.model.projections[p.index()].delay_var == Some(key.var) {
+        if self.shared.model.projections[p.index()].delay_kind(key.var).is_some() {
             return false;
         }
         let Some(id) = self.var_buffer(key).filter(|_| place == Place::Synapse && !self.relaxes(key)) else {
@@ -410,6 +410,14 @@ impl Machine for Network {
             self.wake(pop.index());
         }
         Ok(())
+    }
+
+    fn delays_fit(&self, key: VarKey) -> Result<(), Diagnostic> {
+        let Entity::Proj(p) = key.entity else { return Ok(()) };
+        match self.shared.model.projections[p.index()].delay_kind(key.var) {
+            Some(kind) => self.rings_fit(p.index(), kind),
+            None => Ok(()),
+        }
     }
 
     fn play(&mut self, pop: PopId, spikes: &[(u64, u32)]) -> Result<(), Diagnostic> {

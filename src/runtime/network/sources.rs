@@ -144,6 +144,14 @@ impl Network {
             let slot = shared.model.populations.len() + p;
             covered = covered.min(self.draw_ahead(slot, ids, wanted, &elements, name, &plan.own.draws, &shape));
         }
+        for (p, bufs) in shared.layout.projs.iter().enumerate() {
+            let Some(ids) = bufs.chance else { continue };
+            let one = Elements { rows: 1, columns: 1, pitch: 1, stride: 1 };
+            let name = &shared.model.projections[p].name;
+            let slot = shared.model.populations.len() + shared.model.projections.len() + p;
+            let keys = [sched::chance::keys()];
+            covered = covered.min(self.draw_ahead(slot, ids, wanted, &one, name, &keys, &|_, _, _| f64::NAN));
+        }
         covered
     }
 
