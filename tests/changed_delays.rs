@@ -257,33 +257,36 @@ fn what_is_no_delay_is_refused_where_it_is_written() {
 /// Samples that change delays run in their order, one after the other; the lanes of a batch cannot change them.
 #[test]
 fn samples_that_change_delays_run_in_order() {
-    let text = |head: &str, by: &str| {
+    let text = |head: &str, field: &str, by: &str| {
         format!(
             "data d = arrays(\"d.npz\")
              experiment main {{
                {head} {{
                  reset(B, XE)
-                 XE.delay += {by} * 1 ms
+                 XE.{field} += {by} * 1 ms
                  run 10 ms
                }}
-               print(\"delay\", XE.delay)
+               print(\"delay\", XE.{field})
              }}"
         )
     };
-    let run = |head: &str, by: &str| {
+    let run = |head: &str, field: &str, by: &str| {
         let dir = tempfile::tempdir().unwrap();
         let image = NpyArray { shape: vec![4, 3], data: NpyData::F64((0..12).map(f64::from).collect()) };
         write_npz(&dir.path().join("d.npz"), &[("image".to_owned(), image)]).unwrap();
-        snnc_in(dir.path(), &text(head, by), &["--threads", "4"])
+        snnc_in(dir.path(), &text(head, field, by), &["--threads", "4"])
     };
-    // 2 ms and 0, 3, 6 and 9 ms more.
-    let (status, out, errors) = run("for s in d.train", "s.image[0]");
-    assert_eq!((status, out.trim(), errors.as_str()), (0, "delay [20, 20, 20, 20, 20, 20] ms", ""));
-    let (status, _, errors) = run("for s in d.train batch 2", "3");
-    assert!(
-        status == 1 && errors.contains("E0503") && errors.contains("delays cannot be changed in a batch"),
-        "{errors}"
-    );
+    // What there is, and 0, 3, 6 and 9 ms more.
+    for (field, all) in [("delay", 20), ("dendritic_delay", 18)] {
+        let (status, out, errors) = run("for s in d.train", field, "s.image[0]");
+        let wanted = format!("delay [{all}, {all}, {all}, {all}, {all}, {all}] ms");
+        assert_eq!((status, out.trim(), errors.as_str()), (0, wanted.as_str(), ""));
+        let (status, _, errors) = run("for s in d.train batch 2", field, "3");
+        assert!(
+            status == 1 && errors.contains("E0503") && errors.contains("delays cannot be changed in a batch"),
+            "{errors}"
+        );
+    }
 }
 
 /// Only what a protocol assigns costs anything: other delays, read ones too, are stored as before.
