@@ -46,8 +46,8 @@ impl Known {
 pub(super) struct Old<'t> {
     /// The first item of a text.
     first: HashMap<&'t str, usize, FxBuildHasher>,
-    /// For each item the next one of the same text, where it began, and what it is until it is taken.
-    items: Vec<(Option<usize>, u32, Option<ItemKind>)>,
+    /// For each item the next one of the same text, where it was, and what it is until it is taken.
+    items: Vec<(Option<usize>, Span, Option<ItemKind>)>,
 }
 
 impl<'t> Old<'t> {
@@ -64,7 +64,7 @@ impl<'t> Old<'t> {
                 next[k] = first.insert(own, k);
             }
         }
-        let items = next.into_iter().zip(out).map(|(next, (span, kind))| (next, span.start, Some(kind))).collect();
+        let items = next.into_iter().zip(out).map(|(next, (span, kind))| (next, span, Some(kind))).collect();
         Self { first, items }
     }
 
@@ -76,7 +76,10 @@ impl<'t> Old<'t> {
         if let Some(next) = *next {
             *at = next;
         }
-        Move { file, from: *from, to: start as u32 }.item_kind(&mut kind);
+        let to = start as u32;
+        if (from.file, from.start) != (file, to) {
+            Move { file, from: from.start, to }.item_kind(&mut kind);
+        }
         Some(kind)
     }
 }
