@@ -318,7 +318,12 @@ fn plan(model: &Model, sink: &mut Sink) {
             sched::size::warn(model, &plan, sink);
             sched::clocked::warn(model, &plan, sink);
         }
-        Err(errors) => sink.items.extend(errors),
+        // What is wrong with a model is wrong in all of its populations.
+        Err(errors) => errors.into_iter().for_each(|d| {
+            if !sink.items.contains(&d) {
+                sink.push(d);
+            }
+        }),
     }
 }
 
