@@ -179,7 +179,7 @@ pub fn check(model: &Model, uses: &Uses, found: &mut Findings, sink: &mut Sink) 
         }
     }
     if !errors.is_empty() {
-        sink.items.extend(errors);
+        once(errors, sink);
         return;
     }
     let neurons = found.populations.iter().filter_map(|p| p.amount);
@@ -190,7 +190,16 @@ pub fn check(model: &Model, uses: &Uses, found: &mut Findings, sink: &mut Sink) 
                 size::warn(model, &plan, sink);
                 clocked::warn(model, &plan, sink);
             }
-            Err(errors) => sink.items.extend(errors),
+            Err(errors) => once(errors, sink),
+        }
+    }
+}
+
+/// What is wrong with a model is wrong in all of its populations, and told once.
+fn once(errors: Vec<Diagnostic>, sink: &mut Sink) {
+    for d in errors {
+        if !sink.items.contains(&d) {
+            sink.push(d);
         }
     }
 }

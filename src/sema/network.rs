@@ -924,10 +924,24 @@ fn target(m: &ast::Ident, post: &hir::NeuronModel, typer: &mut Typer<'_>) -> Opt
             let known = candidates(post);
             typer.error(match nearest(&m.node, known.iter().map(String::as_str)) {
                 Some(n) if found.is_none() => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
-                _ => d.note(format!("its states are {}", list(&known))),
+                _ => d.note(reachable(post)),
             });
             None
         }
+    }
+}
+
+/// The states and inputs of a target model with their units.
+fn reachable(post: &hir::NeuronModel) -> String {
+    let target = |v: &&hir::VarDecl| matches!(v.role, Role::State | Role::Input) && v.ty != Type::Bool;
+    let words = |v: &hir::VarDecl| match v.shown.name.as_str() {
+        "" => format!("`{}` without unit", v.name),
+        unit => format!("`{}` in {unit}", v.name),
+    };
+    match post.vars.iter().filter(target).map(words).collect::<Vec<_>>().as_slice() {
+        [] => "it has no state and no input".to_owned(),
+        [one] => format!("what synapses can reach there is {one}"),
+        [all @ .., last] => format!("what synapses can reach there are {} and {last}", all.join(", ")),
     }
 }
 

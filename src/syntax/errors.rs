@@ -442,10 +442,16 @@ impl<'l> Fault<'l> {
             () => return None,
         };
         Some(
-            Diagnostic::new(Code::E0001, span, format!("`{word}` is a word of the language and cannot be a name"))
+            Diagnostic::new(Code::E0001, span, format!("`{word}` {NO_NAME}"))
                 .label("choose another name")
                 .help(format!("for example `{word}_1` or `{word}s`")),
         )
+    }
+
+    /// `weight w in [0, 1] = 0.5`
+    fn value_behind_bounds(&self) -> bool {
+        let declares = matches!(self.head().word(0), "weight" | "state" | "learned" | "param" | "input");
+        declares && self.word(0) == "=" && self.word(-1) == "]"
     }
 
     /// The same piece with the fault at its first token.
@@ -546,6 +552,8 @@ impl<'l> Fault<'l> {
             fault = fault.label("the line ends here").help("write it on one line");
         } else if self.kind(0) == Some(Kind::Close) {
             fault = fault.label("closes here");
+        } else if self.value_behind_bounds() {
+            fault = fault.help("the value comes first: `weight w = 0.5 in [0, 1]`");
         } else if self.side_by_side(expected) {
             fault = fault.help("to multiply, write `*` between the two");
         } else if let Some(form) = form(self.head().word(0), place).filter(|_| self.token <= self.piece.start + 8) {
@@ -553,6 +561,25 @@ impl<'l> Fault<'l> {
         }
         fault
     }
+}
+
+/// What is said of a word of the language that is meant as a name.
+const NO_NAME: &str = "is a word of the language and cannot be a name";
+
+/// A word of the language that is taken as a name is told where it is first: where the name is used it is no other fault.
+pub(super) fn once_by_name(text: &str, faults: &mut Vec<Diagnostic>) {
+    let mut told: Vec<&str> = Vec::new();
+    faults.retain(|d| {
+        let word = d.primary.as_ref().and_then(|l| text.get(l.span.start as usize..l.span.end as usize));
+        let Some(word) = word.filter(|_| d.code == Code::E0001) else { return true };
+        if told.contains(&word) {
+            return false;
+        }
+        if d.message.ends_with(NO_NAME) {
+            told.push(word);
+        }
+        true
+    });
 }
 
 /// What a declaration or statement looks like that begins with a word.
