@@ -105,7 +105,7 @@ alike! {
     SpikeClause { cond } but span;
     Refractory { duration, hold } but span;
     MethodRef { name, substeps } but span;
-    SynapseModel { name, vars, lets, odes, on_pre, on_post, injects, noises, events, every, method } but span;
+    SynapseModel { name, vars, lets, odes, on_pre, on_post, injects, noises, events, every, method, lost } but span;
     Stmt { kind } but span;
     Population { name, shape, indexed, pooled, args, play } but model, span;
     Play { times, ids } but span;

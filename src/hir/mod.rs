@@ -438,8 +438,18 @@ pub struct SynapseModel {
     pub every: Vec<Every>,
     /// `method …`
     pub method: Option<MethodRef>,
+    /// The names that statements which did not parse may have declared; `None` if all did.
+    pub lost: Option<Vec<String>>,
     /// Where it is declared.
     pub span: Span,
+}
+
+impl SynapseModel {
+    /// Whether a statement that did not parse may have declared a name.
+    #[must_use]
+    pub fn may_declare(&self, name: &str) -> bool {
+        self.lost.iter().flatten().any(|n| n == name)
+    }
 }
 
 /// A statement of a handler.

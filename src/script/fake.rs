@@ -136,6 +136,7 @@ pub(crate) fn model() -> Model {
         noises: Vec::new(),
         events: Vec::new(),
         every: Vec::new(),
+        lost: None,
         method: None,
         span,
     };

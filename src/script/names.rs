@@ -416,9 +416,11 @@ impl Lower<'_, '_> {
 
     fn no_member(&mut self, entity: Entity, member: &ast::Ident, more: &[&str]) {
         let model = self.cx.model;
-        if let Entity::Pop(p) = entity
-            && model.neuron_of(p).is_some_and(|n| n.may_declare(&member.node))
-        {
+        let lost = match entity {
+            Entity::Pop(p) => model.neuron_of(p).is_some_and(|n| n.may_declare(&member.node)),
+            Entity::Proj(p) => model.projections.get(p.index()).is_some_and(|p| p.synapse.may_declare(&member.node)),
+        };
+        if lost {
             self.cx.hole(member.span);
             return;
         }
@@ -436,8 +438,10 @@ impl Lower<'_, '_> {
             member.span,
             format!("`{}` has no `{}`", entity_name(model, entity), member.node),
         )
-        .label(format!("the {what} `{name}` has nothing of this name"))
-        .note(format!("it has {}", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")));
+        .label(format!("the {what} `{name}` has nothing of this name"));
+        if !names.is_empty() {
+            d = d.note(format!("it has {}", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")));
+        }
         if let Some(near) = nearest(&member.node, names) {
             d = d.help(format!("did you mean `{near}`?")).fix(member.span, near);
         }

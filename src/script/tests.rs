@@ -87,6 +87,7 @@ fn projection(name: &str, pre: View, post: View, rule: hir::Rule) -> hir::Projec
             noises: Vec::new(),
             events: Vec::new(),
             every: Vec::new(),
+            lost: None,
             method: None,
             span: Span::default(),
         },

@@ -260,6 +260,7 @@ fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
             events: Vec::new(),
             every: Vec::new(),
             method: None,
+            lost: None,
             span,
         },
         args: Vec::new(),
@@ -607,9 +608,10 @@ fn arguments_of_faulty(m: &ast::ModelRef, tree: &ast::Model, others: (&Heads<'_>
 
 fn no_parameter(model: &str, wrong: &str, at: Span, known: &[String], typer: &mut Typer<'_>) {
     let d = Diagnostic::new(Code::E0105, at, format!("the model `{model}` has no parameter `{wrong}`"));
+    let d = if known.is_empty() { d } else { d.note(format!("it has {}", list(known))) };
     typer.error(match nearest(wrong, known.iter().map(String::as_str)) {
         Some(n) => d.help(format!("did you mean `{n}`?")).fix(at, n),
-        None => d.note(format!("it has {}", list(known))),
+        None => d,
     });
 }
 

@@ -224,6 +224,7 @@ pub(crate) fn instantiate(
             events,
             every,
             method,
+            lost: model.lost(),
             span: model.name.span,
         },
         args: out,
