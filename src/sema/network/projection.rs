@@ -1,0 +1,337 @@
+//! Connections: both ends, the rule, the synapse with its values, and where it delivers to.
+
+use std::collections::BTreeMap;
+
+use super::no_model;
+use crate::diag::{Code, Diagnostic};
+use crate::hir::{self, Model, PopId, Projection, Role, Rule, Select, SynapseModel, Type, VarId, View};
+use crate::sema::drive::base_name;
+use crate::sema::infer::{Count, Typer, list};
+use crate::sema::kernel::Kernel;
+use crate::sema::model::{Ends, Heads, Pops};
+use crate::sema::rules::{grids_fit, rule};
+use crate::sema::views::{IndexNames, len};
+use crate::sema::{kernel, synapse, views};
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::units::nearest::nearest;
+
+pub(super) fn projection(
+    c: &ast::Connect,
+    span: Span,
+    source: Option<View>,
+    synapses: &BTreeMap<&str, &ast::Model>,
+    kernels: &BTreeMap<&str, Option<Kernel>>,
+    names: &mut BTreeMap<String, u32>,
+    model: &Model,
+    typer: &mut Typer<'_>,
+) -> Option<Projection> {
+    let driven = source.is_some();
+    let (pre, source_span) = match &c.source {
+        ast::ConnectSource::Call(m) => (source.map(|v| (v, None)), m.span),
+        ast::ConnectSource::Path(p) => (views::path(p, model, typer), p.span),
+    };
+    let post = views::path(&c.target, model, typer);
+    let size = |v: &View| model.populations[v.pop.index()].size();
+    let sizes = pre.as_ref().zip(post.as_ref()).map(|((pre, _), (post, _))| (size(pre), size(post)));
+    let rule = if driven { Some((Rule::OneToOne, source_span)) } else { rule(c, sizes, typer) };
+    let filter = match &c.filter {
+        None => Some(None),
+        Some(f) => {
+            let mut pair = IndexNames { of: Count::Two(sizes) };
+            typer.expr(f, &mut pair).and_then(|t| typer.truth(t)).map(Some)
+        }
+    };
+    let tree = match &c.with {
+        None => {
+            typer.error(
+                Diagnostic::new(Code::E0105, c.target.span, "this connection needs a synapse")
+                    .help("add `with static(w = …)`, or a synapse model of your own"),
+            );
+            None
+        }
+        Some(w) => match synapses.get(w.name.node.as_str()) {
+            Some(tree) => Some((*tree, w)),
+            None => {
+                let known: Vec<String> = synapses.keys().map(|n| (*n).to_owned()).collect();
+                no_model("synapse", &w.name, &known, typer);
+                None
+            }
+        },
+    };
+    let ((pre, emits), (post, member)) = (pre?, post?);
+    let pre_model = &model.neurons[model.populations[pre.pop.index()].model.index()];
+    let post_model = &model.neurons[model.populations[post.pop.index()].model.index()];
+    let event = match emits.filter(|m| m.node != "spike") {
+        None => None,
+        Some(m) => match pre_model.events.iter().position(|e| e.name == m.node) {
+            Some(k) => Some(k as u32),
+            // The statement that declares it is faulty, and reported there.
+            None if pre_model.may_declare(&m.node) => {
+                typer.sink.hole(m.span);
+                return None;
+            }
+            None => {
+                let d = Diagnostic::new(Code::E0104, m.span, format!("`{}` has no event `{}`", pre_model.name, m.node))
+                    .also(pre_model.span, "the model of the source");
+                let spike = pre_model.spike.as_ref().map(|_| "spike");
+                let events = || pre_model.events.iter().map(|e| e.name.as_str()).chain(spike);
+                typer.error(match nearest(&m.node, events()) {
+                    Some(n) => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
+                    None => d.note(match events().map(str::to_owned).collect::<Vec<_>>().as_slice() {
+                        [] => "it has no events and never spikes".to_owned(),
+                        [one] => format!("its only event is `{one}`"),
+                        all => format!("its events are {}", list(all)),
+                    }),
+                });
+                return None;
+            }
+        },
+    };
+    let (tree, reference) = tree?;
+    let hears = tree.items.iter().any(|i| {
+        use ast::ModelItemKind as K;
+        matches!(&i.kind, K::On { event, .. } if event.node == "pre")
+    });
+    let injects = tree.items.iter().any(|i| matches!(i.kind, ast::ModelItemKind::Inject(_)));
+    if pre_model.spike.is_none() && event.is_none() && (hears || !injects) {
+        // A `spike` clause that did not parse is reported there.
+        if pre_model.lost.is_some() {
+            typer.sink.hole(source_span);
+            return None;
+        }
+        typer.error(
+            Diagnostic::new(
+                Code::E0401,
+                source_span,
+                format!("`{}` never spikes, so it cannot be a source", pre_model.name),
+            )
+            .also(pre_model.span, "this model has no `spike` clause"),
+        );
+        return None;
+    }
+    let delivers =
+        tree.items.iter().any(|i| matches!(&i.kind, ast::ModelItemKind::On { body, .. } if delivers(&body.stmts)));
+    let target = match member {
+        None if delivers || injects => {
+            typer.error(
+                Diagnostic::new(Code::E0401, c.target.span, "this connection needs a target variable")
+                    .label("which variable receives what the synapse gives?")
+                    .help(format!(
+                        "write `{}.{}`",
+                        c.target.root.node,
+                        if delivers {
+                            candidates(post_model).first().cloned().unwrap_or_else(|| "g_e".to_owned())
+                        } else {
+                            let input = post_model.vars.iter().find(|v| v.role == Role::Input);
+                            input.map_or_else(|| "I".to_owned(), |v| v.name.clone())
+                        }
+                    )),
+            );
+            return None;
+        }
+        None => None,
+        Some(m) => Some(target(m, post_model, typer)?),
+    };
+    let kernel = match &c.through {
+        None => None,
+        Some(k) => Some(kernel::named(k, kernels, typer)?),
+    };
+    if let (Some(k), Some(v)) = (&c.through, target)
+        && post_model.vars[v.index()].role != Role::Input
+    {
+        typer.error(
+            Diagnostic::new(Code::E0401, c.target.span, "a kernel needs an input as its target")
+                .label(format!(
+                    "`{}` is {}",
+                    post_model.vars[v.index()].name,
+                    role_words(post_model.vars[v.index()].role)
+                ))
+                .also(k.span, "the response over time is given here")
+                .help("declare an `input` in the post neuron, use it in an equation, and connect to it"),
+        );
+        return None;
+    }
+    if let (Some(k), true) = (&c.through, injects || !delivers) {
+        typer.error(
+            Diagnostic::new(Code::E0401, k.span, "a kernel spreads what is delivered")
+                .also(tree.name.span, if injects { "this synapse injects" } else { "this synapse delivers nothing" })
+                .help("leave out `through`, or use a synapse with `deliver` in `on pre`"),
+        );
+        return None;
+    }
+    let heads = Heads { neurons: &model.neurons, pops: Pops::Checked(&model.populations) };
+    let ends = Ends {
+        heads: &heads,
+        pre: &pre_model.vars,
+        post: &post_model.vars,
+        target,
+        sizes: (size(&pre), size(&post)),
+        through: kernel.map(|k| k.dim),
+    };
+    let before = typer.sink.items.len();
+    let instance = synapse::instantiate(tree, reference, ends, typer);
+    // A model of the prelude is sound in itself: what is wrong is the use of it here.
+    for d in typer.sink.items.iter_mut().skip(before) {
+        if let Some(label) = d.primary.as_mut().filter(|l| l.span.file == typer.globals.prelude) {
+            let given = reference.args.iter().flatten().find(|_| d.code == Code::E0204);
+            label.span = given.map_or(reference.span, |a| a.value.span);
+        }
+    }
+    let (rule, rule_span) = rule?;
+    let filter = filter?;
+    let instance = instance?;
+    grids_fit(&rule, rule_span, c, &pre, &post, source_span, model, typer)?;
+    let (n_pre, n_post) = (len(model, &pre), len(model, &post));
+    if rule == Rule::OneToOne && n_pre != n_post {
+        typer.error(
+            Diagnostic::new(
+                Code::E0402,
+                rule_span,
+                format!("`one_to_one` pairs neurons by position, but the source has {n_pre} and the target {n_post}"),
+            )
+            .also(source_span, format!("{n_pre} neurons"))
+            .also(c.target.span, format!("{n_post} neurons"))
+            .help("take parts of equal size, such as `E[..100]`, or another rule"),
+        );
+        return None;
+    }
+    let base = base_name(c, emits.filter(|_| event.is_some()));
+    let count = names.entry(base.clone()).or_insert(0);
+    *count += 1;
+    let name = if *count > 1 { format!("{base}#{count}") } else { base };
+    Some(Projection {
+        name,
+        named: c.name.is_some(),
+        pre,
+        event,
+        post,
+        target,
+        rule,
+        filter,
+        synapse: instance.synapse,
+        args: instance.args,
+        delay: instance.delay,
+        delay_vars: [None; 2],
+        dendritic_delay: instance.dendritic_delay,
+        kernel: kernel.map(|k| k.values.clone()),
+        span,
+        pre_span: source_span,
+        post_span: c.target.span,
+        rule_span,
+    })
+}
+
+/// Holds the number of a faulty projection.
+pub(super) fn empty_projection(c: &ast::Connect, span: Span) -> Projection {
+    let nothing = View { pop: PopId(0), select: Select::Range(0, 0), shape: vec![0] };
+    Projection {
+        name: c.name.as_ref().map_or_else(String::new, |n| n.node.clone()),
+        named: c.name.is_some(),
+        pre: nothing.clone(),
+        event: None,
+        post: nothing,
+        target: None,
+        rule: Rule::AllToAll,
+        filter: None,
+        synapse: SynapseModel {
+            name: String::new(),
+            vars: Vec::new(),
+            lets: Vec::new(),
+            odes: Vec::new(),
+            on_pre: Vec::new(),
+            on_post: None,
+            injects: Vec::new(),
+            noises: Vec::new(),
+            events: Vec::new(),
+            every: Vec::new(),
+            method: None,
+            lost: None,
+            span,
+        },
+        args: Vec::new(),
+        delay: None,
+        delay_vars: [None; 2],
+        dendritic_delay: None,
+        kernel: None,
+        span,
+        pre_span: span,
+        post_span: span,
+        rule_span: span,
+    }
+}
+
+pub(super) fn delivers(stmts: &[ast::Stmt]) -> bool {
+    stmts.iter().any(|s| match &s.kind {
+        ast::StmtKind::Deliver { .. } => true,
+        ast::StmtKind::If { then, els, .. } => {
+            delivers(&then.stmts)
+                || match els {
+                    Some(ast::Else::Block(b)) => delivers(&b.stmts),
+                    Some(ast::Else::If(s)) => delivers(std::slice::from_ref(s)),
+                    None => false,
+                }
+        }
+        _ => false,
+    })
+}
+
+pub(super) fn candidates(post: &hir::NeuronModel) -> Vec<String> {
+    post.vars.iter().filter(|v| v.role == Role::State).map(|v| v.name.clone()).collect()
+}
+
+pub(super) fn target(m: &ast::Ident, post: &hir::NeuronModel, typer: &mut Typer<'_>) -> Option<VarId> {
+    match post.vars.iter().position(|v| v.name == m.node) {
+        Some(k) if post.vars[k].role == Role::State => Some(VarId(k as u32)),
+        Some(k) if post.vars[k].role == Role::Input => Some(VarId(k as u32)),
+        None if post.may_declare(&m.node) => {
+            typer.sink.hole(m.span);
+            None
+        }
+        found => {
+            let d = match found {
+                Some(k) => Diagnostic::new(
+                    Code::E0401,
+                    m.span,
+                    format!("`{}` is {}: synapses deliver to states and inputs", m.node, role_words(post.vars[k].role)),
+                )
+                .also(post.vars[k].span, "declared here"),
+                None => Diagnostic::new(
+                    Code::E0401,
+                    m.span,
+                    format!("the target model `{}` has no state `{}`", post.name, m.node),
+                ),
+            };
+            let known = candidates(post);
+            typer.error(match nearest(&m.node, known.iter().map(String::as_str)) {
+                Some(n) if found.is_none() => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
+                _ => d.note(reachable(post)),
+            });
+            None
+        }
+    }
+}
+
+/// The states and inputs of a target model with their units.
+pub(super) fn reachable(post: &hir::NeuronModel) -> String {
+    let target = |v: &&hir::VarDecl| matches!(v.role, Role::State | Role::Input) && v.ty != Type::Bool;
+    let words = |v: &hir::VarDecl| match v.shown.name.as_str() {
+        "" => format!("`{}` without unit", v.name),
+        unit => format!("`{}` in {unit}", v.name),
+    };
+    match post.vars.iter().filter(target).map(words).collect::<Vec<_>>().as_slice() {
+        [] => "it has no state and no input".to_owned(),
+        [one] => format!("what synapses can reach there is {one}"),
+        [all @ .., last] => format!("what synapses can reach there are {} and {last}", all.join(", ")),
+    }
+}
+
+pub(super) fn role_words(role: Role) -> &'static str {
+    match role {
+        Role::Param => "a parameter",
+        Role::State => "a state",
+        Role::Weight => "a weight",
+        Role::Learned => "a learned variable",
+        Role::Input => "an input",
+    }
+}
