@@ -1,7 +1,7 @@
 //! `E0003`: lines of other simulators (Brian2, NEST, NESTML, BindsNET, NMODL, Python) that begin with a word which this language
 //! does not have, each with the form that says the same here. Asked only about lines that the grammar did not accept.
 
-use super::errors::{Fault, Place};
+use super::errors::{COLON_BLOCK, Fault, Place};
 use super::lex::Kind;
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
@@ -28,7 +28,7 @@ pub(super) fn line(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
         }
         if matches!(word, "experiment" | "procedure" | "test" | "neuron" | "synapse" | "simulation" | "on" | "every") {
             return Some(
-                Diagnostic::new(Code::E0003, colon, "a block stands in braces, not after `:`")
+                Diagnostic::new(Code::E0003, colon, COLON_BLOCK)
                     .label("Python's form")
                     .help(format!("write `{word} … {{`, and `}}` after the last line of the block"))
                     .fix(colon, " {"),

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::errors::{Fault, Place};
+use super::errors::{COLON_BLOCK, Fault, Place};
 use super::lex::Kind;
 use crate::diag::{Code, Diagnostic};
 use crate::source::{FileId, Span};
@@ -306,14 +306,14 @@ fn python_head(f: &Fault<'_>) -> Option<Diagnostic> {
         ),
         "on" | "every" if f.word(0) == ":" && f.on_one_line() => Some({
             let end = Span { start: f.last_span().end, ..f.last_span() };
-            idiom(f.span, "a block stands in braces, not after `:`")
+            idiom(f.span, COLON_BLOCK)
                 .label("Python's form")
                 .help(format!("write `{head} {} {{ … }}`", f.lexed.word(f.piece.start + 1)))
                 .fix(f.span, " {")
                 .fix(end, " }")
         }),
         "for" | "while" | "if" | "else" | "try" if f.word(0) == ":" => Some(
-            idiom(f.span, "a block stands in braces, not after `:`")
+            idiom(f.span, COLON_BLOCK)
                 .label("Python's form")
                 .help(format!("write `{head} … {{` and close the block with `}}`"))
                 .fix(f.span, " {"),
