@@ -569,28 +569,8 @@ const NO_NAME: &str = "is a word of the language and cannot be a name";
 /// What is said where a colon stands for the brace that begins a block.
 pub(super) const COLON_BLOCK: &str = "a block stands in braces, not after `:`";
 
-/// What is said of a bracket without a partner.
-const CLOSES_NOTHING: &str = "closes nothing";
-
-/// Faults that follow from others go: `for k in 0..3:` and a `}` below leave one brace too many at the end.
-pub(super) fn leave_out_what_follows(text: &str, faults: &mut Vec<Diagnostic>) {
-    let mut colons = 0_u32;
-    faults.retain(|d| {
-        if d.code == Code::E0003 && d.message == COLON_BLOCK {
-            colons += 1;
-        }
-        let brace = d.code == Code::E0002 && d.message == format!("this `}}` {CLOSES_NOTHING}");
-        if brace && colons > 0 {
-            colons -= 1;
-            return false;
-        }
-        true
-    });
-    once_by_name(text, faults);
-}
-
 /// A word of the language that is taken as a name is told where it is first: where the name is used it is no other fault.
-fn once_by_name(text: &str, faults: &mut Vec<Diagnostic>) {
+pub(super) fn once_by_name(text: &str, faults: &mut Vec<Diagnostic>) {
     let mut told: Vec<&str> = Vec::new();
     faults.retain(|d| {
         let word = d.primary.as_ref().and_then(|l| text.get(l.span.start as usize..l.span.end as usize));
@@ -693,7 +673,7 @@ pub(super) fn bracket(id: FileId, lexed: &Lexed<'_>, fault: &BracketFault) -> Di
         }
         BracketFault::Stray { close, inside } => {
             let word = lexed.word(close);
-            let out = Diagnostic::new(Code::E0002, span(close), format!("this `{word}` {CLOSES_NOTHING}"))
+            let out = Diagnostic::new(Code::E0002, span(close), format!("this `{word}` closes nothing"))
                 .label("no bracket is open for it");
             let out = match inside {
                 Some(open) => out.also(span(open), "this one is open here"),

@@ -64,7 +64,7 @@ fn parsed(id: FileId, text: &str, old: Option<&mut known::Old<'_>>) -> (ast::Fil
     hidden += lexed.foreign_comments.len().saturating_sub(MAX_FAULTS);
     hidden += lexed.floor_divisions.len().saturating_sub(MAX_FAULTS);
     faults.sort_by_key(|d| d.primary.as_ref().map_or(0, |l| l.span.start));
-    errors::leave_out_what_follows(text, &mut faults);
+    errors::once_by_name(text, &mut faults);
     hidden += faults.len().saturating_sub(MAX_FAULTS);
     faults.truncate(MAX_FAULTS);
     if let Some(last) = faults.last_mut().filter(|_| hidden > 0) {

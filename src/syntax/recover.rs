@@ -60,6 +60,15 @@ struct Parts {
     rest: Range<usize>,
 }
 
+/// Braces that colons stand for, whose partners close nothing.
+#[derive(Default)]
+struct Owed {
+    /// The column of a head that ends in a colon: what is indented further belongs to it and says nothing by itself.
+    colon: Option<usize>,
+    /// The colons that began a block within the last item.
+    within: usize,
+}
+
 impl Recovery<'_, '_> {
     // ------------------------------------------------------------------------------------------------------------- items
 
@@ -69,17 +78,17 @@ impl Recovery<'_, '_> {
         let mut done = 0;
         // Where the faults begin that a stray `}` further on would explain: pieces that belong into the model it closed.
         let mut explained = 0;
-        // The column of a head that ends in a colon: what is indented further belongs to it and says nothing by itself.
-        let mut colon = None;
+        let mut owed = Owed::default();
         for piece in pieces(self.lexed, self.brackets, 0..self.lexed.tokens.len()) {
-            self.stray_braces(done..piece.start, &mut explained, &mut colon);
+            self.stray_braces(done..piece.start, &mut explained, &mut owed);
             done = piece.end;
-            if colon.is_some_and(|column| self.column(&piece) > column || self.ends(&piece, column)) {
+            if owed.colon.is_some_and(|column| self.column(&piece) > column || self.ends(&piece, column)) {
                 items.push(self.swallowed(&piece));
                 sound.push(false);
                 continue;
             }
-            colon = (self.lexed.word(piece.end - 1) == ":").then(|| self.column(&piece));
+            owed.colon = (self.lexed.word(piece.end - 1) == ":").then(|| self.column(&piece));
+            let before = self.faults.len();
             let word = self.lexed.word(piece.start).to_owned();
             self.is_sound = false;
             let new = self.item(piece);
@@ -88,11 +97,14 @@ impl Recovery<'_, '_> {
                     && matches!(new.first().map(|i| &i.kind), Some(ItemKind::Error { .. })));
             if !leaked {
                 explained = self.faults.len();
+                let within = self.faults.get(before..).unwrap_or_default();
+                let colons = within.iter().filter(|d| d.message == errors::COLON_BLOCK).count();
+                owed.within = colons.saturating_sub(usize::from(owed.colon.is_some()));
             }
             sound.resize(sound.len() + new.len(), self.is_sound);
             items.extend(new);
         }
-        self.stray_braces(done..self.lexed.tokens.len(), &mut explained, &mut colon);
+        self.stray_braces(done..self.lexed.tokens.len(), &mut explained, &mut owed);
         (items, sound)
     }
 
@@ -114,17 +126,22 @@ impl Recovery<'_, '_> {
     }
 
     /// Reports the `}` of the file's level, which stand between the pieces, and takes back what they explain.
-    fn stray_braces(&mut self, between: Range<usize>, explained: &mut usize, colon: &mut Option<usize>) {
+    fn stray_braces(&mut self, between: Range<usize>, explained: &mut usize, owed: &mut Owed) {
         for fault in self.brackets.faults_in(&between) {
             // `experiment main:` and a `}` below its beginning: the colon stands where a brace was meant.
             let at = fault.token();
             if matches!(fault, BracketFault::Stray { .. })
-                && colon.is_some_and(|column| self.column(&(at..at + 1)) == column)
+                && owed.colon.is_some_and(|column| self.column(&(at..at + 1)) == column)
             {
-                *colon = None;
+                owed.colon = None;
                 continue;
             }
             self.faults.truncate(*explained);
+            // `for k in 0..3:` within a block: the `}` below it has closed the block, and this one is left over.
+            if matches!(fault, BracketFault::Stray { .. }) && owed.within > 0 {
+                owed.within -= 1;
+                continue;
+            }
             self.report_bracket(fault);
             *explained = self.faults.len();
         }
