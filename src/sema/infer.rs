@@ -86,6 +86,11 @@ pub(crate) trait Names {
         false
     }
 
+    /// Whether it is a statement of a handler, such as `on spike`.
+    fn in_handler(&self) -> bool {
+        false
+    }
+
     /// The number of a noise source; otherwise why noise has no meaning here.
     fn noise(&mut self, _name: &str) -> Result<u32, &'static str> {
         Err("white noise stands in the equations of neurons only")

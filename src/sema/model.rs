@@ -207,6 +207,10 @@ impl Names for ModelCx<'_> {
         self.draws
     }
 
+    fn in_handler(&self) -> bool {
+        !self.locals.is_empty()
+    }
+
     fn noise(&mut self, name: &str) -> Result<u32, &'static str> {
         if !self.noise_ok {
             return Err("only the right side of an equation, or a `let` used there, may contain it");
