@@ -494,7 +494,6 @@ fn library_functions() {
                 MathFn::Atan,
                 MathFn::Sinh,
                 MathFn::Cosh,
-                MathFn::Tanh,
             ] {
                 results.push(w.def(ty, Op::Call(f, vec![x[0]])));
             }

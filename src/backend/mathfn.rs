@@ -16,7 +16,6 @@ pub(crate) fn math_f64(f: MathFn, [a, b, c, d]: [f64; 4]) -> f64 {
         MathFn::Atan2 => libm::atan2(a, b),
         MathFn::Sinh => libm::sinh(a),
         MathFn::Cosh => libm::cosh(a),
-        MathFn::Tanh => libm::tanh(a),
         MathFn::Pow => libm::pow(a, b),
         MathFn::Fmod => a - b * (a / b).floor(),
         MathFn::DrawNormal => keyed::normal(a, b, c),

@@ -509,8 +509,6 @@ pub enum MathFn {
     Sinh,
     /// Hyperbolic cosine.
     Cosh,
-    /// Hyperbolic tangent.
-    Tanh,
     /// `a^b`.
     Pow,
     /// Floor modulo of floats: `a - b*floor(a/b)`.

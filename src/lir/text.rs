@@ -77,7 +77,7 @@ const BINARY: [(BinOp, &str); 14] = [
 const COMPARE: [(CmpOp, &str); 6] =
     [(CmpOp::Eq, "eq"), (CmpOp::Ne, "ne"), (CmpOp::Lt, "lt"), (CmpOp::Le, "le"), (CmpOp::Gt, "gt"), (CmpOp::Ge, "ge")];
 
-const MATH: [(MathFn, &str); 19] = [
+const MATH: [(MathFn, &str); 18] = [
     (MathFn::Sin, "sin"),
     (MathFn::Cos, "cos"),
     (MathFn::Tan, "tan"),
@@ -87,7 +87,6 @@ const MATH: [(MathFn, &str); 19] = [
     (MathFn::Atan2, "atan2"),
     (MathFn::Sinh, "sinh"),
     (MathFn::Cosh, "cosh"),
-    (MathFn::Tanh, "tanh"),
     (MathFn::Pow, "pow"),
     (MathFn::Fmod, "fmod"),
     (MathFn::DrawNormal, "draw_normal"),

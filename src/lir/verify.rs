@@ -480,7 +480,7 @@ impl Check<'_> {
 pub fn arity(f: MathFn) -> usize {
     match f {
         MathFn::Sin | MathFn::Cos | MathFn::Tan | MathFn::Asin | MathFn::Acos | MathFn::Atan => 1,
-        MathFn::Sinh | MathFn::Cosh | MathFn::Tanh => 1,
+        MathFn::Sinh | MathFn::Cosh => 1,
         MathFn::Pow | MathFn::Fmod | MathFn::Atan2 => 2,
         MathFn::DrawNormal => 3,
         MathFn::DrawGamma

@@ -491,7 +491,6 @@ impl Generator<'_> {
                     MathFn::Atan2,
                     MathFn::Sinh,
                     MathFn::Cosh,
-                    MathFn::Tanh,
                     MathFn::Pow,
                     MathFn::Fmod,
                     MathFn::DrawNormal,

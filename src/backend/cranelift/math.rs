@@ -27,8 +27,6 @@ pub(super) fn symbol(function: MathFn, double: bool) -> &'static str {
         (MathFn::Sinh, true) => "snnc_sinh_f64",
         (MathFn::Cosh, false) => "snnc_cosh_f32",
         (MathFn::Cosh, true) => "snnc_cosh_f64",
-        (MathFn::Tanh, false) => "snnc_tanh_f32",
-        (MathFn::Tanh, true) => "snnc_tanh_f64",
         (MathFn::Pow, false) => "snnc_pow_f32",
         (MathFn::Pow, true) => "snnc_pow_f64",
         (MathFn::Fmod, false) => "snnc_fmod_f32",
@@ -91,7 +89,6 @@ helpers! {
     Atan2(a, b): atan2_f32, atan2_f64;
     Sinh(a): sinh_f32, sinh_f64;
     Cosh(a): cosh_f32, cosh_f64;
-    Tanh(a): tanh_f32, tanh_f64;
     Pow(a, b): pow_f32, pow_f64;
     Fmod(a, b): fmod_f32, fmod_f64;
     DrawNormal(a, b, c): draw_normal_f32, draw_normal_f64;
