@@ -186,7 +186,10 @@ impl Session {
         options.schemas = files::schemas(read, &path);
         let (model, sound) = sema::check(read, prelude, &self.sources, &options, &mut self.sink);
         self.allows = Allows::new(&read.items);
-        self.as_written = settings.set.is_empty() && settings.precision.is_none() && settings.opt.is_none();
+        self.as_written = settings.set.is_empty()
+            && settings.precision.is_none()
+            && settings.opt.is_none()
+            && settings.without.is_empty();
         self.imported = whole.map_or_else(Vec::new, |w| w.items.into_iter().filter(|i| i.span.file != id).collect());
         self.tree = Some(tree);
         // A fault of syntax leaves holes in the tree, in which uses are lost: no warnings then.
