@@ -99,28 +99,7 @@ fn spikes_keep_the_delay_that_they_were_sent_with() {
 #[test]
 fn both_executions_agree_and_no_change_is_none() {
     let text = |precision: &str, protocol: &str| {
-        format!(
-            "simulation {{ dt = 0.1 ms; seed = 7; precision = {precision} }}
-             neuron Cell {{
-               state v = 0 mV, g = 0 mV
-               10 ms * dv/dt = g - v
-               dg/dt = -g / 5 ms
-               spike when v > 10 mV
-               on spike {{ v = 0 mV }}
-               refractory 2 ms hold v }}
-             synapse STDP {{
-               weight w = 0.9 mV in [0 mV, 1 mV]
-               state x = 0, y = 0
-               dx/dt = -x / 20 ms
-               dy/dt = -y / 20 ms
-               on pre {{ deliver w; w -= 0.02 mV*y; x += 1 }}
-               on post {{ w += 0.03 mV*x; y += 1 }} }}
-             population X[60]: poisson(rate = 60 Hz)
-             population E[40]: Cell()
-             connect XE: X -> E.g via all_to_all with STDP(w = 2 mV * uniform(0.2, 0.9)/2, delay = 1.5 ms)
-             connect EE: E -> E.g via random(p = 0.2) where i != j with STDP(delay = 0.5 ms, dendritic_delay = 0.3 ms)
-             experiment e {{ {protocol} }}"
-        )
+        net::plastic(precision, ["delay = 1.5 ms", "delay = 0.5 ms, dendritic_delay = 0.3 ms"], protocol)
     };
     for precision in ["f32", "f64"] {
         let changing = text(precision, "XE.delay = 1.5 ms; run 10 ms");

@@ -4,10 +4,8 @@
 
 mod net;
 
-use std::path::Path;
-
-use net::{attempt, bits_agree, both, build, pop, proj, read, run, spikes};
-use snnc::driver::{BackendKind, Session, Settings};
+use net::{attempt, bits_agree, both, build, build_with, pop, proj, read, run, spikes};
+use snnc::driver::{BackendKind, Settings};
 use snnc::hir::{PopId, ProjId};
 use snnc::rng::{Stream, splitmix64};
 use snnc::runtime::Network;
@@ -135,30 +133,13 @@ fn everything_on_its_way_keeps_the_delay_that_it_was_sent_with() {
     }
 }
 
-/// Two populations with plasticity of traces on both sides.
+/// The plastic network with delays of both kinds.
 fn plastic(precision: &str, protocol: &str) -> String {
-    format!(
-        "simulation {{ dt = 0.1 ms; seed = 7; precision = {precision} }}
-         neuron Cell {{
-           state v = 0 mV, g = 0 mV
-           10 ms * dv/dt = g - v
-           dg/dt = -g / 5 ms
-           spike when v > 10 mV
-           on spike {{ v = 0 mV }}
-           refractory 2 ms hold v }}
-         synapse STDP {{
-           weight w = 0.9 mV in [0 mV, 1 mV]
-           state x = 0, y = 0
-           dx/dt = -x / 20 ms
-           dy/dt = -y / 20 ms
-           on pre {{ deliver w; w -= 0.02 mV*y; x += 1 }}
-           on post {{ w += 0.03 mV*x; y += 1 }} }}
-         population X[60]: poisson(rate = 60 Hz)
-         population E[40]: Cell()
-         connect XE: X -> E.g via all_to_all with STDP(w = 2 mV * uniform(0.2, 0.9)/2, delay = 0.4 ms, dendritic_delay = 1.5 ms)
-         connect EE: E -> E.g via random(p = 0.2) where i != j with STDP(delay = uniform(0 ms, 2 ms), dendritic_delay = uniform(0 ms, 1 ms))
-         experiment e {{ {protocol} }}"
-    )
+    let delays = [
+        "delay = 0.4 ms, dendritic_delay = 1.5 ms",
+        "delay = uniform(0 ms, 2 ms), dendritic_delay = uniform(0 ms, 1 ms)",
+    ];
+    net::plastic(precision, delays, protocol)
 }
 
 const CHANGED: &str =
@@ -209,20 +190,12 @@ fn both_executions_agree_and_no_change_is_none() {
     }
 }
 
-/// The network of a program with other settings.
-fn with(text: &str, settings: &Settings) -> Network {
-    let session = Session::from_text(Path::new("m.snn"), text, settings);
-    let model = session.model.clone().unwrap();
-    let (mut n, _) = session.build(&model, BackendKind::Jit).map_err(|d| d[0].message.clone()).unwrap();
-    (0..model.populations.len() as u32).for_each(|p| n.record_spikes(PopId(p), true));
-    n
-}
-
 /// What is optimised changes no spike.
 #[test]
 fn optimisation_changes_no_spike() {
     let text = plastic("f64", CHANGED);
-    let [mut all, mut plain] = [2, 0].map(|opt| with(&text, &Settings { opt: Some(opt), ..Settings::default() }));
+    let [mut all, mut plain] =
+        [2, 0].map(|opt| build_with(&text, &Settings { opt: Some(opt), ..Settings::default() }, BackendKind::Jit));
     rounds(&mut all, 10);
     rounds(&mut plain, 10);
     assert!((0..40).all(|j| spikes(&all, 1, j) == spikes(&plain, 1, j)));
@@ -239,7 +212,7 @@ fn threads_change_nothing() {
         .replace("1 mV]", "9 mV]")
         .replace("2 mV * uniform(0.2, 0.9)/2", "9 mV");
     let one = |threads| {
-        let mut n = with(&text, &Settings { threads: Some(threads), ..Settings::default() });
+        let mut n = build_with(&text, &Settings { threads: Some(threads), ..Settings::default() }, BackendKind::Jit);
         rounds(&mut n, 3);
         n
     };

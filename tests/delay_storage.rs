@@ -1,47 +1,16 @@
 //! Synapses with delays of their own, stored by delay or by number: the same network, seen from inside and from outside.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::path::Path;
-
 mod net;
 
-use net::{bits_agree, pop, proj, read, run, spikes};
-use snnc::driver::{BackendKind, Session, Settings};
+use net::{DELAYS, bits_agree, pop, proj, read, run, spikes};
+use snnc::driver::{BackendKind, Settings};
 use snnc::hir::{PopId, ProjId};
 use snnc::runtime::Network;
 use snnc::script::machine::{Machine, ResetTarget};
 
-/// Recurrent populations with many synapses between the same two neurons, a state of each synapse that events change, and delays of all
-/// lengths, some of them none.
-const TEXT: &str = "
-simulation { dt = 0.1 ms; seed = 4 }
-neuron Cell { state v = uniform(0, 25), g = 0
-  10 ms * dv/dt = 26 - v + g
-  dg/dt = -g / 3 ms
-  spike when v > 20
-  on spike { v = 0 }
-  refractory 0.5 ms }
-synapse Tired { weight w = 1
-  state used = 0
-  on pre { deliver w / (1 + used); used += 0.25 * (4 - used) } }
-population A[40]: Cell()
-population B[30]: Cell()
-connect AB: A -> B.g via fixed_total(3000) with static(w = normal(0.2, 0.1), delay = uniform(0 ms, 4 ms))
-connect BA: B -> A.g via random(p = 0.4) with static(w = uniform(-0.2, 0), delay = exponential(2 ms))
-connect AA: A -> A.g via fixed_indegree(60, multapses = true) with Tired(w = uniform(0, 0.2), delay = 60 ms * bernoulli(0.01) + 1 ms)
-connect BB: B -> B.g via fixed_outdegree(9) with static(w = 0.1, delay = 0.3 ms)
-experiment e { run 10 ms }";
-
 fn network(opt: u8, kind: BackendKind) -> Network {
-    let settings = Settings { opt: Some(opt), ..Settings::default() };
-    let mut session = Session::from_text(Path::new("test.snn"), TEXT, &settings);
-    session.plan_only();
-    let model = session.model.clone().expect("a sound model");
-    let (mut network, _) = session.build(&model, kind).expect("a network");
-    for p in 0..2 {
-        network.record_spikes(PopId(p), true);
-    }
-    network
+    net::build_with(DELAYS, &Settings { opt: Some(opt), ..Settings::default() }, kind)
 }
 
 #[test]
@@ -86,8 +55,8 @@ fn the_order_of_storage_changes_nothing() {
 /// A protocol that writes weights finds them in the order of their numbers.
 #[test]
 fn who_writes_synapses_keeps_them_in_order() {
-    let writes = TEXT.replace("run 10 ms", "AB.w = 0.5; run 10 ms");
-    let redraws = TEXT.replace("run 10 ms", "redraw(BA); run 10 ms");
+    let writes = DELAYS.replace("run 10 ms", "AB.w = 0.5; run 10 ms");
+    let redraws = DELAYS.replace("run 10 ms", "redraw(BA); run 10 ms");
     for (text, expected) in [(writes, 2), (redraws, 0)] {
         let network = net::build(&text, BackendKind::Jit);
         assert_eq!(network.plan().projections.iter().filter(|p| p.by_delay).count(), expected);

@@ -4,10 +4,9 @@
 mod net;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use net::{bits_agree, both, build, pop, proj, read, run, spikes};
-use snnc::driver::{BackendKind, Session, Settings};
+use net::{bits_agree, both, build, build_with, pop, proj, read, run, spikes};
+use snnc::driver::{BackendKind, Settings};
 use snnc::hir::{PopId, ProjId, VarId};
 use snnc::rng::{Stream, keyed};
 use snnc::runtime::Network;
@@ -178,14 +177,6 @@ connect XE: X -> E.v via all_to_all with Noisy()
 connect EE: E -> E.v via random(p = 0.2) where i != j with Noisy(delay = uniform(0 ms, 2 ms), dendritic_delay = uniform(0 ms, 1 ms))
 experiment e { freeze(XE.w); run 1 ms; thaw(XE.w); run 1 ms }";
 
-fn with(text: &str, settings: &Settings) -> Network {
-    let session = Session::from_text(Path::new("m.snn"), text, settings);
-    let model = session.model.clone().unwrap();
-    let (mut n, _) = session.build(&model, BackendKind::Jit).map_err(|d| d[0].message.clone()).unwrap();
-    (0..model.populations.len() as u32).for_each(|p| n.record_spikes(PopId(p), true));
-    n
-}
-
 /// The executions agree bit for bit on handlers that draw and learn; optimisation changes no spike; and pieces of a run are the run.
 #[test]
 fn executions_optimisation_and_pieces_change_nothing() {
@@ -197,7 +188,7 @@ fn executions_optimisation_and_pieces_change_nothing() {
             advance(n, 300, 2);
         }
         bits_agree(&jit, &interp);
-        let mut plain = with(&text, &Settings { opt: Some(0), ..Settings::default() });
+        let mut plain = build_with(&text, &Settings { opt: Some(0), ..Settings::default() }, BackendKind::Jit);
         plain.begin_run(400, RunKey(1)).unwrap();
         [1, 99, 300].into_iter().for_each(|steps| plain.advance(steps).unwrap());
         advance(&mut plain, 300, 2);
@@ -230,7 +221,7 @@ fn threads_change_nothing() {
         .replace("via all_to_all", "via fixed_indegree(10)")
         .replace("random(p = 0.2) where i != j", "fixed_indegree(5)");
     let one = |threads| {
-        let mut n = with(&text, &Settings { threads: Some(threads), ..Settings::default() });
+        let mut n = build_with(&text, &Settings { threads: Some(threads), ..Settings::default() }, BackendKind::Jit);
         run(&mut n, 200);
         n
     };

@@ -14,54 +14,10 @@ use snnc::script::machine::{Machine, ResetTarget, RunKey, Slice, VarKey};
 
 mod net;
 
-/// Excitation all to all with plastic weights, answered one to one by interneurons, which inhibit all but their own partner.
-const LATERAL: &str = r#"
-simulation { dt = 0.5 ms; seed = 3; precision = f64 }
-neuron E {
-  state v = -65 mV, g_e = 0, g_i = 0
-  100 ms * dv/dt = (-65 mV - v) + g_e*(0 mV - v) + g_i*(-100 mV - v)
-  dg_e/dt = -g_e / 1 ms
-  dg_i/dt = -g_i / 2 ms
-  spike when v > -52 mV
-  on spike { v = -65 mV }
-  refractory 5 ms hold v
-  method backward_euler
-}
-neuron I {
-  state v = -60 mV, g_e = 0
-  10 ms * dv/dt = (-60 mV - v) + g_e*(0 mV - v)
-  dg_e/dt = -g_e / 1 ms
-  spike when v > -40 mV
-  on spike { v = -45 mV }
-  refractory 2 ms hold v
-  method exp_euler
-}
-synapse Learning {
-  weight w in [0, 1]
-  state y = 0
-  dy/dt = -y / 20 ms
-  on pre { deliver w; w -= 0.001*y }
-  on post { y = 1 }
-}
-population X[120]: poisson(rate = 60 Hz)
-population A[70]: E()
-population B[70]: I()
-connect XA: X -> A.g_e via all_to_all with Learning(w = uniform(0, 0.3))
-connect A -> B.g_e via one_to_one with static(w = 10.4)
-connect B -> A.g_i via all_to_all where i != j with static(w = 17, delay = 1 ms)
-experiment main { X.rate = 60 Hz; run 1 s; print("g", mean(A.g_i)) }
-"#;
+use net::LATERAL;
 
 fn network(opt: u8, kind: BackendKind) -> Network {
-    let settings = Settings { opt: Some(opt), ..Settings::default() };
-    let mut session = Session::from_text(Path::new("test.snn"), LATERAL, &settings);
-    session.plan_only();
-    let model = session.model.clone().expect("a sound model");
-    let (mut network, _) = session.build(&model, kind).expect("a network");
-    for p in 0..3 {
-        network.record_spikes(PopId(p), true);
-    }
-    network
+    net::build_with(LATERAL, &Settings { opt: Some(opt), ..Settings::default() }, kind)
 }
 
 fn run(n: &mut Network, steps: u64) {

@@ -10,42 +10,7 @@ use snnc::script::machine::Machine;
 
 mod net;
 
-/// A matrix that learns, inhibition of all but the own partner, neurons that are reached one by one.
-const LATERAL: &str = r#"
-simulation { dt = 0.5 ms; seed = 3 }
-neuron E {
-  state v = -65 mV, g_e = 0, g_i = 0
-  100 ms * dv/dt = (-65 mV - v) + g_e*(0 mV - v) + g_i*(-100 mV - v)
-  dg_e/dt = -g_e / 1 ms
-  dg_i/dt = -g_i / 2 ms
-  spike when v > -52 mV
-  on spike { v = -65 mV }
-  refractory 5 ms hold v
-  method backward_euler
-}
-neuron I {
-  state v = -60 mV, g_e = 0
-  10 ms * dv/dt = (-60 mV - v) + g_e*(0 mV - v)
-  dg_e/dt = -g_e / 1 ms
-  spike when v > -40 mV
-  on spike { v = -45 mV }
-  refractory 2 ms hold v
-  method exp_euler
-}
-synapse Learning {
-  weight w in [0, 1]
-  state y = 0
-  dy/dt = -y / 20 ms
-  on pre { deliver w; w -= 0.001*y }
-  on post { y = 1 }
-}
-population X[120]: poisson(rate = 60 Hz)
-population A[70]: E()
-population B[70]: I()
-connect XA: X -> A.g_e via all_to_all with Learning(w = uniform(0, 0.3))
-connect A -> B.g_e via one_to_one with static(w = 10.4)
-connect B -> A.g_i via all_to_all where i != j with static(w = 17, delay = 1 ms)
-"#;
+use net::{DELAYS, LATERAL};
 
 /// Slow gates all to all.
 const GATES: &str = "
@@ -61,21 +26,8 @@ neuron Cell { param drive = normal(24, 4)
 synapse Gate { weight w = 0.1
   inject w * pre.s }
 population E[90]: Cell()
-connect E -> E.nmda via all_to_all with Gate()";
-
-/// Synapses with delays of their own.
-const DELAYS: &str = "
-simulation { dt = 0.1 ms; seed = 4 }
-neuron Cell { state v = uniform(0, 25), g = 0
-  10 ms * dv/dt = 26 - v + g
-  dg/dt = -g / 3 ms
-  spike when v > 20
-  on spike { v = 0 }
-  refractory 0.5 ms }
-population A[40]: Cell()
-population B[30]: Cell()
-connect AB: A -> B.g via fixed_total(3000) with static(w = normal(0.2, 0.1), delay = uniform(0 ms, 4 ms))
-connect BA: B -> A.g via random(p = 0.4) with static(w = uniform(-0.2, 0), delay = exponential(2 ms))";
+connect E -> E.nmda via all_to_all with Gate()
+experiment main { run 10 ms }";
 
 /// A response that an alpha function describes.
 const RESPONSE: &str = "
@@ -87,7 +39,8 @@ neuron Cell { input I = 0
   on spike { v = 0 } }
 kernel Alpha(s) = s / 5 ms * exp(1 - s / 5 ms) over 40 ms
 population A[40]: Cell()
-connect A -> A.I via random(p = 0.3) with static(w = uniform(-0.2, 0)) through Alpha";
+connect A -> A.I via random(p = 0.3) with static(w = uniform(-0.2, 0)) through Alpha
+experiment main { run 10 ms }";
 
 /// Populations enough for a step in parts.
 fn many() -> String {
@@ -98,7 +51,7 @@ fn many() -> String {
             (k + 1) % 13
         );
     }
-    text.replace("connect P12 -> P13.g", "connect P12 -> P0.g")
+    text + "experiment main { run 10 ms }"
 }
 
 /// A network that has this restructuring.
@@ -110,20 +63,11 @@ fn text(what: Restructuring) -> String {
         Restructuring::KernelRecursion => RESPONSE,
         _ => LATERAL,
     };
-    // Populations are declared before they are named.
-    format!("{text}\nexperiment main {{ run 10 ms }}\n")
+    text.to_owned()
 }
 
 fn network(text: &str, opt: u8, without: &[Restructuring], kind: BackendKind) -> Network {
-    let settings = Settings { opt: Some(opt), without: without.to_vec(), ..Settings::default() };
-    let mut session = Session::from_text(Path::new("test.snn"), text, &settings);
-    session.plan_only();
-    let model = session.model.clone().unwrap_or_else(|| panic!("a sound model: {:?}\n{text}", session.sink.items));
-    let (mut network, _) = session.build(&model, kind).expect("a network");
-    for p in 0..network.plan().populations.len() as u32 {
-        network.record_spikes(PopId(p), true);
-    }
-    network
+    net::build_with(text, &Settings { opt: Some(opt), without: without.to_vec(), ..Settings::default() }, kind)
 }
 
 fn model(text: &str) -> std::sync::Arc<Model> {

@@ -1,7 +1,8 @@
 //! Batches: lanes that run at the same time, each from the same shared variables (`weight`, `learned`), whose changes are summed.
 //!
 //! A variable of synapses is as large as all else together. It is not copied for each lane: every thread has one copy, lends it to the lane that
-//! it runs, and takes back what the lane changed (`changes.rs`), to be summed up at the end (`merge.rs`). Small variables, and those that relax by themselves, are copied.
+//! it runs, and takes back what the lane changed (`changes.rs`), to be summed up at the end
+//! (`merge.rs`). Small variables, and those that relax by themselves, are copied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
