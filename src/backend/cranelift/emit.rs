@@ -41,7 +41,7 @@ pub(super) fn emit(
     function: &Function,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
-    wide_kernels: bool,
+    wide_kernels: Option<wide::Width>,
     spacing: i32,
 ) -> Result<Vec<String>, BackendError> {
     let config = module.target_config();
@@ -130,8 +130,8 @@ pub(super) struct Emitter<'a, 'f> {
     written: Vec<bool>,
     helpers: BTreeMap<(MathFn, Scalar), FuncRef>,
     depth: u32,
-    /// Loops may become kernels of 256 bits.
-    pub(super) wide_kernels: bool,
+    /// How wide the kernels are that loops may become, if they may.
+    pub(super) wide_kernels: Option<wide::Width>,
     /// What became of the marked loops, for people.
     pub(super) notes: Vec<String>,
 }
@@ -193,10 +193,10 @@ impl<'a> Emitter<'a, '_> {
     /// The test stands at the bottom; a guard at the top lets loops without iterations pass. The counter has 64 bits, so
     /// that it neither wraps nor needs extension in addresses.
     fn for_loop(&mut self, stmt: &'a For) -> Result<(), BackendError> {
-        if self.wide_kernels {
+        if let Some(width) = self.wide_kernels {
             let outside = |val: Val| self.ops.get(val.0 as usize).copied().flatten();
-            match wide::compile(self.program, self.function, stmt, &outside) {
-                Ok(kernel) => return self.wide_kernel(&kernel),
+            match wide::compile(self.program, self.function, stmt, &outside, width) {
+                Ok(kernel) => return self.wide_kernel(&kernel, width),
                 Err(why) if stmt.vector || nests_marked(&stmt.body) => {
                     self.notes.push(format!("the loop over {} stays narrow: {why}", stmt.var));
                 }
@@ -309,12 +309,12 @@ impl<'a> Emitter<'a, '_> {
     }
 
     /// Defines a kernel and calls it with the values that it takes from outside.
-    fn wide_kernel(&mut self, kernel: &wide::Kernel) -> Result<(), BackendError> {
+    fn wide_kernel(&mut self, kernel: &wide::Kernel, width: wide::Width) -> Result<(), BackendError> {
         let codegen = |error: cranelift_module::ModuleError| BackendError::Codegen(error.to_string());
         let signature = signature(self.module);
         let id = self.module.declare_anonymous_function(&signature).map_err(codegen)?;
-        self.module.define_function_bytes(id, 32, &kernel.code, &[]).map_err(codegen)?;
-        self.notes.push(format!("a loop of {} bytes of 256-bit code", kernel.code.len()));
+        self.module.define_function_bytes(id, width.bytes() as u64, &kernel.code, &[]).map_err(codegen)?;
+        self.notes.push(format!("a loop of {} bytes of {}-bit code", kernel.code.len(), 8 * width.bytes()));
         self.call(id, &kernel.args)
     }
 

@@ -41,7 +41,9 @@ pub enum Cpu {
     /// This one, with all that it can.
     #[default]
     Native,
-    /// This one, but without kernels of 256 bits: vectors are those of Cranelift.
+    /// This one, but with kernels of 256 bits even if its vectors are wider.
+    Half,
+    /// This one, but without wide kernels: vectors are those of Cranelift.
     Narrow,
     /// The least of this kind (SSE2 on x86-64): what is missing is done by calls. Results are the same.
     Baseline,
@@ -72,7 +74,7 @@ impl Backend for CraneliftJit {
         for function in &program.functions {
             let id = module.declare_anonymous_function(&signature).map_err(codegen)?;
             context.func.signature = signature.clone();
-            emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide(), emit::SPACING)?;
+            emit::emit(module, program, function, &mut context.func, &mut builder, self.kernels(), emit::SPACING)?;
             module.define_function(id, &mut context).map_err(|error| explain(&function.name, &error))?;
             module.clear_context(&mut context);
             ids.push(id);
@@ -119,7 +121,7 @@ impl CraneliftJit {
             let mut context = module.make_context();
             context.func.signature = signature.clone();
             let notes =
-                emit::emit(module, program, function, &mut context.func, &mut builder, self.is_wide(), emit::SPACING)?;
+                emit::emit(module, program, function, &mut context.func, &mut builder, self.kernels(), emit::SPACING)?;
             let printed = print(&mut context, module)?;
             let _ = writeln!(text, "; {}", function.name);
             for note in notes {
@@ -130,9 +132,13 @@ impl CraneliftJit {
         Ok(text)
     }
 
-    /// Whether loops over neurons may become kernels of 256 bits.
-    fn is_wide(&self) -> bool {
-        self.cpu == Cpu::Native && wide::supported()
+    /// How wide the kernels are that loops over neurons may become, if they may.
+    fn kernels(&self) -> Option<wide::Width> {
+        match self.cpu {
+            Cpu::Native => wide::supported(),
+            Cpu::Half => wide::supported().map(|width| width.min(wide::Width::W256)),
+            Cpu::Narrow | Cpu::Baseline => None,
+        }
     }
 
     fn code(&self) -> Result<Code, BackendError> {
@@ -146,8 +152,8 @@ impl CraneliftJit {
         static CACHE: [OnceLock<Result<OwnedTargetIsa, String>>; 4] = [const { OnceLock::new() }; 4];
         let [native_none, native_speed, baseline_none, baseline_speed] = &CACHE;
         let cached = match (self.cpu, self.opt) {
-            (Cpu::Native | Cpu::Narrow, OptLevel::None) => native_none,
-            (Cpu::Native | Cpu::Narrow, OptLevel::Speed) => native_speed,
+            (Cpu::Native | Cpu::Half | Cpu::Narrow, OptLevel::None) => native_none,
+            (Cpu::Native | Cpu::Half | Cpu::Narrow, OptLevel::Speed) => native_speed,
             (Cpu::Baseline, OptLevel::None) => baseline_none,
             (Cpu::Baseline, OptLevel::Speed) => baseline_speed,
         };

@@ -1,5 +1,8 @@
-//! An assembler for the x86-64 instructions that wide kernels are made of: VEX-encoded vector operations, a few integer ones, labels, and
-//! a pool of constants behind the code. Encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2.
+//! An assembler for the x86-64 instructions that wide kernels are made of: vector operations (VEX-encoded, or EVEX-encoded where vectors are 512
+//! bits wide), a few integer ones, labels, and a pool of constants behind the code. Encodings: Intel 64 and IA-32 Architectures Software Developer's
+//! Manual, volume 2.
+
+use super::Width;
 
 /// A general register by its number; 4 is the stack pointer.
 pub(super) type Gpr = u8;
@@ -44,6 +47,13 @@ pub(super) const fn vop(map: u8, prefix: u8, w: u8, code: u8) -> Vop {
     Vop { map, prefix, w, code }
 }
 
+/// Which lanes an EVEX-encoded instruction writes: those whose bits are set in a mask register (0: all); the others stay, or become zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Lanes {
+    pub(super) mask: u8,
+    pub(super) zero: bool,
+}
+
 /// Conditions of jumps, by their code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cond {
@@ -74,10 +84,12 @@ impl Cond {
 pub(super) struct Label(usize);
 
 /// Code under construction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Asm {
+    /// The width of whole vectors, and so of constants. In code for 512 bits all vector instructions are EVEX-encoded: they know 32 registers.
+    full: Width,
     code: Vec<u8>,
-    pool: Vec<[u8; 32]>,
+    pool: Vec<[u8; 64]>,
     labels: Vec<Option<usize>>,
     /// Where a 32-bit distance to a label is missing.
     jumps: Vec<(usize, Label)>,
@@ -86,6 +98,11 @@ pub(super) struct Asm {
 }
 
 impl Asm {
+    pub(super) fn new(full: Width) -> Self {
+        let (code, pool, labels) = (Vec::new(), Vec::new(), Vec::new());
+        Self { full, code, pool, labels, jumps: Vec::new(), constants: Vec::new() }
+    }
+
     fn byte(&mut self, b: u8) {
         self.code.push(b);
     }
@@ -94,8 +111,8 @@ impl Asm {
         self.code.extend_from_slice(b);
     }
 
-    /// The number of a 32-byte constant.
-    pub(super) fn constant(&mut self, bytes: [u8; 32]) -> usize {
+    /// The number of a constant; whole vectors take as much of it as they have.
+    pub(super) fn constant(&mut self, bytes: [u8; 64]) -> usize {
         match self.pool.iter().position(|b| *b == bytes) {
             Some(n) => n,
             None => {
@@ -118,6 +135,11 @@ impl Asm {
 
     /// The address bytes of an instruction whose immediates take `after` bytes.
     fn operand(&mut self, reg: u8, rm: Rm, after: u8) {
+        self.operand_in(reg, rm, after, 1);
+    }
+
+    /// The same where short distances are counted in units of some bytes.
+    fn operand_in(&mut self, reg: u8, rm: Rm, after: u8, unit: i32) {
         let reg = (reg & 7) << 3;
         match rm {
             Rm::Reg(r) => self.byte(0xC0 | reg | (r & 7)),
@@ -127,11 +149,11 @@ impl Asm {
                 self.bytes(&[0; 4]);
             }
             Rm::Mem(m) => {
-                let short = i8::try_from(m.disp);
+                let short = if m.disp % unit == 0 { i8::try_from(m.disp / unit).ok() } else { None };
                 let (mode, disp): (u8, Vec<u8>) = match short {
-                    Ok(0) if m.base & 7 != 5 => (0, Vec::new()),
-                    Ok(d) => (0x40, d.to_le_bytes().to_vec()),
-                    Err(_) => (0x80, m.disp.to_le_bytes().to_vec()),
+                    Some(0) if m.base & 7 != 5 => (0, Vec::new()),
+                    Some(d) => (0x40, d.to_le_bytes().to_vec()),
+                    None => (0x80, m.disp.to_le_bytes().to_vec()),
                 };
                 match m.index {
                     None if m.base & 7 != 4 => self.byte(mode | reg | (m.base & 7)),
@@ -155,13 +177,61 @@ impl Asm {
         }
     }
 
-    /// `op reg, vvvv, rm` on 256 bits if `wide`, else on 128.
-    pub(super) fn vex(&mut self, op: Vop, wide: bool, reg: u8, vvvv: u8, rm: Rm) {
-        self.vex_with(op, wide, reg, vvvv, rm, None);
+    /// The vector operation `op reg, vvvv, rm`.
+    pub(super) fn vector(&mut self, op: Vop, width: Width, reg: u8, vvvv: u8, rm: Rm) {
+        self.vector_with(op, width, reg, vvvv, rm, None);
     }
 
     /// The same with an immediate byte.
-    pub(super) fn vex_with(&mut self, op: Vop, wide: bool, reg: u8, vvvv: u8, rm: Rm, immediate: Option<u8>) {
+    pub(super) fn vector_with(&mut self, op: Vop, width: Width, reg: u8, vvvv: u8, rm: Rm, immediate: Option<u8>) {
+        if self.full == Width::W512 {
+            self.evex(op, width, (reg, vvvv, rm), immediate, Lanes::default());
+        } else {
+            self.vex(op, width != Width::W128, reg, vvvv, rm, immediate);
+        }
+    }
+
+    /// The vector operation `op reg, vvvv, rm` for some lanes, or with a mask register as `reg` or `rm`; only for 512 bits.
+    pub(super) fn evex(
+        &mut self,
+        op: Vop,
+        width: Width,
+        (reg, vvvv, rm): (u8, u8, Rm),
+        immediate: Option<u8>,
+        lanes: Lanes,
+    ) {
+        // The bit beyond a register's third is that of the index or base, or of a fifth bit in the place of the index.
+        let (x, b) = match rm {
+            Rm::Reg(r) => (r >> 4, r >> 3 & 1),
+            other => Self::extension(other),
+        };
+        let (r, far) = (reg >> 3 & 1, reg >> 4);
+        let length = match width {
+            Width::W128 => 0,
+            Width::W256 => 1,
+            Width::W512 => 2,
+        };
+        self.bytes(&[
+            0x62,
+            (r ^ 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | (far ^ 1) << 4 | op.map,
+            quad(op) << 7 | (!vvvv & 15) << 3 | 4 | op.prefix,
+            u8::from(lanes.zero) << 7 | length << 5 | (vvvv >> 4 ^ 1) << 3 | lanes.mask,
+            op.code,
+        ]);
+        let unit = match (op.map, op.code) {
+            // One element to all lanes.
+            (2, 0x18) => 4,
+            (2, 0x19) => 8,
+            _ => width.bytes() as i32,
+        };
+        self.operand_in(reg, rm, u8::from(immediate.is_some()), unit);
+        if let Some(b) = immediate {
+            self.byte(b);
+        }
+    }
+
+    /// `op reg, vvvv, rm` on 256 bits if `wide`, else on 128, VEX-encoded.
+    pub(super) fn vex(&mut self, op: Vop, wide: bool, reg: u8, vvvv: u8, rm: Rm, immediate: Option<u8>) {
         let (x, b) = Self::extension(rm);
         let (r, vvvv) = (!(reg >> 3) & 1, (!vvvv & 15) << 3);
         let last = vvvv | u8::from(wide) << 2 | op.prefix;
@@ -309,7 +379,7 @@ impl Asm {
 
     /// Clears the lowest bit; the zero flag says whether none is left.
     pub(super) fn clear_lowest_bit(&mut self, a: Gpr) {
-        self.vex(vop(2, 0, 0, 0xF3), false, 1, a, Rm::Reg(a));
+        self.vex(vop(2, 0, 0, 0xF3), false, 1, a, Rm::Reg(a), None);
     }
 
     pub(super) fn push(&mut self, r: Gpr) {
@@ -326,9 +396,9 @@ impl Asm {
         self.byte(0x58 | (r & 7));
     }
 
-    /// `rsp &= -32`
+    /// Aligns the stack to whole vectors.
     pub(super) fn align_stack(&mut self) {
-        self.bytes(&[0x48, 0x83, 0xE4, 0xE0]);
+        self.bytes(&[0x48, 0x83, 0xE4, (self.full.bytes() as u8).wrapping_neg()]);
     }
 
     /// `rsp -= n`; gives where `n` stands, for [`Self::patch`].
@@ -360,21 +430,31 @@ impl Asm {
         self.bytes(&[0; 4]);
     }
 
-    /// The code and its constants; it may stand anywhere that is aligned to 32 bytes.
+    /// The code and its constants; it may stand anywhere that is aligned to whole vectors.
     pub(super) fn finish(mut self) -> Result<Vec<u8>, String> {
         for (at, label) in std::mem::take(&mut self.jumps) {
             let to = self.labels.get(label.0).copied().flatten().ok_or("a label without a place")?;
             self.patch(at, distance(at + 4, to)?);
         }
-        self.code.resize(self.code.len().next_multiple_of(32), 0xCC);
+        let bytes = self.full.bytes();
+        self.code.resize(self.code.len().next_multiple_of(bytes), 0xCC);
         let pool = self.code.len();
         for (at, n, after) in std::mem::take(&mut self.constants) {
-            self.patch(at, distance(at + 4 + usize::from(after), pool + 32 * n)?);
+            self.patch(at, distance(at + 4 + usize::from(after), pool + bytes * n)?);
         }
         for constant in &self.pool {
-            self.code.extend_from_slice(constant);
+            self.code.extend_from_slice(constant.get(..bytes).unwrap_or(constant));
         }
         Ok(self.code)
+    }
+}
+
+/// Whether an EVEX-encoded instruction must say that its lanes are 64 bits wide.
+fn quad(op: Vop) -> u8 {
+    match (op.map, op.prefix, op.code) {
+        (1, 1, 0x10 | 0x11 | 0x51 | 0x54..=0x5F | 0x73 | 0xC2 | 0xD4 | 0xFB) => 1,
+        (2, 1, 0x19 | 0x29 | 0x37 | 0x59) | (3, 1, 0x09) => 1,
+        _ => op.w,
     }
 }
 
@@ -389,7 +469,11 @@ mod tests {
     use super::*;
 
     fn code(f: impl FnOnce(&mut Asm)) -> String {
-        let mut asm = Asm::default();
+        code_for(Width::W256, f)
+    }
+
+    fn code_for(full: Width, f: impl FnOnce(&mut Asm)) -> String {
+        let mut asm = Asm::new(full);
         f(&mut asm);
         asm.code.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
     }
@@ -401,21 +485,24 @@ mod tests {
         let fma = vop(2, 1, 0, 0xB8);
         let mem = Mem { base: 13, index: Some((12, 2)), disp: 0 };
         let cases: [(&str, String); 24] = [
-            ("vaddps %ymm2,%ymm1,%ymm0", code(|a| a.vex(add, true, 0, 1, Rm::Reg(2)))),
-            ("vaddps %xmm10,%xmm9,%xmm8", code(|a| a.vex(add, false, 8, 9, Rm::Reg(10)))),
+            ("vaddps %ymm2,%ymm1,%ymm0", code(|a| a.vector(add, Width::W256, 0, 1, Rm::Reg(2)))),
+            ("vaddps %xmm10,%xmm9,%xmm8", code(|a| a.vector(add, Width::W128, 8, 9, Rm::Reg(10)))),
             (
                 "vaddpd 0x40(%rsp),%ymm1,%ymm9",
-                code(|a| a.vex(vop(1, 1, 0, 0x58), true, 9, 1, Rm::Mem(Mem::at(RSP, 64)))),
+                code(|a| a.vector(vop(1, 1, 0, 0x58), Width::W256, 9, 1, Rm::Mem(Mem::at(RSP, 64)))),
             ),
-            ("vaddps (%r13,%r12,4),%ymm1,%ymm0", code(|a| a.vex(add, true, 0, 1, Rm::Mem(mem)))),
-            ("vfmadd231ps %ymm14,%ymm3,%ymm2", code(|a| a.vex(fma, true, 2, 3, Rm::Reg(14)))),
-            ("vfmadd231pd %ymm4,%ymm3,%ymm2", code(|a| a.vex(vop(2, 1, 1, 0xB8), true, 2, 3, Rm::Reg(4)))),
+            ("vaddps (%r13,%r12,4),%ymm1,%ymm0", code(|a| a.vector(add, Width::W256, 0, 1, Rm::Mem(mem)))),
+            ("vfmadd231ps %ymm14,%ymm3,%ymm2", code(|a| a.vector(fma, Width::W256, 2, 3, Rm::Reg(14)))),
+            ("vfmadd231pd %ymm4,%ymm3,%ymm2", code(|a| a.vector(vop(2, 1, 1, 0xB8), Width::W256, 2, 3, Rm::Reg(4)))),
             (
                 "vblendvps %ymm5,%ymm4,%ymm3,%ymm2",
-                code(|a| a.vex_with(vop(3, 1, 0, 0x4A), true, 2, 3, Rm::Reg(4), Some(5 << 4))),
+                code(|a| a.vector_with(vop(3, 1, 0, 0x4A), Width::W256, 2, 3, Rm::Reg(4), Some(5 << 4))),
             ),
-            ("vpslld $23,%ymm4,%ymm9", code(|a| a.vex_with(vop(1, 1, 0, 0x72), true, 6, 9, Rm::Reg(4), Some(23)))),
-            ("vmovmskps %ymm9,%r10d", code(|a| a.vex(vop(1, 0, 0, 0x50), true, 10, 0, Rm::Reg(9)))),
+            (
+                "vpslld $23,%ymm4,%ymm9",
+                code(|a| a.vector_with(vop(1, 1, 0, 0x72), Width::W256, 6, 9, Rm::Reg(4), Some(23))),
+            ),
+            ("vmovmskps %ymm9,%r10d", code(|a| a.vector(vop(1, 0, 0, 0x50), Width::W256, 10, 0, Rm::Reg(9)))),
             ("mov -8(%rbp),%eax", code(|a| a.load32(0, Rm::Mem(Mem::at(RBP, -8))))),
             ("mov 0x400(%rdi),%r15", code(|a| a.load64(15, Rm::Mem(Mem::at(7, 1024))))),
             ("mov %r9d,(%r12)", code(|a| a.store32(Mem::at(12, 0), 9))),
@@ -432,7 +519,58 @@ mod tests {
             ("imul $1600,%r9,%r9", code(|a| a.mul64_constant(9, Rm::Reg(9), 1600))),
             ("mov %r9,0x28(%rsp)", code(|a| a.store64(Mem::at(RSP, 40), 9))),
         ];
-        let text: String = cases.iter().map(|(what, bytes)| format!("{what:<36} {bytes}\n")).collect();
+        let wide = |f: &dyn Fn(&mut Asm)| code_for(Width::W512, f);
+        let (some, rest) = (Lanes { mask: 3, zero: false }, Lanes { mask: 2, zero: true });
+        let far = |disp| Rm::Mem(Mem { base: 13, index: Some((12, 2)), disp });
+        let more: [(&str, String); 16] = [
+            ("vaddps %zmm2,%zmm1,%zmm0", wide(&|a| a.vector(add, Width::W512, 0, 1, Rm::Reg(2)))),
+            ("vaddps %zmm30,%zmm17,%zmm9", wide(&|a| a.vector(add, Width::W512, 9, 17, Rm::Reg(30)))),
+            ("vaddps 64(%r13,%r12,4),%zmm1,%zmm20", wide(&|a| a.vector(add, Width::W512, 20, 1, far(64)))),
+            ("vaddps 8(%r13,%r12,4),%zmm1,%zmm20", wide(&|a| a.vector(add, Width::W512, 20, 1, far(8)))),
+            (
+                "vaddpd 32(%rsp),%xmm1,%xmm9",
+                wide(&|a| a.vector(vop(1, 1, 0, 0x58), Width::W128, 9, 1, Rm::Mem(Mem::at(RSP, 32)))),
+            ),
+            ("vfmadd231pd %zmm4,%zmm3,%zmm29", wide(&|a| a.vector(vop(2, 1, 1, 0xB8), Width::W512, 29, 3, Rm::Reg(4)))),
+            (
+                "vbroadcastss 0x28(%rsi),%zmm31",
+                wide(&|a| a.vector(vop(2, 1, 0, 0x18), Width::W512, 31, 0, Rm::Mem(Mem::at(6, 40)))),
+            ),
+            (
+                "vpslld $23,%zmm20,%zmm9",
+                wide(&|a| a.vector_with(vop(1, 1, 0, 0x72), Width::W512, 6, 9, Rm::Reg(20), Some(23))),
+            ),
+            (
+                "vcmpgt_oqps %zmm19,%zmm5,%k2",
+                wide(&|a| a.vector_with(vop(1, 0, 0, 0xC2), Width::W512, 2, 5, Rm::Reg(19), Some(0x1E))),
+            ),
+            (
+                "vpcmpleq %zmm3,%zmm5,%k7",
+                wide(&|a| a.vector_with(vop(3, 1, 1, 0x1F), Width::W512, 7, 5, Rm::Reg(3), Some(2))),
+            ),
+            (
+                "vpxord %zmm21,%zmm21,%zmm21{%k3}",
+                wide(&|a| a.evex(vop(1, 1, 0, 0xEF), Width::W512, (21, 21, Rm::Reg(21)), None, some)),
+            ),
+            (
+                "vmovups (%r13,%r12,4),%zmm8{%k2}{z}",
+                wide(&|a| a.evex(vop(1, 0, 0, 0x10), Width::W512, (8, 0, far(0)), None, rest)),
+            ),
+            (
+                "vblendmpd %zmm1,%zmm18,%zmm4{%k3}",
+                wide(&|a| a.evex(vop(2, 1, 1, 0x65), Width::W512, (4, 18, Rm::Reg(1)), None, some)),
+            ),
+            (
+                "vpmovm2d %k5,%zmm24",
+                wide(&|a| a.evex(vop(2, 2, 0, 0x38), Width::W512, (24, 0, Rm::Reg(5)), None, Lanes::default())),
+            ),
+            (
+                "vpternlogd $0xac,%zmm3,%zmm2,%zmm17",
+                wide(&|a| a.vector_with(vop(3, 1, 0, 0x25), Width::W512, 17, 2, Rm::Reg(3), Some(0xAC))),
+            ),
+            ("kmovw %k4,%r11d", wide(&|a| a.vex(vop(1, 0, 0, 0x93), false, 11, 0, Rm::Reg(4), None))),
+        ];
+        let text: String = cases.iter().chain(&more).map(|(what, bytes)| format!("{what:<36} {bytes}\n")).collect();
         assert_eq!(text, include_str!("encodings.txt"));
     }
 }

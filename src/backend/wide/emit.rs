@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use super::asm::{Asm, Cond, Gpr, Mem, RBP, RSP, Rm, vop};
 use super::later::{Later, What};
+use super::masks::Mask;
 use super::region::{Fixed, Region};
 use super::rows::{Resident, Rows};
 use super::vector::{Key, Side, rare_side};
-use super::{Kernel, Refused};
+use super::{Kernel, Refused, Width};
 use crate::lir::{BinOp, Block, BufId, CmpOp, For, If, Op, Stmt, Val};
 
 const TABLE: Gpr = 7;
@@ -37,6 +38,8 @@ pub(super) enum Int {
 /// A kernel under construction.
 pub(super) struct Emitter<'r, 'a> {
     pub(super) region: &'r mut Region<'a>,
+    /// The width of whole vectors.
+    pub(super) full: Width,
     pub(super) asm: Asm,
     pub(super) free: Vec<Gpr>,
     pointers: BTreeMap<BufId, Gpr>,
@@ -70,7 +73,7 @@ pub(super) struct Emitter<'r, 'a> {
 
 /// A mask that waits in a register.
 pub(super) struct Waiting {
-    mask: u8,
+    mask: Mask,
     list: BufId,
     count: BufId,
     value: Val,
@@ -79,11 +82,11 @@ pub(super) struct Waiting {
 }
 
 /// Compiles a nest.
-pub(super) fn emit<'a>(region: &mut Region<'a>, nest: &'a For) -> Result<Kernel, Refused> {
+pub(super) fn emit<'a>(region: &mut Region<'a>, nest: &'a For, full: Width) -> Result<Kernel, Refused> {
     let ways = [(true, true, true), (true, true, false), (true, false, false), (false, false, false)];
     let mut result = Err("no way to write it".to_owned());
     for way in ways {
-        result = attempt(region, nest, way);
+        result = attempt(region, nest, full, way);
         if result.is_ok() {
             break;
         }
@@ -96,11 +99,13 @@ pub(super) fn emit<'a>(region: &mut Region<'a>, nest: &'a For) -> Result<Kernel,
 fn attempt<'a>(
     region: &mut Region<'a>,
     nest: &'a For,
+    full: Width,
     (keeps, tight, holds_rows): (bool, bool, bool),
 ) -> Result<Kernel, Refused> {
     let mut e = Emitter {
         region,
-        asm: Asm::default(),
+        full,
+        asm: Asm::new(full),
         free: GENERAL.iter().rev().copied().collect(),
         pointers: BTreeMap::new(),
         ints: BTreeMap::new(),
@@ -160,10 +165,16 @@ impl<'a> Emitter<'_, 'a> {
         self.free.pop().ok_or_else(|| "too many integers at once".to_owned())
     }
 
-    /// 32 bytes of the frame.
+    /// Room in the frame for a whole vector.
     pub(super) fn slot(&mut self) -> i32 {
-        self.frame += 32;
-        self.frame - 32
+        let slot = self.frame;
+        self.frame += self.full.bytes() as i32;
+        slot
+    }
+
+    /// How many iterations of marked loops a whole vector holds.
+    fn at_once(&self) -> i32 {
+        (self.full.bytes() / Width::W128.bytes()) as i32
     }
 
     /// The memory of an argument.
@@ -325,14 +336,14 @@ impl<'a> Emitter<'_, 'a> {
         if f.vector
             && let (Some(from), Some(to)) = ends
         {
-            let (n, wide) = (i64::from(to) - i64::from(from), 2 * i64::from(step));
+            let (n, wide) = (i64::from(to) - i64::from(from), i64::from(self.at_once()) * i64::from(step));
             if n > 0 && n % wide == 0 && n / wide <= WRITTEN_OUT {
-                self.waiting = (self.keeps && n / wide > 1).then(Vec::new);
+                self.waiting = (self.keeps && (n / wide > 1 || self.has_masks())).then(Vec::new);
                 for k in 0..n / wide {
                     self.open();
                     self.at = from + (k * wide) as i32;
                     self.note(f.var, Int::Known(self.at));
-                    self.vectors(&f.body.stmts, true)?;
+                    self.vectors(&f.body.stmts, self.full)?;
                     self.close();
                 }
                 return self.append_waiting(f.var);
@@ -359,7 +370,7 @@ impl<'a> Emitter<'_, 'a> {
             }
         };
         if f.vector {
-            self.pairs(f, var, to, step)?;
+            self.steps(f, var, to, step)?;
         } else {
             let (top, end) = (self.asm.label(), self.asm.label());
             self.compare(var, to);
@@ -384,15 +395,17 @@ impl<'a> Emitter<'_, 'a> {
         }
     }
 
-    /// Pairs of iterations, then one that may be left.
-    fn pairs(&mut self, f: &'a For, var: Gpr, to: Int, step: i32) -> Result<(), Refused> {
-        let (top, rest, end) = (self.asm.label(), self.asm.label(), self.asm.label());
-        // A pair is whole if its second iteration starts before the end.
+    /// As many iterations at once as a vector holds, then those that are left one by one.
+    fn steps(&mut self, f: &'a For, var: Gpr, to: Int, step: i32) -> Result<(), Refused> {
+        let (top, rest, single, end) = (self.asm.label(), self.asm.label(), self.asm.label(), self.asm.label());
+        let at_once = self.at_once();
+        let before = step.checked_mul(at_once - 1).ok_or("a long step")?;
+        // A vector is whole if its last iteration starts before the end.
         let last = match to {
-            Int::Known(n) => Int::Known(n.checked_sub(step).ok_or("a loop to nowhere")?),
+            Int::Known(n) => Int::Known(n.checked_sub(before).ok_or("a loop to nowhere")?),
             Int::Reg(r) => {
                 let last = self.general()?;
-                self.asm.lea64(last, Mem::at(r, -step));
+                self.asm.lea64(last, Mem::at(r, -before));
                 self.hold(last);
                 Int::Reg(last)
             }
@@ -401,17 +414,23 @@ impl<'a> Emitter<'_, 'a> {
         self.asm.jump_if(Cond::GreaterEqual, rest);
         self.asm.bind(top);
         self.open();
-        self.vectors(&f.body.stmts, true)?;
+        self.vectors(&f.body.stmts, self.full)?;
         self.close();
-        self.asm.add64(var, 2 * step);
+        self.asm.add64(var, at_once * step);
         self.compare(var, last);
         self.asm.jump_if(Cond::Less, top);
         self.asm.bind(rest);
         self.compare(var, to);
         self.asm.jump_if(Cond::GreaterEqual, end);
+        self.asm.bind(single);
         self.open();
-        self.vectors(&f.body.stmts, false)?;
+        self.vectors(&f.body.stmts, Width::W128)?;
         self.close();
+        if at_once > 2 {
+            self.asm.add64(var, step);
+            self.compare(var, to);
+            self.asm.jump_if(Cond::Less, single);
+        }
         self.asm.bind(end);
         Ok(())
     }
@@ -429,7 +448,7 @@ impl<'a> Emitter<'_, 'a> {
                 Stmt::Def { val, .. } => {
                     let slot = self.slot();
                     let r = self.single(stmt, *val)?;
-                    self.asm.vex(vop(1, 0, 0, 0x11), true, r, 0, Rm::Mem(Mem::at(RSP, slot)));
+                    self.asm.vector(vop(1, 0, 0, 0x11), self.full, r, 0, Rm::Mem(Mem::at(RSP, slot)));
                     self.homes.insert(Key::Val(*val), slot);
                 }
                 Stmt::Store { buf, index, value } if self.region.is_int(*value) => {
@@ -522,13 +541,13 @@ impl<'a> Emitter<'_, 'a> {
         Ok(())
     }
 
-    /// Registers with masks that wait.
-    pub(super) fn reserved(&self) -> impl Iterator<Item = u8> + '_ {
+    /// The masks that wait.
+    pub(super) fn reserved(&self) -> impl Iterator<Item = Mask> + '_ {
         self.waiting.iter().flatten().map(|w| w.mask)
     }
 
     /// Lets a mask wait until the other vectors of the block are done, if it can; they share one test.
-    pub(super) fn wait(&mut self, mask: u8, list: BufId, count: BufId, value: Val) -> bool {
+    pub(super) fn wait(&mut self, mask: Mask, list: BufId, count: BufId, value: Val) -> bool {
         let seen = [list, count].iter().any(|b| self.region.buffers.contains_key(b));
         let at = self.at;
         match &mut self.waiting {
@@ -543,22 +562,13 @@ impl<'a> Emitter<'_, 'a> {
     /// What waits, after a loop over `var` that was written out.
     fn append_waiting(&mut self, var: Val) -> Result<(), Refused> {
         let waiting = self.waiting.take().unwrap_or_default();
-        let [first, others @ ..] = waiting.as_slice() else { return Ok(()) };
-        if others.is_empty() {
-            return self.append_each(&waiting, var);
+        match waiting.len() {
+            0 => return Ok(()),
+            1 if !self.has_masks() => return self.append_each(&waiting, var),
+            _ => {}
         }
-        let resident = self.resident.iter().flat_map(|r| r.vectors.iter().copied());
-        let taken: Vec<u8> =
-            waiting.iter().map(|w| w.mask).chain(self.pinned.values().copied()).chain(resident).collect();
-        let any = (0..16).find(|r| !taken.contains(r)).ok_or_else(|| "too many vectors at once".to_owned())?;
-        let mut from = first.mask;
-        for other in others {
-            self.asm.vex(vop(1, 1, 0, 0xEB), true, any, from, Rm::Reg(other.mask));
-            from = any;
-        }
-        let prefix = u8::from(!self.region.narrow);
-        self.asm.vex(vop(1, prefix, 0, 0x50), true, SCRATCH, 0, Rm::Reg(any));
-        self.asm.test32(SCRATCH);
+        let masks: Vec<Mask> = waiting.iter().map(|w| w.mask).collect();
+        self.test_any(&masks)?;
         let done = self.asm.label();
         let start = self.postpone(What::Append(waiting, var), done);
         self.asm.jump_if(Cond::NotEqual, start);
@@ -571,7 +581,7 @@ impl<'a> Emitter<'_, 'a> {
         for w in waiting {
             self.open();
             self.note(var, Int::Known(w.at));
-            self.append(w.mask, true, w.list, w.count, w.value)?;
+            self.append(w.mask, self.full, w.list, w.count, w.value)?;
             self.close();
         }
         Ok(())
@@ -580,15 +590,14 @@ impl<'a> Emitter<'_, 'a> {
     /// The lanes whose bits of `mask` are set append, one after the other; nearly always there are none.
     pub(super) fn append(
         &mut self,
-        mask: u8,
-        wide: bool,
+        mask: Mask,
+        width: Width,
         list: BufId,
         count: BufId,
         value: Val,
     ) -> Result<(), Refused> {
         let done = self.asm.label();
-        let prefix = u8::from(!self.region.narrow);
-        self.asm.vex(vop(1, prefix, 0, 0x50), wide, SCRATCH, 0, Rm::Reg(mask));
+        self.bits(mask, width);
         self.asm.test32(SCRATCH);
         self.asm.jump_if(Cond::Equal, done);
         self.open();

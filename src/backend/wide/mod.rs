@@ -1,6 +1,6 @@
-//! 256-bit kernels for x86-64: compiles marked loops of lane-level programs, with the loops and choices right around them, for vectors twice as
-//! wide as Cranelift knows. Two iterations of a marked loop run at once; what is left over runs in 128 bits. Lane by lane the operations are
-//! those of the loop IR, so no bit changes; `tests/differential.rs` compares.
+//! Wide kernels for x86-64: compiles marked loops of lane-level programs, with the loops and choices right around them, for vectors two or four
+//! times as wide as Cranelift knows: 256 bits with AVX2, 512 with AVX-512. So two or four iterations of a marked loop run at once; what is left over
+//! runs in 128 bits. Lane by lane the operations are those of the loop IR, so no bit changes; `tests/differential.rs` compares.
 //!
 //! What the kernel compiler does not know (it knows what populations are made of) it refuses, and the loop stays with Cranelift:
 //! see [`Refused`].
@@ -11,10 +11,12 @@
 //! * `rows.rs`: rows that are added on the way.
 //! * `later.rs`: what runs rarely, behind the loops.
 //! * `vector.rs`: straight-line vector code and its registers.
+//! * `masks.rs`: masks in registers of their own, as code for 512 bits has them.
 
 mod asm;
 mod emit;
 mod later;
+mod masks;
 mod region;
 mod rows;
 mod vector;
@@ -24,7 +26,7 @@ use crate::lir::{For, Function, Op, Program, Val};
 /// A compiled loop nest: `extern "C" fn(table: *const *mut u8, args: *const [u8; 8])`.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    /// The code, followed by its constants; to be aligned to 32 bytes.
+    /// The code, followed by its constants; to be aligned to whole vectors.
     pub(crate) code: Vec<u8>,
     /// The scalar values from outside, each in 8 bytes of its own.
     pub(crate) args: Vec<Val>,
@@ -33,19 +35,49 @@ pub(crate) struct Kernel {
 /// Why a loop nest has no wide kernel; for people who look at the compiler's output.
 pub(crate) type Refused = String;
 
-/// Whether this machine can run wide kernels.
-pub(crate) fn supported() -> bool {
-    #[cfg(all(target_arch = "x86_64", unix))]
-    {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi1")
-    }
-    #[cfg(not(all(target_arch = "x86_64", unix)))]
-    {
-        false
+/// How wide vectors are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Width {
+    /// An iteration of a marked loop: what Cranelift has.
+    W128,
+    /// Two of them.
+    W256,
+    /// Four.
+    W512,
+}
+
+impl Width {
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::W128 => 16,
+            Self::W256 => 32,
+            Self::W512 => 64,
+        }
     }
 }
 
-/// Compiles a loop nest of a verified function. `outside` tells how a value that is defined before the nest came about.
+/// The widest kernels that this machine can run.
+pub(crate) fn supported() -> Option<Width> {
+    #[cfg(all(target_arch = "x86_64", unix))]
+    {
+        let half =
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi1");
+        let full = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        match (half, full) {
+            (true, true) => Some(Width::W512),
+            (true, false) => Some(Width::W256),
+            (false, _) => None,
+        }
+    }
+    #[cfg(not(all(target_arch = "x86_64", unix)))]
+    {
+        None
+    }
+}
+
+/// Compiles a loop nest of a verified function for vectors of `width`. `outside` tells how a value that is defined before the nest came about.
 ///
 /// # Errors
 /// If it holds no marked loop, or something that wide kernels do not have.
@@ -54,15 +86,16 @@ pub(crate) fn compile<'a>(
     function: &'a Function,
     nest: &'a For,
     outside: &dyn Fn(Val) -> Option<&'a Op>,
+    width: Width,
 ) -> Result<Kernel, Refused> {
     let mut region = region::Region::new(program, function, nest, outside)?;
-    emit::emit(&mut region, nest)
+    emit::emit(&mut region, nest, width)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::cranelift::CraneliftJit;
+    use crate::backend::cranelift::{Cpu, CraneliftJit, OptLevel};
     use crate::backend::interp::Interp;
     use crate::backend::{Backend, Buf, Buffers};
     use crate::lir::{Block, FuncId, Stmt, expand, lanes, simplify, text};
@@ -134,6 +167,17 @@ mod tests {
 
     const LEN: usize = 160;
 
+    /// Kernels of 512 bits, where the machine has them, and of 256.
+    const BACKENDS: [CraneliftJit; 2] = [
+        CraneliftJit { opt: OptLevel::Speed, cpu: Cpu::Native },
+        CraneliftJit { opt: OptLevel::Speed, cpu: Cpu::Half },
+    ];
+
+    /// The widths of kernels that this machine can run.
+    fn widths() -> Vec<Width> {
+        [Width::W256, Width::W512].into_iter().filter(|w| supported().is_some_and(|most| *w <= most)).collect()
+    }
+
     fn program(float: &str, int: &str, from: i32, to: i32) -> Program {
         let mut out = String::new();
         for (k, kind) in [float, float, int, int, "i32", "i32", "i32", "i32", float].iter().enumerate() {
@@ -161,7 +205,7 @@ mod tests {
     }
 
     /// Whether the first loop of a program becomes a kernel.
-    fn compiles(program: &Program) -> Result<Kernel, Refused> {
+    fn compiles(program: &Program, width: Width) -> Result<Kernel, Refused> {
         let function = &program.functions[0];
         let mut ops = std::collections::BTreeMap::new();
         for stmt in &function.body.stmts {
@@ -169,7 +213,7 @@ mod tests {
                 Stmt::Def { val, op } => {
                     ops.insert(*val, op);
                 }
-                Stmt::For(f) => return compile(program, function, f, &|v| ops.get(&v).copied()),
+                Stmt::For(f) => return compile(program, function, f, &|v| ops.get(&v).copied(), width),
                 _ => {}
             }
         }
@@ -187,9 +231,11 @@ mod tests {
             backend.compile(program).unwrap().session(&mut all).unwrap().call(FuncId(0), &[]).unwrap();
             all
         };
-        let (want, got) = (run(&Interp), run(&CraneliftJit::default()));
-        for (k, (want, got)) in want.iter().zip(&got).enumerate() {
-            assert_eq!(bits(want), bits(got), "b{k}\n{program}");
+        let want = run(&Interp);
+        for backend in BACKENDS {
+            for (k, (want, got)) in want.iter().zip(&run(&backend)).enumerate() {
+                assert_eq!(bits(want), bits(got), "b{k} {backend:?}\n{program}");
+            }
         }
         // The appends happened, so comparing them meant something.
         assert!(want[5].get_f64(0).unwrap() > 0.0 && want[7].get_f64(0).unwrap() > 0.0);
@@ -197,14 +243,13 @@ mod tests {
 
     #[test]
     fn every_operation_in_both_widths_at_all_lengths() {
-        if !supported() {
-            return;
-        }
         for (float, int) in [("f32", "i32"), ("f64", "i64")] {
             for (from, to) in [(0, 17), (0, 24), (0, 32), (0, 33), (3, 40), (0, 64), (5, 100), (0, 128), (1, 130)] {
                 let program = program(float, int, from, to);
-                let kernel = compiles(&program);
-                assert!(kernel.is_ok(), "{float}: {:?}\n{program}", kernel.err());
+                for width in widths() {
+                    let kernel = compiles(&program, width);
+                    assert!(kernel.is_ok(), "{float}, {width:?}: {:?}\n{program}", kernel.err());
+                }
                 check(&program);
             }
         }
@@ -213,9 +258,6 @@ mod tests {
     /// Blocks of neurons with two kinds of code, as populations have them: the flag decides.
     #[test]
     fn nests_with_a_choice() {
-        if !supported() {
-            return;
-        }
         let text = "
             buffer b0 \"x\": f32[160]
             buffer b1 \"y\": f32[160]
@@ -256,16 +298,20 @@ mod tests {
         let mut program = text::parse(text).unwrap();
         lanes::lanes(&mut program).unwrap();
         simplify::simplify(&mut program);
-        let kernel = compiles(&program);
-        assert!(kernel.is_ok(), "{:?}\n{program}", kernel.err());
+        for width in widths() {
+            let kernel = compiles(&program, width);
+            assert!(kernel.is_ok(), "{width:?}: {:?}\n{program}", kernel.err());
+        }
         let run = |backend: &dyn Backend| {
             let mut all = buffers(&program);
             backend.compile(&program).unwrap().session(&mut all).unwrap().call(FuncId(0), &[]).unwrap();
             all
         };
-        let (want, got) = (run(&Interp), run(&CraneliftJit::default()));
-        for (want, got) in want.iter().zip(&got) {
-            assert_eq!(bits(want), bits(got));
+        let want = run(&Interp);
+        for backend in BACKENDS {
+            for (want, got) in want.iter().zip(&run(&backend)) {
+                assert_eq!(bits(want), bits(got), "{backend:?}");
+            }
         }
         assert!(want[4].get_f64(0).unwrap() > 1.0);
     }
@@ -282,6 +328,8 @@ mod tests {
         let body = std::mem::take(&mut f.body);
         f.vector = false;
         f.body = Block { stmts: body.stmts.into_iter().filter(|s| matches!(s, Stmt::Def { .. })).collect() };
-        assert_eq!(compiles(&program).unwrap_err(), "no marked loop");
+        for width in [Width::W256, Width::W512] {
+            assert_eq!(compiles(&program, width).unwrap_err(), "no marked loop");
+        }
     }
 }

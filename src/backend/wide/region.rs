@@ -14,8 +14,8 @@ const FEW: i64 = 16;
 /// A value that is the same in every iteration of the whole nest, in every lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fixed {
-    /// The bytes of a 256-bit constant.
-    Bytes([u8; 32]),
+    /// The bytes of a constant, in as many lanes as the widest vectors have.
+    Bytes([u8; 64]),
     /// A scalar argument, copied to all lanes.
     Arg(usize),
     /// Computed before the nest from other fixed values.
@@ -366,7 +366,7 @@ impl<'a> Region<'a> {
 }
 
 /// A constant in every lane.
-fn repeated(c: Const) -> [u8; 32] {
+fn repeated(c: Const) -> [u8; 64] {
     let (scalar, bits) = c.key();
     let bits = if scalar == Scalar::Bool { bits.wrapping_neg() } else { bits };
     let bytes = bits.to_le_bytes();
@@ -374,8 +374,8 @@ fn repeated(c: Const) -> [u8; 32] {
     std::array::from_fn(|k| bytes.get(k % lane).copied().unwrap_or(0))
 }
 
-/// The numbers of the lanes of two vectors of `lanes` lanes.
-fn ramp(lanes: u8) -> [u8; 32] {
+/// The numbers of the lanes of four vectors of `lanes` lanes.
+fn ramp(lanes: u8) -> [u8; 64] {
     let lane = if lanes == 4 { 4 } else { 8 };
     std::array::from_fn(|k| if k % lane == 0 { (k / lane) as u8 } else { 0 })
 }

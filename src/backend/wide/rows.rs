@@ -46,7 +46,7 @@ impl<'a> Emitter<'_, 'a> {
             Some(Op::Bin(BinOp::Add, a, b)) if *b == block.at => self.known(*a)?,
             _ => return None,
         };
-        let lanes = if self.region.bytes(buf) == 8 { 4 } else { 8 };
+        let lanes = self.full.bytes() / self.region.bytes(buf) as usize;
         block.vectors.get(usize::try_from(offset).ok().filter(|n| n % lanes == 0)? / lanes).copied()
     }
 
@@ -56,9 +56,9 @@ impl<'a> Emitter<'_, 'a> {
             let end = self.asm.label();
             return self.version(nest, end, true);
         };
-        // Slots of 32 bytes follow each other.
+        // Slots follow each other.
         let addresses = self.slot();
-        for _ in 1..FOUND * 8 / 32 {
+        for _ in 1..FOUND * 8 / self.full.bytes() as i32 {
             self.slot();
         }
         let end = self.asm.label();
@@ -163,7 +163,9 @@ impl<'a> Emitter<'_, 'a> {
     /// The sums stay in registers for what comes `after` in the block; they go to memory only if not all of it is written anew there.
     pub(super) fn add_rows(&mut self, a: &AddRows, after: &[Stmt]) -> Result<(), Refused> {
         let bytes = self.region.bytes(a.to);
-        let sums = free_vectors(&self.pinned, (u64::from(a.len) * bytes / 32) as usize)?;
+        let vector = self.full.bytes();
+        let sums = self.free_vectors((u64::from(a.len) * bytes) as usize / vector)?;
+        let vector = vector as i32;
         let at = self.int(a.at)?;
         let scale = if bytes == 8 { 3 } else { 2 };
         if matches!(self.rows, Rows::Known(0, _)) {
@@ -179,8 +181,8 @@ impl<'a> Emitter<'_, 'a> {
                         self.asm.load64(SCRATCH, Rm::Mem(Mem::at(RSP, addresses + 8 * k)));
                     }
                     for (part, sum) in (0..).zip(&sums) {
-                        let from = Mem { base: row, index: Some((at, scale)), disp: 32 * part };
-                        self.asm.vex(add, true, *sum, *sum, Rm::Mem(from));
+                        let from = Mem { base: row, index: Some((at, scale)), disp: vector * part };
+                        self.asm.vector(add, self.full, *sum, *sum, Rm::Mem(from));
                     }
                 }
             }
@@ -193,8 +195,8 @@ impl<'a> Emitter<'_, 'a> {
                 self.asm.bind(top);
                 self.asm.load64(SCRATCH, Rm::Mem(Mem { base: RSP, index: Some((k, 0)), disp: addresses }));
                 for (part, sum) in (0..).zip(&sums) {
-                    let from = Mem { base: SCRATCH, index: Some((at, scale)), disp: 32 * part };
-                    self.asm.vex(add, true, *sum, *sum, Rm::Mem(from));
+                    let from = Mem { base: SCRATCH, index: Some((at, scale)), disp: vector * part };
+                    self.asm.vector(add, self.full, *sum, *sum, Rm::Mem(from));
                 }
                 self.asm.add64(k, 8);
                 self.asm.compare64(k, Rm::Mem(Mem::at(RSP, limit)));
@@ -214,8 +216,8 @@ impl<'a> Emitter<'_, 'a> {
                 self.asm.bind(top);
                 self.row_address(a, row, Mem { base: SCRATCH, index: Some((k, 2)), disp: 0 })?;
                 for (part, sum) in (0..).zip(&sums) {
-                    let from = Mem { base: row, index: Some((at, scale)), disp: 32 * part };
-                    self.asm.vex(add, true, *sum, *sum, Rm::Mem(from));
+                    let from = Mem { base: row, index: Some((at, scale)), disp: vector * part };
+                    self.asm.vector(add, self.full, *sum, *sum, Rm::Mem(from));
                 }
                 self.asm.add64(k, 1);
                 self.asm.compare32(k, Rm::Reg(last));
@@ -234,12 +236,20 @@ impl<'a> Emitter<'_, 'a> {
         Ok(())
     }
 
+    /// Vector registers that no fixed value has.
+    fn free_vectors(&self, n: usize) -> Result<Vec<u8>, Refused> {
+        let all = 0..self.registers() as u8;
+        let free: Vec<u8> = all.filter(|r| self.pinned.values().all(|p| p != r)).take(n).collect();
+        if free.len() == n { Ok(free) } else { Err("too many vectors at once".to_owned()) }
+    }
+
     /// Loads or stores the vectors of a block.
     fn move_block(&mut self, buf: BufId, at: Gpr, scale: u8, sums: &[u8], store: bool) -> Result<(), Refused> {
+        let vector = self.full.bytes() as i32;
         for (part, sum) in (0..).zip(sums) {
             let base = self.base(buf)?;
-            let place = Rm::Mem(Mem { base, index: Some((at, scale)), disp: 32 * part });
-            self.asm.vex(vop(1, 0, 0, 0x10 + u8::from(store)), true, *sum, 0, place);
+            let place = Rm::Mem(Mem { base, index: Some((at, scale)), disp: vector * part });
+            self.asm.vector(vop(1, 0, 0, 0x10 + u8::from(store)), self.full, *sum, 0, place);
         }
         Ok(())
     }
@@ -267,10 +277,4 @@ fn rereads(stmts: &[Stmt], buf: BufId) -> bool {
         Stmt::If(i) => rereads(&i.then.stmts, buf) || rereads(&i.els.stmts, buf),
         _ => false,
     })
-}
-
-/// Vector registers that no fixed value has.
-fn free_vectors(pinned: &std::collections::BTreeMap<super::vector::Key, u8>, n: usize) -> Result<Vec<u8>, Refused> {
-    let free: Vec<u8> = (0..16).filter(|r| pinned.values().all(|p| p != r)).take(n).collect();
-    if free.len() == n { Ok(free) } else { Err("too many vectors at once".to_owned()) }
 }

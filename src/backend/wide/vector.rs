@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Refused;
 use super::asm::{Gpr, Mem, RSP, Rm, Vop, vop};
 use super::emit::{Emitter, SCRATCH};
+use super::masks::Mask;
 use super::region::Fixed;
+use super::{Refused, Width};
 use crate::lir::{BinOp, Block, BufId, CmpOp, For, If, Op, Scalar, Stmt, Ty, UnOp, Val};
 
 /// What has a place of its own.
@@ -22,13 +23,14 @@ pub(super) enum Key {
     Val(Val),
 }
 
-const LOAD: Vop = vop(1, 0, 0, 0x10);
+pub(super) const LOAD: Vop = vop(1, 0, 0, 0x10);
 const STORE: Vop = vop(1, 0, 0, 0x11);
-const REGISTERS: usize = 16;
+/// The most vector registers there are; code for less than 512 bits has half of them.
+const REGISTERS: usize = 32;
 
 /// Who has a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
+pub(super) enum Owner {
     Nobody,
     Pinned,
     Temp,
@@ -37,22 +39,26 @@ enum Owner {
 
 /// Where a value of the body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Reg(u8),
     Slot(i32),
+    /// A mask register.
+    Mask(u8),
 }
 
 /// A body being written.
-struct Body {
-    wide: bool,
+pub(super) struct Body {
+    pub(super) width: Width,
     /// The statements that read each value; negations and loads that are part of their readers are not values.
     uses: BTreeMap<Val, Vec<usize>>,
     negated: BTreeMap<Val, Val>,
     folded: BTreeMap<Val, (BufId, Val)>,
     owners: [Owner; REGISTERS],
-    places: BTreeMap<Val, Place>,
+    /// Who has the mask registers, in code that has any. The first one means all lanes where a mask is asked for, and holds nothing.
+    pub(super) masks: [Owner; 8],
+    pub(super) places: BTreeMap<Val, Place>,
     /// Registers that the current statement reads.
-    locked: Vec<u8>,
+    pub(super) locked: Vec<u8>,
     at: usize,
     /// Values that are in the registers of a block.
     resident: BTreeMap<Val, u8>,
@@ -61,7 +67,7 @@ struct Body {
 }
 
 /// A prefix for floats of one width.
-fn float(scalar: Scalar) -> u8 {
+pub(super) fn float(scalar: Scalar) -> u8 {
     u8::from(scalar == Scalar::F64 || scalar == Scalar::I64)
 }
 
@@ -96,9 +102,9 @@ impl Emitter<'_, '_> {
             }
             let scalar = self.region.args.get(*n).map_or(Scalar::F32, |v| self.region.ty(*v).scalar);
             let from = Rm::Mem(self.argument(*n));
-            self.asm.vex(broadcast(scalar), true, 0, 0, from);
+            self.asm.vector(broadcast(scalar), self.full, 0, 0, from);
             let slot = self.slot();
-            self.asm.vex(STORE, true, 0, 0, Rm::Mem(Mem::at(RSP, slot)));
+            self.asm.vector(STORE, self.full, 0, 0, Rm::Mem(Mem::at(RSP, slot)));
             self.homes.insert(Key::Arg(*n), slot);
             self.keep_for_now(Key::Arg(*n), 0);
         }
@@ -108,20 +114,21 @@ impl Emitter<'_, '_> {
             }
             let r = self.single(&Stmt::Def { val, op: op.clone() }, val)?;
             let slot = self.slot();
-            self.asm.vex(STORE, true, r, 0, Rm::Mem(Mem::at(RSP, slot)));
+            self.asm.vector(STORE, self.full, r, 0, Rm::Mem(Mem::at(RSP, slot)));
             self.homes.insert(Key::Val(val), slot);
             self.keep_for_now(Key::Val(val), r);
         }
         self.pinned.clear();
         let hot = hot_bodies(nest);
         let pressure = self.pressure(&hot);
-        let room = REGISTERS.saturating_sub(self.taken(pressure));
+        let registers = self.registers();
+        let room = registers.saturating_sub(self.taken(pressure));
         let mut order: Vec<(u32, Key)> = self.read_often(&hot).into_iter().map(|(key, reads)| (reads, key)).collect();
         order.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         for (k, (_, key)) in order.iter().take(room).enumerate() {
-            let reg = (REGISTERS - 1 - k) as u8;
+            let reg = (registers - 1 - k) as u8;
             let from = self.home(*key)?;
-            self.asm.vex(LOAD, true, reg, 0, from);
+            self.asm.vector(LOAD, self.full, reg, 0, from);
             self.pinned.insert(*key, reg);
         }
         Ok(())
@@ -130,7 +137,8 @@ impl Emitter<'_, '_> {
     /// The registers that bodies take if at most `pressure` of their values live at once: a block that rows are added to and masks that
     /// wait come on top, and two for operands on the way, unless it is tried without these.
     fn taken(&self, pressure: usize) -> usize {
-        let held = self.region.rows.map_or(0, |a| u64::from(a.len) * self.region.bytes(a.to) / 32) as usize + 2;
+        let held = self.region.rows.map_or(0, |a| u64::from(a.len) * self.region.bytes(a.to)) as usize;
+        let held = held / self.full.bytes() + 2;
         pressure + held + if self.tight { 0 } else { 2 }
     }
 
@@ -138,7 +146,7 @@ impl Emitter<'_, '_> {
     fn read_often(&mut self, bodies: &[&[Stmt]]) -> BTreeMap<Key, u32> {
         let mut reads: BTreeMap<Key, u32> = BTreeMap::new();
         for stmts in bodies {
-            let body = self.look(stmts, true);
+            let body = self.look(stmts, self.full);
             for stmt in *stmts {
                 let mut values = Vec::new();
                 match stmt {
@@ -197,7 +205,7 @@ impl Emitter<'_, '_> {
     ) -> Result<(), Refused> {
         let tight = std::mem::replace(&mut self.tight, false);
         let pressure = self.pressure(bodies);
-        let room = REGISTERS.saturating_sub(self.taken(pressure));
+        let room = self.registers().saturating_sub(self.taken(pressure));
         let often = self.read_often(bodies);
         let all = self.pinned.clone();
         let mut order: Vec<(u32, Key)> = all.keys().map(|key| (often.get(key).copied().unwrap_or(0), *key)).collect();
@@ -209,7 +217,7 @@ impl Emitter<'_, '_> {
         for key in gone {
             let from = self.home(key)?;
             if let Some(reg) = all.get(&key) {
-                self.asm.vex(LOAD, true, *reg, 0, from);
+                self.asm.vector(LOAD, self.full, *reg, 0, from);
             }
         }
         self.pinned = all;
@@ -220,8 +228,8 @@ impl Emitter<'_, '_> {
     fn keep_for_now(&mut self, key: Key, from: Gpr) {
         const ROOM: usize = 8;
         if self.pinned.len() < ROOM {
-            let reg = (REGISTERS - 1 - self.pinned.len()) as u8;
-            self.asm.vex(LOAD, true, reg, 0, Rm::Reg(from));
+            let reg = (self.registers() - 1 - self.pinned.len()) as u8;
+            self.asm.vector(LOAD, self.full, reg, 0, Rm::Reg(from));
             self.pinned.insert(key, reg);
         }
     }
@@ -230,7 +238,7 @@ impl Emitter<'_, '_> {
     fn pressure(&mut self, bodies: &[&[Stmt]]) -> usize {
         let mut most = 0;
         for stmts in bodies {
-            let body = self.look(stmts, true);
+            let body = self.look(stmts, self.full);
             let mut live = 0;
             for (at, stmt) in stmts.iter().enumerate() {
                 if let Stmt::Def { val, .. } = stmt
@@ -253,9 +261,14 @@ impl Emitter<'_, '_> {
 
     // -- bodies --------------------------------------------------------------------------------------------------------
 
-    /// Writes the body of a marked loop for one or two vectors.
-    pub(super) fn vectors(&mut self, stmts: &[Stmt], wide: bool) -> Result<(), Refused> {
-        let mut body = self.look(stmts, wide);
+    /// The number of vector registers.
+    pub(super) fn registers(&self) -> usize {
+        if self.full == Width::W512 { REGISTERS } else { REGISTERS / 2 }
+    }
+
+    /// Writes the body of a marked loop for vectors of some width.
+    pub(super) fn vectors(&mut self, stmts: &[Stmt], width: Width) -> Result<(), Refused> {
+        let mut body = self.look(stmts, width);
         for (at, stmt) in stmts.iter().enumerate() {
             body.at = at;
             self.stmt(&mut body, stmt)?;
@@ -267,18 +280,19 @@ impl Emitter<'_, '_> {
     /// Computes one value; it is in the register until something else is computed.
     pub(super) fn single(&mut self, stmt: &Stmt, val: Val) -> Result<Gpr, Refused> {
         let stmts = [stmt.clone()];
-        let mut body = self.look(&stmts, true);
+        let mut body = self.look(&stmts, self.full);
         body.alone = true;
         body.uses.insert(val, vec![1]);
         self.stmt(&mut body, stmt)?;
-        match body.places.get(&val) {
-            Some(Place::Reg(r)) => Ok(*r),
+        match body.places.get(&val).copied() {
+            Some(Place::Reg(r)) => Ok(r),
+            Some(Place::Mask(k)) => self.spread(&mut body, val, k),
             _ => Err(format!("{val} was not computed")),
         }
     }
 
     /// What reads what, and what is folded into its readers.
-    fn look(&mut self, stmts: &[Stmt], wide: bool) -> Body {
+    fn look(&mut self, stmts: &[Stmt], width: Width) -> Body {
         let mut reads: BTreeMap<Val, Vec<(usize, bool)>> = BTreeMap::new();
         for (at, stmt) in stmts.iter().enumerate() {
             let mut read = |v: Val, in_fma: bool| reads.entry(v).or_default().push((at, in_fma));
@@ -345,17 +359,26 @@ impl Emitter<'_, '_> {
         }
         let mut owners = [Owner::Nobody; REGISTERS];
         let resident = self.resident.iter().flat_map(|r| &r.vectors).copied();
-        for r in self.pinned.values().copied().chain(resident).chain(self.reserved()) {
+        let mut masks = [Owner::Nobody; 8];
+        let waiting = self.reserved().filter_map(|mask| match mask {
+            Mask::Vector(r) => Some(r),
+            Mask::Register(k) => {
+                masks[usize::from(k & 7)] = Owner::Pinned;
+                None
+            }
+        });
+        for r in self.pinned.values().copied().chain(resident).chain(waiting) {
             if let Some(owner) = owners.get_mut(usize::from(r)) {
                 *owner = Owner::Pinned;
             }
         }
         Body {
-            wide,
+            width,
             uses,
             negated,
             folded,
             owners,
+            masks,
             places: BTreeMap::new(),
             locked: Vec::new(),
             at: 0,
@@ -366,7 +389,7 @@ impl Emitter<'_, '_> {
 
     // -- operands ------------------------------------------------------------------------------------------------------
 
-    fn rm(&mut self, body: &mut Body, val: Val) -> Result<Rm, Refused> {
+    pub(super) fn rm(&mut self, body: &mut Body, val: Val) -> Result<Rm, Refused> {
         if let Some(key) = self.key(val) {
             return match self.pinned.get(&key) {
                 Some(r) => Ok(Rm::Reg(*r)),
@@ -382,31 +405,32 @@ impl Emitter<'_, '_> {
         if let Some(r) = body.resident.get(&val) {
             return Ok(Rm::Reg(*r));
         }
-        match body.places.get(&val) {
+        match body.places.get(&val).copied() {
             Some(Place::Reg(r)) => {
-                body.locked.push(*r);
-                Ok(Rm::Reg(*r))
+                body.locked.push(r);
+                Ok(Rm::Reg(r))
             }
-            Some(Place::Slot(at)) => Ok(Rm::Mem(Mem::at(RSP, *at))),
+            Some(Place::Slot(at)) => Ok(Rm::Mem(Mem::at(RSP, at))),
+            Some(Place::Mask(k)) => Ok(Rm::Reg(self.spread(body, val, k)?)),
             None => self.home(Key::Val(val)),
         }
     }
 
-    fn reg(&mut self, body: &mut Body, val: Val) -> Result<u8, Refused> {
+    pub(super) fn reg(&mut self, body: &mut Body, val: Val) -> Result<u8, Refused> {
         match self.rm(body, val)? {
             Rm::Reg(r) => Ok(r),
             from => {
                 let r = self.fresh(body, Owner::Temp)?;
                 body.locked.push(r);
-                self.asm.vex(LOAD, body.wide, r, 0, from);
+                self.asm.vector(LOAD, body.width, r, 0, from);
                 Ok(r)
             }
         }
     }
 
     /// A register for something new.
-    fn fresh(&mut self, body: &mut Body, owner: Owner) -> Result<u8, Refused> {
-        let free = body.owners.iter().position(|o| *o == Owner::Nobody);
+    pub(super) fn fresh(&mut self, body: &mut Body, owner: Owner) -> Result<u8, Refused> {
+        let free = body.owners.iter().take(self.registers()).position(|o| *o == Owner::Nobody);
         let r = match free {
             Some(r) => r,
             None if self.tight => return Err("values do not fit into the registers".to_owned()),
@@ -418,7 +442,7 @@ impl Emitter<'_, '_> {
                 });
                 let (_, r, val) = candidates.max().ok_or_else(|| "too many vectors at once".to_owned())?;
                 let slot = self.slot();
-                self.asm.vex(STORE, body.wide, r as u8, 0, Rm::Mem(Mem::at(RSP, slot)));
+                self.asm.vector(STORE, body.width, r as u8, 0, Rm::Mem(Mem::at(RSP, slot)));
                 body.places.insert(val, Place::Slot(slot));
                 r
             }
@@ -430,7 +454,7 @@ impl Emitter<'_, '_> {
     }
 
     /// The register of the value being defined; registers whose values are read for the last time may serve.
-    fn target(&mut self, body: &mut Body, val: Val) -> Result<u8, Refused> {
+    pub(super) fn target(&mut self, body: &mut Body, val: Val) -> Result<u8, Refused> {
         body.release();
         let r = self.fresh(body, Owner::Val(val))?;
         body.places.insert(val, Place::Reg(r));
@@ -466,19 +490,22 @@ impl Emitter<'_, '_> {
             Stmt::Store { buf, index, value } => {
                 let r = self.reg(body, *value)?;
                 let to = self.address(*buf, *index)?;
-                self.asm.vex(STORE, body.wide, r, 0, Rm::Mem(to));
+                self.asm.vector(STORE, body.width, r, 0, Rm::Mem(to));
                 Ok(())
             }
             Stmt::Append { cond, list, count, value } => {
-                let mask = self.reg(body, *cond)?;
-                let waits = body.wide && self.wait(mask, *list, *count, *value);
-                if waits {
-                    if let Some(owner) = body.owners.get_mut(usize::from(mask)) {
+                let mask = self.waiting_mask(body, *cond)?;
+                if body.width == self.full && self.wait(mask, *list, *count, *value) {
+                    let owner = match mask {
+                        Mask::Vector(r) => body.owners.get_mut(usize::from(r)),
+                        Mask::Register(k) => body.masks.get_mut(usize::from(k)),
+                    };
+                    if let Some(owner) = owner {
                         *owner = Owner::Pinned;
                     }
                     return Ok(());
                 }
-                self.append(mask, body.wide, *list, *count, *value)
+                self.append(mask, body.width, *list, *count, *value)
             }
             _ => Err("a statement that marked loops do not hold".to_owned()),
         }
@@ -496,26 +523,29 @@ impl Emitter<'_, '_> {
                 if self.region.ty(*a).scalar == Scalar::Bool {
                     // All ones or nothing: one bit of it.
                     let one = self.constant(*to, 1);
+                    if let Some(k) = self.mask(body, *a) {
+                        return self.keep_lanes(body, val, k, one);
+                    }
                     return self.two(body, val, vop(1, 1, 0, 0xDB), *a, Operand::Rm(one));
                 }
                 let from = self.rm(body, *a)?;
                 let r = self.target(body, val)?;
-                self.asm.vex(vop(1, 0, 0, 0x5B), body.wide, r, 0, from);
+                self.asm.vector(vop(1, 0, 0, 0x5B), body.width, r, 0, from);
                 Ok(())
             }
             Op::Bitcast(a, _) => {
                 let from = self.rm(body, *a)?;
                 let r = self.target(body, val)?;
                 if from != Rm::Reg(r) {
-                    self.asm.vex(LOAD, body.wide, r, 0, from);
+                    self.asm.vector(LOAD, body.width, r, 0, from);
                 }
                 Ok(())
             }
             Op::Splat(a, _) if self.region.is_int(*a) => {
                 let from = self.int(*a)?;
                 let r = self.target(body, val)?;
-                self.asm.vex(vop(1, 1, 0, 0x6E), false, r, 0, Rm::Reg(from));
-                self.asm.vex(vop(2, 1, 0, 0x58), body.wide, r, 0, Rm::Reg(r));
+                self.asm.vector(vop(1, 1, 0, 0x6E), Width::W128, r, 0, Rm::Reg(from));
+                self.asm.vector(vop(2, 1, 0, 0x58), body.width, r, 0, Rm::Reg(r));
                 Ok(())
             }
             Op::Splat(a, _) if self.region.ty(*a) == Ty::I64 => {
@@ -525,8 +555,8 @@ impl Emitter<'_, '_> {
                 let from = self.int(*inner)?;
                 self.asm.extend(SCRATCH, Rm::Reg(from));
                 let r = self.target(body, val)?;
-                self.asm.vex(vop(1, 1, 1, 0x6E), false, r, 0, Rm::Reg(SCRATCH));
-                self.asm.vex(vop(2, 1, 0, 0x59), body.wide, r, 0, Rm::Reg(r));
+                self.asm.vector(vop(1, 1, 1, 0x6E), Width::W128, r, 0, Rm::Reg(SCRATCH));
+                self.asm.vector(vop(2, 1, 0, 0x59), body.width, r, 0, Rm::Reg(r));
                 Ok(())
             }
             // A scalar is in all lanes already.
@@ -534,7 +564,7 @@ impl Emitter<'_, '_> {
                 let from = self.rm(body, *a)?;
                 let r = self.target(body, val)?;
                 if from != Rm::Reg(r) {
-                    self.asm.vex(LOAD, body.wide, r, 0, from);
+                    self.asm.vector(LOAD, body.width, r, 0, from);
                 }
                 Ok(())
             }
@@ -542,15 +572,15 @@ impl Emitter<'_, '_> {
                 let from = Rm::Mem(self.address(*buf, *index)?);
                 let r = self.target(body, val)?;
                 let op = if *lanes == 1 { broadcast(scalar) } else { LOAD };
-                self.asm.vex(op, body.wide || *lanes == 1, r, 0, from);
+                self.asm.vector(op, if *lanes == 1 { self.full } else { body.width }, r, 0, from);
                 Ok(())
             }
             _ => Err(format!("{val} comes from what wide kernels do not have")),
         }
     }
 
-    fn is_zero(&self, val: Val) -> bool {
-        matches!(self.region.fixed.get(&val), Some(Fixed::Bytes(x)) if *x == [0; 32])
+    pub(super) fn is_zero(&self, val: Val) -> bool {
+        matches!(self.region.fixed.get(&val), Some(Fixed::Bytes(x)) if *x == [0; 64])
     }
 
     /// The place in the pool of a constant in all lanes of a kind.
@@ -562,7 +592,7 @@ impl Emitter<'_, '_> {
     }
 
     /// A constant in all lanes of a kind.
-    fn constant(&mut self, scalar: Scalar, bits: u64) -> Rm {
+    pub(super) fn constant(&mut self, scalar: Scalar, bits: u64) -> Rm {
         let key = self.pool(scalar, bits);
         match (self.pinned.get(&key), key) {
             (Some(r), _) => Rm::Reg(*r),
@@ -572,19 +602,19 @@ impl Emitter<'_, '_> {
     }
 
     /// An instruction of two operands.
-    fn two(&mut self, body: &mut Body, val: Val, op: Vop, a: Val, b: Operand) -> Result<(), Refused> {
+    pub(super) fn two(&mut self, body: &mut Body, val: Val, op: Vop, a: Val, b: Operand) -> Result<(), Refused> {
         let first = self.reg(body, a)?;
         let second = match b {
             Operand::Val(b) => self.rm(body, b)?,
             Operand::Rm(rm) => rm,
         };
         let r = self.target(body, val)?;
-        self.asm.vex(op, body.wide, r, first, second);
+        self.asm.vector(op, body.width, r, first, second);
         Ok(())
     }
 
     /// The same where the order does not matter.
-    fn either(&mut self, body: &mut Body, val: Val, op: Vop, a: Val, b: Val) -> Result<(), Refused> {
+    pub(super) fn either(&mut self, body: &mut Body, val: Val, op: Vop, a: Val, b: Val) -> Result<(), Refused> {
         let a_in_memory = !matches!(self.peek(body, a), Some(Rm::Reg(_)));
         let (a, b) = if a_in_memory { (b, a) } else { (a, b) };
         self.two(body, val, op, a, Operand::Val(b))
@@ -604,6 +634,9 @@ impl Emitter<'_, '_> {
     fn unary(&mut self, body: &mut Body, val: Val, un: UnOp, a: Val) -> Result<(), Refused> {
         let scalar = self.region.ty(val).scalar;
         let p = float(scalar);
+        if un == UnOp::Not && self.not_mask(body, val, a) {
+            return Ok(());
+        }
         if let Some((kind, bits)) = self.inherent(val, &Op::Un(un, a)) {
             let op = match un {
                 UnOp::Neg => vop(1, p, 0, 0x57),
@@ -618,22 +651,22 @@ impl Emitter<'_, '_> {
                 let from = self.rm(body, a)?;
                 let zero = self.fresh(body, Owner::Temp)?;
                 body.locked.push(zero);
-                self.asm.vex(vop(1, 1, 0, 0xEF), body.wide, zero, zero, Rm::Reg(zero));
+                self.asm.vector(vop(1, 1, 0, 0xEF), body.width, zero, zero, Rm::Reg(zero));
                 let r = self.target(body, val)?;
                 let code = if scalar == Scalar::I64 { 0xFB } else { 0xFA };
-                self.asm.vex(vop(1, 1, 0, code), body.wide, r, zero, from);
+                self.asm.vector(vop(1, 1, 0, code), body.width, r, zero, from);
                 Ok(())
             }
             UnOp::Abs => {
                 let from = self.rm(body, a)?;
                 let r = self.target(body, val)?;
-                self.asm.vex(vop(2, 1, 0, 0x1E), body.wide, r, 0, from);
+                self.asm.vector(vop(2, 1, 0, 0x1E), body.width, r, 0, from);
                 Ok(())
             }
             UnOp::Sqrt => {
                 let from = self.rm(body, a)?;
                 let r = self.target(body, val)?;
-                self.asm.vex(vop(1, p, 0, 0x51), body.wide, r, 0, from);
+                self.asm.vector(vop(1, p, 0, 0x51), body.width, r, 0, from);
                 Ok(())
             }
             UnOp::Nearest | UnOp::Floor | UnOp::Ceil | UnOp::Trunc => {
@@ -645,7 +678,7 @@ impl Emitter<'_, '_> {
                 };
                 let from = self.rm(body, a)?;
                 let r = self.target(body, val)?;
-                self.asm.vex_with(vop(3, 1, 0, 8 + p), body.wide, r, 0, from, Some(mode));
+                self.asm.vector_with(vop(3, 1, 0, 8 + p), body.width, r, 0, from, Some(mode));
                 Ok(())
             }
             _ => Err(format!("{un:?}")),
@@ -667,6 +700,9 @@ impl Emitter<'_, '_> {
                 BinOp::Max => self.two(body, val, vop(1, p, 0, 0x5F), b, Operand::Val(a)),
                 _ => Err(format!("{bin:?} of floats")),
             };
+        }
+        if scalar == Scalar::Bool && self.both_masks(body, val, bin, a, b) {
+            return Ok(());
         }
         match bin {
             BinOp::And => self.either(body, val, vop(1, 1, 0, 0xDB), a, b),
@@ -693,7 +729,7 @@ impl Emitter<'_, '_> {
                 };
                 let from = self.reg(body, a)?;
                 let r = self.target(body, val)?;
-                self.asm.vex_with(vop(1, 1, 0, code), body.wide, field, r, Rm::Reg(from), Some(amount));
+                self.asm.vector_with(vop(1, 1, 0, code), body.width, field, r, Rm::Reg(from), Some(amount));
                 Ok(())
             }
             _ => Err(format!("{bin:?} of integers")),
@@ -730,7 +766,7 @@ impl Emitter<'_, '_> {
             let first = self.reg(body, a)?;
             let second = self.rm(body, b)?;
             body.take(c, val, r);
-            self.asm.vex(op(0xB8), body.wide, r, first, second);
+            self.asm.vector(op(0xB8), body.width, r, first, second);
             return Ok(());
         }
         for (x, y) in [(a, b), (b, a)] {
@@ -743,7 +779,7 @@ impl Emitter<'_, '_> {
                 let first = self.reg(body, y)?;
                 let second = self.rm(body, c)?;
                 body.take(x, val, r);
-                self.asm.vex(op(0xA8), body.wide, r, first, second);
+                self.asm.vector(op(0xA8), body.width, r, first, second);
                 return Ok(());
             }
         }
@@ -753,9 +789,9 @@ impl Emitter<'_, '_> {
         let r = self.fresh(body, Owner::Val(val))?;
         body.places.insert(val, Place::Reg(r));
         body.locked.push(r);
-        self.asm.vex(LOAD, body.wide, r, 0, third);
+        self.asm.vector(LOAD, body.width, r, 0, third);
         let second = self.rm(body, b)?;
-        self.asm.vex(op(0xB8), body.wide, r, first, second);
+        self.asm.vector(op(0xB8), body.width, r, first, second);
         Ok(())
     }
 
@@ -766,19 +802,15 @@ impl Emitter<'_, '_> {
 
     fn comparison(&mut self, body: &mut Body, val: Val, cmp: CmpOp, a: Val, b: Val) -> Result<(), Refused> {
         let scalar = self.region.ty(a).scalar;
+        if self.has_masks() {
+            return self.compare_to_mask(body, val, cmp, a, b);
+        }
         if scalar.is_float() {
-            let code = match cmp {
-                CmpOp::Eq => 0x00,
-                CmpOp::Ne => 0x04,
-                CmpOp::Lt => 0x11,
-                CmpOp::Le => 0x12,
-                CmpOp::Gt => 0x1E,
-                CmpOp::Ge => 0x1D,
-            };
+            let code = float_predicate(cmp);
             let first = self.reg(body, a)?;
             let second = self.rm(body, b)?;
             let r = self.target(body, val)?;
-            self.asm.vex_with(vop(1, float(scalar), 0, 0xC2), body.wide, r, first, second, Some(code));
+            self.asm.vector_with(vop(1, float(scalar), 0, 0xC2), body.width, r, first, second, Some(code));
             return Ok(());
         }
         let wide = scalar == Scalar::I64;
@@ -795,12 +827,15 @@ impl Emitter<'_, '_> {
         self.two(body, val, op, a, Operand::Val(b))?;
         if negate && let Some(Place::Reg(r)) = body.places.get(&val).copied() {
             let ones = self.constant(Scalar::I64, u64::MAX);
-            self.asm.vex(vop(1, 1, 0, 0xEF), body.wide, r, r, ones);
+            self.asm.vector(vop(1, 1, 0, 0xEF), body.width, r, r, ones);
         }
         Ok(())
     }
 
     fn selection(&mut self, body: &mut Body, val: Val, mask: Val, a: Val, b: Val) -> Result<(), Refused> {
+        if let Some(k) = self.mask(body, mask) {
+            return self.select_by_mask(body, val, k, a, b);
+        }
         if self.is_zero(b) {
             return self.either(body, val, vop(1, 1, 0, 0xDB), mask, a);
         }
@@ -810,8 +845,11 @@ impl Emitter<'_, '_> {
         let mask = self.reg(body, mask)?;
         let first = self.reg(body, b)?;
         let second = self.rm(body, a)?;
+        if self.has_masks() {
+            return self.select_by_vector(body, val, mask, first, second);
+        }
         let r = self.target(body, val)?;
-        self.asm.vex_with(vop(3, 1, 0, 0x4A), body.wide, r, first, second, Some(mask << 4));
+        self.asm.vector_with(vop(3, 1, 0, 0x4A), body.width, r, first, second, Some(mask << 4));
         Ok(())
     }
 }
@@ -862,9 +900,21 @@ pub(super) fn rare_side(i: &If) -> Option<Side> {
 }
 
 /// A second operand.
-enum Operand {
+pub(super) enum Operand {
     Val(Val),
     Rm(Rm),
+}
+
+/// The predicate of a comparison of floats.
+pub(super) fn float_predicate(cmp: CmpOp) -> u8 {
+    match cmp {
+        CmpOp::Eq => 0x00,
+        CmpOp::Ne => 0x04,
+        CmpOp::Lt => 0x11,
+        CmpOp::Le => 0x12,
+        CmpOp::Gt => 0x1E,
+        CmpOp::Ge => 0x1D,
+    }
 }
 
 /// One element of memory to all lanes.
@@ -882,12 +932,20 @@ impl Body {
     }
 
     /// Whether the current statement is the last that reads a value.
-    fn dies(&self, val: Val) -> bool {
+    pub(super) fn dies(&self, val: Val) -> bool {
         self.uses.get(&val).is_none_or(|u| u.last().is_none_or(|at| *at <= self.at))
     }
 
     /// Frees the registers of values that are read for the last time now.
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
+        for owner in &mut self.masks {
+            if let Owner::Val(v) = *owner
+                && self.uses.get(&v).is_none_or(|u| u.last().is_none_or(|at| *at <= self.at))
+            {
+                *owner = Owner::Nobody;
+                self.places.remove(&v);
+            }
+        }
         for r in 0..self.owners.len() {
             if let Some(Owner::Val(v)) = self.owners.get(r).copied()
                 && self.dies(v)
@@ -899,7 +957,7 @@ impl Body {
     }
 
     /// The register of a dying value becomes that of a new one.
-    fn take(&mut self, from: Val, to: Val, r: u8) {
+    pub(super) fn take(&mut self, from: Val, to: Val, r: u8) {
         self.places.remove(&from);
         self.places.insert(to, Place::Reg(r));
         if let Some(owner) = self.owners.get_mut(usize::from(r)) {
