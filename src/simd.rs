@@ -14,108 +14,171 @@ pub(crate) fn widest<R>(kernel: impl FnOnce() -> R) -> R {
     ARCH.dispatch(kernel)
 }
 
-/// Vectors of four lanes of 64 bits, for what compilers do not find by themselves: products of the lanes' lower halves.
-pub(crate) trait Quads: Copy {
+/// Vectors of eight lanes of 64 bits, for what compilers do not find by themselves: products of the lanes' lower halves.
+pub(crate) trait Eights: Copy {
     /// A vector.
-    type Quad: Copy;
-    /// A vector of four numbers.
-    fn quad(self, x: [u64; 4]) -> Self::Quad;
-    /// Its four numbers.
-    fn lanes(self, q: Self::Quad) -> [u64; 4];
+    type Eight: Copy;
+    /// A vector of eight numbers.
+    fn eight(self, x: [u64; 8]) -> Self::Eight;
+    /// Its eight numbers.
+    fn lanes(self, v: Self::Eight) -> [u64; 8];
     /// The products of the lower halves.
-    fn product(self, a: Self::Quad, b: Self::Quad) -> Self::Quad;
+    fn product(self, a: Self::Eight, b: Self::Eight) -> Self::Eight;
     /// The upper halves as numbers.
-    fn upper(self, a: Self::Quad) -> Self::Quad;
+    fn upper(self, a: Self::Eight) -> Self::Eight;
     /// Exclusive or.
-    fn xor(self, a: Self::Quad, b: Self::Quad) -> Self::Quad;
+    fn xor(self, a: Self::Eight, b: Self::Eight) -> Self::Eight;
 }
 
-/// Quads by the operations of the language.
+/// Vectors by the operations of the language.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
-impl Quads for Portable {
-    type Quad = [u64; 4];
+impl Portable {
+    #[inline(always)]
+    fn each(a: [u64; 8], b: [u64; 8], f: impl Fn(u64, u64) -> u64) -> [u64; 8] {
+        // `array::map` is not always inlined, and then not compiled for wide vectors.
+        let mut out = [0; 8];
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            *out = f(a, b);
+        }
+        out
+    }
+}
+
+impl Eights for Portable {
+    type Eight = [u64; 8];
 
     #[inline(always)]
-    fn quad(self, x: [u64; 4]) -> [u64; 4] {
+    fn eight(self, x: [u64; 8]) -> [u64; 8] {
         x
     }
 
     #[inline(always)]
-    fn lanes(self, q: [u64; 4]) -> [u64; 4] {
-        q
+    fn lanes(self, v: [u64; 8]) -> [u64; 8] {
+        v
     }
 
     #[inline(always)]
-    fn product(self, a: [u64; 4], b: [u64; 4]) -> [u64; 4] {
+    fn product(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
         const LOW: u64 = 0xffff_ffff;
-        [
-            (a[0] & LOW) * (b[0] & LOW),
-            (a[1] & LOW) * (b[1] & LOW),
-            (a[2] & LOW) * (b[2] & LOW),
-            (a[3] & LOW) * (b[3] & LOW),
-        ]
+        Self::each(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| (a & LOW) * (b & LOW),
+        )
     }
 
     #[inline(always)]
-    fn upper(self, a: [u64; 4]) -> [u64; 4] {
-        [a[0] >> 32, a[1] >> 32, a[2] >> 32, a[3] >> 32]
+    fn upper(self, a: [u64; 8]) -> [u64; 8] {
+        Self::each(
+            a,
+            a,
+            #[inline(always)]
+            |a, _| a >> 32,
+        )
     }
 
     #[inline(always)]
-    fn xor(self, a: [u64; 4], b: [u64; 4]) -> [u64; 4] {
-        [a[0] ^ b[0], a[1] ^ b[1], a[2] ^ b[2], a[3] ^ b[3]]
+    fn xor(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
+        Self::each(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| a ^ b,
+        )
     }
 }
 
+/// Two vectors of 256 bits.
 #[cfg(target_arch = "x86_64")]
-impl Quads for pulp::x86::V3 {
-    type Quad = std::arch::x86_64::__m256i;
+impl Eights for pulp::x86::V3 {
+    type Eight = [std::arch::x86_64::__m256i; 2];
 
     #[inline(always)]
-    fn quad(self, x: [u64; 4]) -> Self::Quad {
+    fn eight(self, x: [u64; 8]) -> Self::Eight {
         pulp::cast(x)
     }
 
     #[inline(always)]
-    fn lanes(self, q: Self::Quad) -> [u64; 4] {
-        pulp::cast(q)
+    fn lanes(self, v: Self::Eight) -> [u64; 8] {
+        pulp::cast(v)
     }
 
     #[inline(always)]
-    fn product(self, a: Self::Quad, b: Self::Quad) -> Self::Quad {
-        self.avx2._mm256_mul_epu32(a, b)
+    fn product(self, a: Self::Eight, b: Self::Eight) -> Self::Eight {
+        [self.avx2._mm256_mul_epu32(a[0], b[0]), self.avx2._mm256_mul_epu32(a[1], b[1])]
     }
 
     #[inline(always)]
-    fn upper(self, a: Self::Quad) -> Self::Quad {
-        self.avx2._mm256_srli_epi64::<32>(a)
+    fn upper(self, a: Self::Eight) -> Self::Eight {
+        [self.avx2._mm256_srli_epi64::<32>(a[0]), self.avx2._mm256_srli_epi64::<32>(a[1])]
     }
 
     #[inline(always)]
-    fn xor(self, a: Self::Quad, b: Self::Quad) -> Self::Quad {
-        self.avx2._mm256_xor_si256(a, b)
+    fn xor(self, a: Self::Eight, b: Self::Eight) -> Self::Eight {
+        [self.avx2._mm256_xor_si256(a[0], b[0]), self.avx2._mm256_xor_si256(a[1], b[1])]
     }
 }
 
-/// Code that is compiled once for each kind of [`Quads`]. What it calls must be marked `#[inline(always)]`.
-pub(crate) trait WithQuads {
+/// One vector of 512 bits.
+#[cfg(target_arch = "x86_64")]
+impl Eights for pulp::x86::V4 {
+    type Eight = std::arch::x86_64::__m512i;
+
+    #[inline(always)]
+    fn eight(self, x: [u64; 8]) -> Self::Eight {
+        pulp::cast(x)
+    }
+
+    #[inline(always)]
+    fn lanes(self, v: Self::Eight) -> [u64; 8] {
+        pulp::cast(v)
+    }
+
+    #[inline(always)]
+    fn product(self, a: Self::Eight, b: Self::Eight) -> Self::Eight {
+        self.avx512f._mm512_mul_epu32(a, b)
+    }
+
+    #[inline(always)]
+    fn upper(self, a: Self::Eight) -> Self::Eight {
+        self.avx512f._mm512_srli_epi64::<32>(a)
+    }
+
+    #[inline(always)]
+    fn xor(self, a: Self::Eight, b: Self::Eight) -> Self::Eight {
+        self.avx512f._mm512_xor_si512(a, b)
+    }
+}
+
+/// Code that is compiled once for each kind of [`Eights`]. What it calls must be marked `#[inline(always)]`.
+pub(crate) trait WithEights {
     /// What it gives.
     type Output;
     /// Runs it.
-    fn run<Q: Quads>(self, q: Q) -> Self::Output;
+    fn run<E: Eights>(self, e: E) -> Self::Output;
 }
 
 /// Like [`widest`].
 #[inline]
-pub(crate) fn with_quads<K: WithQuads>(kernel: K) -> K::Output {
+pub(crate) fn with_eights<K: WithEights>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return simd.vectorize(
-            #[inline(always)]
-            || kernel.run(simd),
-        );
+    match *ARCH {
+        Arch::V4(simd) => {
+            return simd.vectorize(
+                #[inline(always)]
+                || kernel.run(simd),
+            );
+        }
+        Arch::V3(simd) => {
+            return simd.vectorize(
+                #[inline(always)]
+                || kernel.run(simd),
+            );
+        }
+        _ => {}
     }
     widest(
         #[inline(always)]

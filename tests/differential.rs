@@ -20,9 +20,10 @@ use support::generate::{Style, generate};
 use support::{Writer, buffer, difference, nasty, program};
 
 const NATIVE: CraneliftJit = CraneliftJit { opt: OptLevel::Speed, cpu: Cpu::Native };
-const ALL: [CraneliftJit; 5] = [
+const ALL: [CraneliftJit; 6] = [
     CraneliftJit { opt: OptLevel::Speed, cpu: Cpu::Narrow },
     NATIVE,
+    CraneliftJit { opt: OptLevel::Speed, cpu: Cpu::Half },
     CraneliftJit { opt: OptLevel::None, cpu: Cpu::Native },
     CraneliftJit { opt: OptLevel::Speed, cpu: Cpu::Baseline },
     CraneliftJit { opt: OptLevel::None, cpu: Cpu::Baseline },

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::gaps::EventList;
 use super::math::{ln, ln_of_normal};
 use super::{BATCH, Schedule, Stream, uniform_batch};
-use crate::simd::{Quads, WithQuads, with_quads};
+use crate::simd::{Eights, WithEights, with_eights};
 
 /// The sources of one run, drawn chunk by chunk.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl CountSource {
         let end = start.saturating_add(u64::from(steps));
         let block = |drawn: &mut Vec<(u32, u32)>, (k, (state, rates)): (usize, (&mut [State], &[f64]))| {
             drawn.clear();
-            with_quads(Part { stream, first: k * ELEMENTS, state, rates, steps: start..end, drawn });
+            with_eights(Part { stream, first: k * ELEMENTS, state, rates, steps: start..end, drawn });
             EventList::of(steps, drawn)
         };
         let blocks: Vec<EventList> = if parallel {
@@ -92,23 +92,23 @@ struct Part<'a> {
     drawn: &'a mut Vec<(u32, u32)>,
 }
 
-impl WithQuads for Part<'_> {
+impl WithEights for Part<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<Q: Quads>(self, q: Q) {
-        let schedule = self.stream.schedule(q);
+    fn run<E: Eights>(self, e: E) {
+        let schedule = self.stream.schedule(e);
         for ((element, state), rate) in (self.first..).zip(self.state).zip(self.rates) {
-            draw(q, &schedule, element as u32, *rate, state, self.steps.clone(), self.drawn);
+            draw(e, &schedule, element as u32, *rate, state, self.steps.clone(), self.drawn);
         }
     }
 }
 
 /// The events of one element in a range of steps, a batch of draws at a time.
 #[inline(always)]
-fn draw<Q: Quads>(
-    q: Q,
-    schedule: &Schedule<Q>,
+fn draw<E: Eights>(
+    e: E,
+    schedule: &Schedule<E>,
     element: u32,
     rate: f64,
     state: &mut State,
@@ -118,7 +118,7 @@ fn draw<Q: Quads>(
     let (mut step, mut rest, mut draw) = *state;
     while step < steps.end {
         // A uniform is never subnormal, so the logarithm without a branch applies.
-        let mut gaps = uniform_batch(q, schedule, u64::from(element), draw / BATCH as u64);
+        let mut gaps = uniform_batch(e, schedule, u64::from(element), draw / BATCH as u64);
         for gap in &mut gaps {
             *gap = ln_of_normal(*gap) / -rate;
         }

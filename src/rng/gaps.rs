@@ -15,7 +15,7 @@ use super::{
     math::{ln, ln_of_normal},
     uniform_halves,
 };
-use crate::simd::{Quads, WithQuads, with_quads};
+use crate::simd::{Eights, WithEights, with_eights};
 
 /// Events by step: those of step `k` are `elements[offsets[k]..offsets[k + 1]]`, ascending. Kept from call to call, so
 /// that no memory is asked for in steady state.
@@ -150,7 +150,7 @@ pub fn chunk_steps(elements: usize) -> u32 {
 pub fn draw_gaps(stream: Stream, rates_per_step: &[f64], steps: u32, out: &mut EventList) {
     debug_assert!((rates_per_step.len() as u64).saturating_mul(u64::from(steps)) < u64::from(u32::MAX));
     out.begin(steps);
-    with_quads(Draw { stream, rates: rates_per_step, steps, out });
+    with_eights(Draw { stream, rates: rates_per_step, steps, out });
     out.finish();
 }
 
@@ -169,12 +169,12 @@ struct Draw<'a> {
     out: &'a mut EventList,
 }
 
-impl WithQuads for Draw<'_> {
+impl WithEights for Draw<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<Q: Quads>(mut self, q: Q) {
-        let keys = self.stream.schedule(q);
+    fn run<E: Eights>(mut self, e: E) {
+        let keys = self.stream.schedule(e);
         let mut gaps = [[0; BATCH]; AHEAD];
         // Elements and the batches that they have.
         let mut ahead: [(u32, usize); AHEAD] = [(0, 0); AHEAD];
@@ -185,17 +185,17 @@ impl WithQuads for Draw<'_> {
             if rate > 0.0 && self.steps > 0 {
                 let wanted = likely(rate * f64::from(self.steps));
                 if batches + wanted > AHEAD {
-                    self.use_up(q, &keys, &gaps, &ahead[..elements]);
+                    self.use_up(e, &keys, &gaps, &ahead[..elements]);
                     (elements, batches) = (0, 0);
                 }
                 for (number, gaps) in (0..).zip(&mut gaps[batches..batches + wanted]) {
-                    *gaps = draw(q, &keys, element, rate, number);
+                    *gaps = draw(e, &keys, element, rate, number);
                 }
                 ahead[elements] = (element, wanted);
                 (elements, batches) = (elements + 1, batches + wanted);
             }
         }
-        self.use_up(q, &keys, &gaps, &ahead[..elements]);
+        self.use_up(e, &keys, &gaps, &ahead[..elements]);
     }
 }
 
@@ -208,9 +208,9 @@ fn likely(mean: f64) -> usize {
 
 /// A batch of gaps of one element.
 #[inline(always)]
-fn draw<Q: Quads>(q: Q, keys: &Schedule<Q>, element: u32, rate: f64, number: u64) -> Gaps {
+fn draw<E: Eights>(e: E, keys: &Schedule<E>, element: u32, rate: f64, number: u64) -> Gaps {
     // A uniform is never subnormal, so the logarithm without a branch applies.
-    let halves = uniform_halves(q, keys, u64::from(element), number);
+    let halves = uniform_halves(e, keys, u64::from(element), number);
     let mut steps = [[0; BATCH / 2]; 2];
     for (steps, half) in steps.iter_mut().zip(&halves) {
         for (steps, x) in steps.iter_mut().zip(half) {
@@ -228,7 +228,7 @@ fn draw<Q: Quads>(q: Q, keys: &Schedule<Q>, element: u32, rate: f64, number: u64
 impl Draw<'_> {
     /// Turns gaps into spikes.
     #[inline(always)]
-    fn use_up<Q: Quads>(&mut self, q: Q, keys: &Schedule<Q>, gaps: &[Gaps], ahead: &[(u32, usize)]) {
+    fn use_up<E: Eights>(&mut self, e: E, keys: &Schedule<E>, gaps: &[Gaps], ahead: &[(u32, usize)]) {
         let mut rest = gaps;
         for &(element, n) in ahead {
             let (own, others) = rest.split_at(n);
@@ -237,7 +237,7 @@ impl Draw<'_> {
             if own.iter().all(|gaps| self.spikes(element, gaps, &mut left)) {
                 let rate = self.rates[element as usize];
                 for number in n as u64.. {
-                    let gaps = draw(q, keys, element, rate, number);
+                    let gaps = draw(e, keys, element, rate, number);
                     if !self.spikes(element, &gaps, &mut left) {
                         break;
                     }

@@ -22,7 +22,7 @@ use std::convert::Infallible;
 
 use rand_philox::{Philox, philox4x32_10};
 
-use crate::simd::{Quads, WithQuads, with_quads};
+use crate::simd::{Eights, WithEights, with_eights};
 
 pub use gaps::{EventList, GapSource, draw_gaps};
 
@@ -99,19 +99,19 @@ impl Stream {
 
     /// Draw 0 of `out.len()` elements from `first` on: the values of [`Stream::uniform`].
     pub fn uniform_each(&self, first: u64, out: &mut [f64]) {
-        with_quads(FirstDraws { stream: *self, first, out });
+        with_eights(FirstDraws { stream: *self, first, out });
     }
 
     /// The keys of all rounds, in every lane: made once for many blocks.
     #[inline(always)]
-    pub(crate) fn schedule<Q: Quads>(&self, q: Q) -> Schedule<Q> {
+    pub(crate) fn schedule<E: Eights>(&self, e: E) -> Schedule<E> {
         // Steps of Philox 4x32 (Salmon et al. 2011).
         const STEPS: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
         let mut key = [self.key as u32, (self.key >> 32) as u32];
-        let mut keys = [[q.quad([0; 4]); 2]; 10];
+        let mut keys = [[e.eight([0; 8]); 2]; 10];
         for [first, second] in &mut keys {
-            *first = q.quad([u64::from(key[0]); 4]);
-            *second = q.quad([u64::from(key[1]); 4]);
+            *first = e.eight([u64::from(key[0]); 8]);
+            *second = e.eight([u64::from(key[1]); 8]);
             key = [key[0].wrapping_add(STEPS[0]), key[1].wrapping_add(STEPS[1])];
         }
         Schedule { keys }
@@ -160,41 +160,36 @@ pub const BATCH: usize = 16;
 
 /// The keys of the rounds of a stream's blocks; see [`Stream::schedule`].
 #[derive(Clone, Copy)]
-pub(crate) struct Schedule<Q: Quads> {
-    keys: [[Q::Quad; 2]; 10],
+pub(crate) struct Schedule<E: Eights> {
+    keys: [[E::Eight; 2]; 10],
 }
 
 /// The halves of one block for each of several elements, side by side. Numbers of 32 bits are in the lower halves of lanes; upper halves may hold
 /// anything on the way.
 #[inline(always)]
-fn quads<Q: Quads>(
-    q: Q,
-    schedule: &Schedule<Q>,
+fn blocks_of<E: Eights>(
+    e: E,
+    schedule: &Schedule<E>,
     blocks: [u64; BATCH / 2],
     elements: [u64; BATCH / 2],
 ) -> [[u64; BATCH / 2]; 2] {
     const LOW: u64 = 0xffff_ffff;
     // Multipliers of Philox 4x32 (Salmon et al. 2011).
     const TIMES: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
-    let times = [q.quad([TIMES[0]; 4]), q.quad([TIMES[1]; 4])];
-    let mut halves = [[0; BATCH / 2]; 2];
-    let [evens, odds] = &mut halves;
-    let out = evens.as_chunks_mut::<4>().0.iter_mut().zip(odds.as_chunks_mut::<4>().0);
-    let given = blocks.as_chunks::<4>().0.iter().zip(elements.as_chunks::<4>().0);
-    for ((block, element), (even, odd)) in given.zip(out) {
-        let (block, element) = (q.quad(*block), q.quad(*element));
-        let mut c = [block, q.upper(block), element, q.upper(element)];
-        for [k0, k1] in &schedule.keys {
-            let (p, r) = (q.product(c[0], times[0]), q.product(c[2], times[1]));
-            c = [q.xor(q.upper(r), q.xor(c[1], *k0)), r, q.xor(q.upper(p), q.xor(c[3], *k1)), p];
-        }
-        let c = [q.lanes(c[0]), q.lanes(c[1]), q.lanes(c[2]), q.lanes(c[3])];
-        for k in 0..4 {
-            even[k] = c[0][k] & LOW | c[1][k] << 32;
-            odd[k] = c[2][k] & LOW | c[3][k] << 32;
-        }
+    let times = [e.eight([TIMES[0]; 8]), e.eight([TIMES[1]; 8])];
+    let (block, element) = (e.eight(blocks), e.eight(elements));
+    let mut c = [block, e.upper(block), element, e.upper(element)];
+    for [k0, k1] in &schedule.keys {
+        let (p, r) = (e.product(c[0], times[0]), e.product(c[2], times[1]));
+        c = [e.xor(e.upper(r), e.xor(c[1], *k0)), r, e.xor(e.upper(p), e.xor(c[3], *k1)), p];
     }
-    halves
+    let c = [e.lanes(c[0]), e.lanes(c[1]), e.lanes(c[2]), e.lanes(c[3])];
+    let [mut even, mut odd] = [[0; BATCH / 2]; 2];
+    for k in 0..BATCH / 2 {
+        even[k] = c[0][k] & LOW | c[1][k] << 32;
+        odd[k] = c[2][k] & LOW | c[3][k] << 32;
+    }
+    [even, odd]
 }
 
 /// See [`Stream::uniform_each`].
@@ -204,15 +199,15 @@ struct FirstDraws<'a> {
     out: &'a mut [f64],
 }
 
-impl WithQuads for FirstDraws<'_> {
+impl WithEights for FirstDraws<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<Q: Quads>(self, q: Q) {
-        let schedule = self.stream.schedule(q);
+    fn run<E: Eights>(self, e: E) {
+        let schedule = self.stream.schedule(e);
         for (element, out) in (self.first..).step_by(BATCH / 2).zip(self.out.chunks_mut(BATCH / 2)) {
             let elements: [u64; BATCH / 2] = std::array::from_fn(|k| element.wrapping_add(k as u64));
-            let [low, _] = quads(q, &schedule, [0; BATCH / 2], elements);
+            let [low, _] = blocks_of(e, &schedule, [0; BATCH / 2], elements);
             for (x, bits) in out.iter_mut().zip(low) {
                 *x = unit_open(bits);
             }
@@ -222,15 +217,15 @@ impl WithQuads for FirstDraws<'_> {
 
 /// Draws `BATCH * batch ..` of `element`, not side by side: those of even number, and those of odd number.
 #[inline(always)]
-pub(crate) fn uniform_halves<Q: Quads>(
-    q: Q,
-    schedule: &Schedule<Q>,
+pub(crate) fn uniform_halves<E: Eights>(
+    e: E,
+    schedule: &Schedule<E>,
     element: u64,
     batch: u64,
 ) -> [[f64; BATCH / 2]; 2] {
     let first = batch * (BATCH as u64 / 2);
     let blocks = std::array::from_fn(|k| first.wrapping_add(k as u64));
-    let bits = quads(q, schedule, blocks, [element; BATCH / 2]);
+    let bits = blocks_of(e, schedule, blocks, [element; BATCH / 2]);
     // `array::map` is not always inlined, and then not compiled for wide vectors.
     let mut halves = [[0.0; BATCH / 2]; 2];
     for (half, bits) in halves.iter_mut().zip(&bits) {
@@ -245,8 +240,8 @@ pub(crate) fn uniform_halves<Q: Quads>(
 /// [`Stream::uniform`].
 #[inline(always)]
 #[must_use]
-pub(crate) fn uniform_batch<Q: Quads>(q: Q, schedule: &Schedule<Q>, element: u64, batch: u64) -> [f64; BATCH] {
-    let [even, odd] = uniform_halves(q, schedule, element, batch);
+pub(crate) fn uniform_batch<E: Eights>(e: E, schedule: &Schedule<E>, element: u64, batch: u64) -> [f64; BATCH] {
+    let [even, odd] = uniform_halves(e, schedule, element, batch);
     let mut uniforms = [0.0; BATCH];
     for (pair, (a, b)) in uniforms.chunks_exact_mut(2).zip(even.iter().zip(&odd)) {
         pair[0] = *a;
