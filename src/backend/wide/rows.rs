@@ -8,7 +8,7 @@ use super::emit::{Emitter, SCRATCH, table_entry};
 use crate::lir::{AddRows, BinOp, BufId, For, Op, Scalar, Stmt, Val};
 
 /// The greatest number of rows that has a version of its own.
-const VERSIONS: u8 = 5;
+const VERSIONS: u8 = 8;
 
 /// Registers that the common way through a nest needs for integers.
 const INTEGERS: i32 = 3;
