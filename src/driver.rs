@@ -356,7 +356,7 @@ pub fn advances(model: &Model, asked: impl Fn(&hir::Population) -> bool) -> Vec<
     out
 }
 
-/// The compiler with or without kernels of 256 bits.
+/// The compiler with or without wide kernels.
 #[cfg(feature = "jit")]
 #[must_use]
 pub fn jit_of(opt: Opt) -> crate::backend::cranelift::CraneliftJit {

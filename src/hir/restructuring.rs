@@ -3,7 +3,7 @@
 /// Something that the compiler does to a network so that it runs faster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Restructuring {
-    /// Loops over neurons in kernels of 256 bits, where the machine has them.
+    /// Loops over neurons in kernels of 256 or 512 bits, where the machine has them.
     WideKernels,
     /// Whole rows of a matrix added by one precompiled loop.
     WholeRows,
@@ -48,8 +48,8 @@ pub struct Known {
 
 /// All, in the order of their declaration.
 #[rustfmt::skip]
-pub const ALL: [Known; 14] = [
-    Known { which: Restructuring::WideKernels, level: 1, name: "wide-kernels", what: "Loops over neurons in kernels of 256 bits, where the machine has them" },
+pub static ALL: [Known; 14] = [
+    Known { which: Restructuring::WideKernels, level: 1, name: "wide-kernels", what: "Loops over neurons in kernels of 256 or 512 bits, where the machine has them" },
     Known { which: Restructuring::WholeRows, level: 1, name: "whole-rows", what: "Whole rows of a matrix added by one precompiled loop" },
     Known { which: Restructuring::LateRows, level: 1, name: "late-rows", what: "Rows added in the pass that advances the neurons in the next step" },
     Known { which: Restructuring::CalmBlocks, level: 1, name: "calm-blocks", what: "Simpler code for blocks of neurons of which none is refractory or deviates" },
