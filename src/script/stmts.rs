@@ -362,6 +362,10 @@ impl Lower<'_, '_> {
                 ExprKind::Index { .. } => Diagnostic::new(Code::E0302, span, "a part of a part cannot be assigned")
                     .label("chosen twice")
                     .help("choose the elements at once, as in `E.v[3..5]` or `P.w[0, 2..4]`"),
+                _ if !a.target.segments.is_empty() => {
+                    let what = text::expr(&text::path_expr(&a.target));
+                    Diagnostic::new(Code::E0302, span, format!("`{what}` cannot be assigned")).label("never changes")
+                }
                 _ => Diagnostic::new(Code::E0302, span, format!("`{}` is a constant", a.target.root.node))
                     .label("cannot be assigned")
                     .help("keep changing values in a `let` inside the protocol"),
@@ -379,8 +383,11 @@ impl Lower<'_, '_> {
                     .label(format!("this is {}", target.describe()))
                     .help(format!("one of {}", vars.join(", ")))
             }
-            other => Diagnostic::new(Code::E0302, span, format!("{} cannot be assigned", other.describe()))
-                .label(format!("this is {}", other.describe())),
+            other => {
+                let what = other.describe().split(',').next().unwrap_or_default().to_owned();
+                Diagnostic::new(Code::E0302, span, format!("{what} cannot be assigned"))
+                    .label(format!("this is {}", other.describe()))
+            }
         };
         self.err(d);
     }

@@ -89,7 +89,7 @@ impl Typer<'_> {
         } else {
             match nearest(name, known.chain(fns)) {
                 Some(n) => d.help(format!("did you mean `{n}`?")).fix(name_span, n),
-                None => d,
+                None => d.note("looked among the functions of the language and the `fn`s of the file"),
             }
         };
         self.error(d);
