@@ -248,9 +248,30 @@ fn off_grid(what: &str, x: f64, span: Span, dt: f64, sink: &mut Sink) {
     );
 }
 
+/// E0307: a parameter makes the period negative, by its default or by what the population gives it.
+fn negative_refractory(population: &hir::Population, neuron: &NeuronModel, duration: &Expr) -> Diagnostic {
+    let message = "a refractory period cannot be negative";
+    let ExprKind::Var(Side::Own, v) = duration.kind else {
+        return Diagnostic::new(Code::E0307, duration.span, message)
+            .also(population.span, "it is with the parameters of this population");
+    };
+    let given = population.args.iter().find(|(a, _)| *a == v).map(|(_, e)| e.span);
+    let var = &neuron.vars[v.index()];
+    let default = var.init.as_ref().map_or(var.span, |e| e.span);
+    Diagnostic::new(Code::E0307, given.unwrap_or(default), message)
+        .also(duration.span, format!("`{}` is the length of the period", var.name))
+}
+
 fn refractory(model: &Model, population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, sink: &mut Sink) {
     let Some(clause) = &neuron.refractory else { return };
     let Some(x) = known.value(&clause.duration) else { return };
+    if x < 0.0 {
+        let d = negative_refractory(population, neuron, &clause.duration);
+        if !sink.items.contains(&d) {
+            sink.push(d);
+        }
+        return;
+    }
     let at = sink.items.len();
     off_grid("refractory period", x, clause.duration.span, model.settings.dt, sink);
     // The same clause serves several populations: each rounded value is said once.

@@ -86,9 +86,9 @@ pub(crate) trait Names {
         false
     }
 
-    /// Whether it is a statement of a handler, such as `on spike`.
-    fn in_handler(&self) -> bool {
-        false
+    /// Why numbers cannot be drawn here, and what to write instead of the call of a distribution.
+    fn no_draw(&self, _distribution: &str) -> (&'static str, String) {
+        ("and this is one number for the whole program", "draw where each element has a value of its own: in arguments of populations and connections, in parameters and initial values".to_owned())
     }
 
     /// The number of a noise source; otherwise why noise has no meaning here.

@@ -34,6 +34,15 @@ impl Names for IndexNames {
         self.of
     }
 
+    fn no_draw(&self, _: &str) -> (&'static str, String) {
+        let help = if self.indices().1 {
+            "let the rule choose at random: `via random(p = 0.1) where …`"
+        } else {
+            "choose by the index, such as `i % 2 == 0`"
+        };
+        ("and a `where` has none", help.to_owned())
+    }
+
     fn time(&self) -> Result<(), &'static str> {
         Err("`t` has no value here: neurons and synapses are chosen before the simulation starts")
     }

@@ -79,7 +79,11 @@ impl ModelCx<'_> {
                         s.span,
                         "`inject` is continuous: it stands in the synapse itself, not in a handler",
                     )
-                    .help("use `deliver` for what one event adds"),
+                    .help(if self.synapse {
+                        "use `deliver` for what one event adds"
+                    } else {
+                        "a neuron changes its own states by assignment"
+                    }),
                 );
                 return None;
             }
@@ -232,8 +236,10 @@ impl ModelCx<'_> {
         let value = self.equation(value, typer);
         if !self.synapse || !pre {
             let d = Diagnostic::new(Code::E0303, span, "`deliver` belongs into `on pre` of a synapse");
-            typer.error(if self.synapse {
+            typer.error(if self.synapse && self.reacts_to_post {
                 d.help("what a post spike does to its own neuron stands in the neuron's `on spike`")
+            } else if self.synapse {
+                d.help("keep the amount in a state and deliver it when a spike arrives, or add it at every step by `inject`")
             } else {
                 d.help("a neuron changes its own states by assignment")
             });
