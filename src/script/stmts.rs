@@ -582,8 +582,10 @@ impl Lower<'_, '_> {
         if let Some(value) = self.onto(value, &to.axes) {
             return Some(self.for_each_element(value, &to.axes));
         }
-        let mine = shape::describe_named(self.cx.model, &from);
         let wanted_short = shape::describe(&to.axes);
+        // Where the lengths agree, the names of the axes do not.
+        let mine = Some(shape::describe(&from)).filter(|m| *m != wanted_short);
+        let mine = mine.unwrap_or_else(|| shape::describe_named(self.cx.model, &from));
         self.err(
             Diagnostic::new(
                 Code::E0501,

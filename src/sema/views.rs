@@ -101,7 +101,7 @@ pub(crate) fn path<'a>(
     typer: &mut Typer<'_>,
 ) -> Option<(View, Option<&'a ast::Ident>)> {
     let mut view = root(&path.root, model, typer)?;
-    let mut member = None;
+    let mut member: Option<&ast::Ident> = None;
     for s in &path.segments {
         match s {
             ast::Segment::Index(index) if member.is_none() => view = indexed(&view, index, model, typer)?,
@@ -112,7 +112,10 @@ pub(crate) fn path<'a>(
                         index.span,
                         "the index belongs to the population, not to its variable",
                     )
-                    .help("write `N[..100].v`"),
+                    .help(match member {
+                        Some(m) => format!("write `{}[..100].{}`", path.root.node, m.node),
+                        None => "write `N[..100].v`".to_owned(),
+                    }),
                 );
                 return None;
             }
@@ -257,11 +260,16 @@ fn range(e: &ast::Expr, n: u64, name: &str, typer: &mut Typer<'_>) -> Option<(u6
             Some(s) => whole(s, "the end of a range", typer)?,
             None => n as i64,
         };
-        for x in [a, b] {
-            if x < 0 || x as u64 > n {
-                out(x, typer);
-                return None;
-            }
+        if a < 0 || b < 0 || a.max(b) as u64 > n {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0402,
+                    e.span,
+                    format!("the range {a}..{b} is out of range: there are {n} neurons in `{name}` here"),
+                )
+                .help(format!("the widest range is 0..{n}; the second end is not included")),
+            );
+            return None;
         }
         if a > b {
             typer.error(Diagnostic::new(
