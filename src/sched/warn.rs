@@ -91,6 +91,18 @@ fn times(model: &Model, projection: &hir::Projection, known: &Known<'_>, sink: &
     let delays = projection.delay.iter().chain(&projection.dendritic_delay).map(|e| ("delay", e));
     for (what, time) in delays.chain(projection.synapse.every.iter().map(|e| ("period", &e.period))) {
         if let Some(x) = known.value(time) {
+            if x < 0.0 && what == "delay" {
+                let d = Diagnostic::new(
+                    Code::E0403,
+                    time.span,
+                    format!("`delay` cannot be negative, and this is {} ms", number(x)),
+                )
+                .help("a spike cannot arrive before it is sent");
+                if !sink.items.contains(&d) {
+                    sink.push(d);
+                }
+                continue;
+            }
             let at = sink.items.len();
             off_grid(what, x, time.span, model.settings.dt, sink);
             // A loop makes many connections of one text: each rounded value is said once.

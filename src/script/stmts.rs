@@ -2,7 +2,9 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Role;
-use crate::script::ir::{AssignOp, Expr, ExprKind, IndexItem, Kind, LocalId, NumTy, Place, Select, Stmt, StmtKind, Ty};
+use crate::script::ir::{
+    AssignOp, Expr, ExprKind, IndexItem, Kind, LocalId, NumTy, Place, Select, Stmt, StmtKind, Ty, is_delay,
+};
 use crate::script::lower::{BodyKind, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::names::{Thing, entity_name};
@@ -455,6 +457,16 @@ impl Lower<'_, '_> {
             self.cx.program.read.insert(place.key);
         }
         let value = self.assigned(value, ty, a, op, &name, decl_span, Some(&shown))?;
+        if op == AssignOp::Set
+            && is_delay(self.cx.model, place.key)
+            && matches!(value.kind, ExprKind::Const(x) if x < 0.0)
+        {
+            self.err(
+                Diagnostic::new(Code::E0403, a.value.span, format!("{name} cannot be negative"))
+                    .help("a spike cannot arrive before it is sent"),
+            );
+            return None;
+        }
         Some(StmtKind::SetVar { place, op, value, collective })
     }
 

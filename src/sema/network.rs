@@ -1,5 +1,6 @@
 //! Networks: data sets, populations with their arguments, views, projections, readouts.
 
+mod empty;
 mod population;
 mod projection;
 

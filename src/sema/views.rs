@@ -86,7 +86,7 @@ pub(crate) fn len(model: &Model, view: &View) -> u64 {
 }
 
 /// The index in the population of the `k`-th neuron of a view.
-fn at(view: &View, k: u64) -> u64 {
+pub(crate) fn at(view: &View, k: u64) -> u64 {
     match &view.select {
         Select::All => k,
         Select::Range(a, _) => a + k,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::no_model;
+use super::{empty, no_model};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{self, Model, PopId, Projection, Role, Rule, Select, SynapseModel, Type, VarId, View};
 use crate::sema::drive::base_name;
@@ -202,6 +202,7 @@ pub(super) fn projection(
         );
         return None;
     }
+    empty::check((&rule, rule_span), filter.as_ref(), (&pre, &post), model, typer)?;
     let base = base_name(c, emits.filter(|_| event.is_some()));
     let count = names.entry(base.clone()).or_insert(0);
     *count += 1;
