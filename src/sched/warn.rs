@@ -14,7 +14,6 @@ use crate::hir::{
 use crate::methods::sym::{Graph, Node, Sym};
 use crate::script::machine::{Entity, VarKey};
 use crate::source::{FileId, Span};
-use crate::units::Dim;
 
 /// Reports what is suspicious in a checked model.
 pub fn warn(model: &Model, sink: &mut Sink) {
@@ -140,7 +139,8 @@ fn time_constants(model: &Model, sink: &mut Sink) {
 fn top_level_time_constants(model: &Model, sink: &mut Sink) {
     for g in model.globals.iter().filter(|g| g.span.file == FileId(0)) {
         let tau = g.name == "tau" || g.name.starts_with("tau_");
-        if tau && matches!(g.ty, Type::Int | Type::Real(Dim::NONE)) {
+        let bare = matches!(g.ty, Type::Real(d) if d.is_none()) || g.ty == Type::Int;
+        if tau && bare {
             let word = if g.is_param { "param" } else { "const" };
             sink.push(
                 Diagnostic::new(Code::W0801, g.span, format!("the time constant `{}` has no unit", g.name))

@@ -206,6 +206,14 @@ pub(crate) fn place(t: &Typed, ty: Type, what: &dyn Display, because: Option<(Sp
     )
     .label(type_words(t.expr.ty));
     let d = add(with_origin(d, t));
+    if let Some((_, Said::Is(name, _))) = &because
+        && matches!((t.expr.ty, ty), (Type::Real(found), Type::Real(needed)) if needed.is_none() && !found.is_none())
+        && what.to_string().starts_with("the value assigned")
+    {
+        let unit = dim_words(t.dim());
+        return d
+            .help(format!("{GIVE}{name}` its unit, {unit}, where it is declared, or divide by a quantity in {unit}"));
+    }
     match (t.expr.ty, ty) {
         (Type::Real(_), Type::Int) => d.help("write a whole number, without a point"),
         (Type::Real(found), Type::Real(needed)) => match missing(found, needed) {
