@@ -7,7 +7,7 @@ use crate::sema::consts::{value, whole};
 use crate::sema::infer::{Typer, list};
 use crate::sema::mismatch::Said;
 use crate::sema::model::{Heads, ModelCx, Pops};
-use crate::sema::{circles, misleading, play};
+use crate::sema::{circles, misleading, play, tables};
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::nearest::nearest;
@@ -138,6 +138,7 @@ pub(in crate::sema) fn population(
             continue;
         };
         ok &= is_inside(&e, &var.name, var.bounds.as_ref(), var.span, typer);
+        ok &= !sized || tables::within(&e, shape.iter().product(), &name.node, typer);
         args.push((id, e));
     }
     let missing: Vec<&hir::VarDecl> = decl
