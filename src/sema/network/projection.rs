@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{empty, no_model};
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::diag::{Code, Diagnostic, Severity, Sink};
 use crate::hir::{self, Model, PopId, Projection, Role, Rule, Select, SynapseModel, Type, VarId, View};
 use crate::sema::drive::base_name;
 use crate::sema::infer::{Count, Typer, list};
@@ -177,13 +177,7 @@ pub(super) fn projection(
     let ends = Ends { target, through: kernel.map(|k| k.dim), ..ends };
     let before = typer.sink.items.len();
     let instance = synapse::instantiate(tree, reference, ends, typer);
-    // A model of the prelude is sound in itself: what is wrong is the use of it here.
-    for d in typer.sink.items.iter_mut().skip(before) {
-        if let Some(label) = d.primary.as_mut().filter(|l| l.span.file == typer.globals.prelude) {
-            let given = reference.args.iter().flatten().find(|_| d.code == Code::E0204);
-            label.span = given.map_or(reference.span, |a| a.value.span);
-        }
-    }
+    blame_the_use(reference, before, typer);
     let (rule, rule_span) = rule?;
     let filter = filter?;
     let instance = instance?;
@@ -227,6 +221,38 @@ pub(super) fn projection(
         post_span: c.target.span,
         rule_span,
     })
+}
+
+/// A model of the prelude is sound in itself: what is wrong is the use of it, and that is one fault however many of its lines show it. The
+/// delivery tells most, then the first line.
+fn blame_the_use(reference: &ast::ModelRef, before: usize, typer: &mut Typer<'_>) {
+    let prelude = typer.globals.prelude;
+    let inside = |d: &Diagnostic| d.primary.as_ref().is_some_and(|l| l.span.file == prelude);
+    let new = typer.sink.items.split_off(before);
+    let (shown, mut rest): (Vec<_>, Vec<_>) = new.into_iter().partition(inside);
+    let (shown, mut warnings): (Vec<_>, Vec<_>) = shown.into_iter().partition(|d| d.severity == Severity::Error);
+    for label in warnings.iter_mut().filter_map(|d| d.primary.as_mut()) {
+        label.span = reference.span;
+    }
+    rest.extend(warnings);
+    let first = shown.iter().find(|d| d.code == Code::E0204).or(shown.first()).cloned();
+    if let Some(mut d) = first {
+        let args = reference.args.as_deref().unwrap_or(&[]);
+        // The argument that is the delivered amount, or whose declaration is pointed to.
+        let named = |a: &&ast::Arg| {
+            let name = a.name.as_ref().map(|n| format!("`{}` is ", n.node));
+            name.is_some_and(|n| d.secondary.iter().any(|l| l.span.file == prelude && l.text.starts_with(&n)))
+        };
+        let weight = |a: &&ast::Arg| a.name.as_ref().is_some_and(|n| n.node == "w");
+        let delivered = || args.iter().find(weight).or(args.first()).filter(|_| d.code == Code::E0204);
+        let given = args.iter().find(named).or_else(delivered);
+        let span = given.map_or(reference.span, |a| a.value.span);
+        if let Some(label) = d.primary.as_mut() {
+            label.span = span;
+        }
+        rest.push(d);
+    }
+    typer.sink.items.extend(rest);
 }
 
 /// Holds the number of a faulty projection.
