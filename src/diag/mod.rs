@@ -125,6 +125,17 @@ impl Sink {
         self.items.push(diagnostic);
     }
 
+    /// Whether the same missing declaration has been reported at another place of the file. A name that is near to one that is known is
+    /// misspelt, each time anew; of one that nothing resembles the declaration is missing, once.
+    #[must_use]
+    pub fn is_missed_before(&self, d: &Diagnostic) -> bool {
+        let file = |d: &Diagnostic| d.primary.as_ref().map(|l| l.span.file);
+        let same = |o: &Diagnostic| {
+            o.code == d.code && o.message == d.message && o.notes == d.notes && o.helps.is_empty() && file(o) == file(d)
+        };
+        d.code == Code::E0101 && d.helps.is_empty() && self.items.iter().any(same)
+    }
+
     /// Notes that what stands here is not in the model: its fault has been reported, or must be.
     pub fn hole(&mut self, span: Span) {
         self.holes.push(span);

@@ -272,13 +272,16 @@ pub(super) fn plan(
                 ),
             )
             .also(ode, format!("this equation {}", e.why));
-            let noisy = system.noisy(&graph).is_some();
-            let fits = |m: &&methods::Method| !noisy || m.noise != methods::NoiseUse::None;
-            let names: Vec<&str> = methods::METHODS.iter().filter(fits).map(|m| m.name).collect();
-            d.help(format!(
-                "remove the `method` line to let the compiler choose, or use another one of {}",
-                names.join(", ")
-            ))
+            let names: Vec<&str> = methods::METHODS.iter().map(|m| m.name).collect();
+            let solves = |m: &&str| methods::plan(&mut graph, &system, Some(m)).is_ok();
+            let names: Vec<&str> = names.into_iter().filter(solves).collect();
+            let list = names.join(", ");
+            // Which integral is meant only the method can say.
+            d.help(if methods::noise::multiplicative(&mut graph, &system).is_some() {
+                format!("use one of {list}")
+            } else {
+                format!("remove the `method` line to let the compiler choose, or use one of {list}")
+            })
         })?)
     };
 

@@ -42,7 +42,7 @@ pub(super) fn assigned(model: &Model, sink: &mut Sink) {
         .filter_map(|(population, p)| {
             let neuron = &model.neurons[population.model.index()];
             let Some(SpikeCond::Rate(rate)) = neuron.spike.as_ref().map(|s| &s.cond) else { return None };
-            let var = plain(rate).filter(|v| neuron.vars[v.index()].role == Role::Input)?;
+            let var = plain(rate).filter(|v| matches!(neuron.vars[v.index()].role, Role::Input | Role::Param))?;
             Some((VarKey { entity: Entity::Pop(hir::PopId(p)), var }, population.name.as_str()))
         })
         .collect();

@@ -106,6 +106,7 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
     let entity = Entity::Pop(PopId(p as u32));
     let known = Known::of_population(model, p);
     let script = &model.script;
+    let crossed;
     let cond = match &neuron.spike.as_ref()?.cond {
         SpikeCond::Rate(rate) => {
             let fed = !targets(model, p).is_empty();
@@ -113,7 +114,12 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
             return if population.play.is_none() && !fed { known().map(Why::Rate) } else { None };
         }
         SpikeCond::Level(cond) => cond,
-        SpikeCond::Crosses(..) => return None,
+        // To cross a value upwards is to satisfy `left >= right`.
+        SpikeCond::Crosses(left, right) => {
+            let kind = ExprKind::Binary(hir::BinaryOp::Ge, Box::new(left.clone()), Box::new(right.clone()));
+            crossed = Expr { kind, ty: Type::Bool, span: left.span };
+            &crossed
+        }
     };
     let active = !neuron.noises.is_empty() || !neuron.every.is_empty() || !neuron.events.is_empty();
     if active || script.assigned.iter().any(|k| k.entity == entity) {

@@ -91,7 +91,8 @@ fn common_root(top: &Expr, x: &Expr, known: &Known<'_>) -> Option<(VarId, f64)> 
         };
         let (a, b) = line(x)?;
         let (c, d) = line(top)?;
-        let root = -b / a;
+        // A root at zero has no sign.
+        let root = 0.0 - b / a;
         let zero = (c * root + d).abs() <= 1e-9 * (c * root).abs().max(d.abs());
         (a != 0.0 && c != 0.0 && root.is_finite() && zero).then_some((v, root))
     })

@@ -33,7 +33,7 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
             reset(population, neuron, known, sink);
             rate::of_population(model, p, known, sink);
             singular::check(neuron, known, sink);
-            periods(model, neuron, known, sink);
+            periods(model, population, neuron, known, sink);
         });
         let mut steps = Vec::new();
         if neuron.method.as_ref().is_some_and(|m| m.name == "euler") {
@@ -62,12 +62,16 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
     }
     silent::check(model, found, sink);
     time_constants(model, sink);
+    top_level_time_constants(model, sink);
     for (k, projection) in model.projections.iter().enumerate() {
         if found.projections[k].calm {
             continue;
         }
         let known = Known::of_projection(model, k);
-        found.projections[k].calm = unless_calm(sink, &|sink| times(model, projection, &known, sink));
+        found.projections[k].calm = unless_calm(sink, &|sink| {
+            times(model, projection, &known, sink);
+            euler_in_synapse(model, projection, &known, sink);
+        });
     }
     rate::assigned(model, sink);
     shared_noise(model, sink);
@@ -91,6 +95,18 @@ fn times(model: &Model, projection: &hir::Projection, known: &Known<'_>, sink: &
     let delays = projection.delay.iter().chain(&projection.dendritic_delay).map(|e| ("delay", e));
     for (what, time) in delays.chain(projection.synapse.every.iter().map(|e| ("period", &e.period))) {
         if let Some(x) = known.value(time) {
+            if x < 0.0 && what == "delay" {
+                let d = Diagnostic::new(
+                    Code::E0403,
+                    time.span,
+                    format!("`delay` cannot be negative, and this is {} ms", number(x)),
+                )
+                .help("a spike cannot arrive before it is sent");
+                if !sink.items.contains(&d) {
+                    sink.push(d);
+                }
+                continue;
+            }
             let at = sink.items.len();
             off_grid(what, x, time.span, model.settings.dt, sink);
             // A loop makes many connections of one text: each rounded value is said once.
@@ -114,6 +130,22 @@ fn time_constants(model: &Model, sink: &mut Sink) {
                 Diagnostic::new(Code::W0801, var.span, format!("the time constant `{}` has no unit", var.name))
                     .label("a number, whatever it is divided by")
                     .help(format!("write `param {} = 20 ms`, and leave the unit out where it is used", var.name)),
+            );
+        }
+    }
+}
+
+/// Time constants of the file that are numbers.
+fn top_level_time_constants(model: &Model, sink: &mut Sink) {
+    for g in model.globals.iter().filter(|g| g.span.file == FileId(0)) {
+        let tau = g.name == "tau" || g.name.starts_with("tau_");
+        let bare = matches!(g.ty, Type::Real(d) if d.is_none()) || g.ty == Type::Int;
+        if tau && bare {
+            let word = if g.is_param { "param" } else { "const" };
+            sink.push(
+                Diagnostic::new(Code::W0801, g.span, format!("the time constant `{}` has no unit", g.name))
+                    .label("a number, whatever it is multiplied by")
+                    .help(format!("write `{word} {} = 20 ms`, and leave the unit out where it is used", g.name)),
             );
         }
     }
@@ -248,31 +280,60 @@ fn off_grid(what: &str, x: f64, span: Span, dt: f64, sink: &mut Sink) {
     );
 }
 
+/// E0307: a parameter makes the period negative, by its default or by what the population gives it.
+fn negative_refractory(population: &hir::Population, neuron: &NeuronModel, duration: &Expr) -> Diagnostic {
+    let message = "a refractory period cannot be negative";
+    match written(population, &neuron.vars, duration) {
+        Some(at) => Diagnostic::new(Code::E0307, at, message).also(duration.span, "this is the length of the period"),
+        None => Diagnostic::new(Code::E0307, duration.span, message)
+            .also(population.span, "it is with the parameters of this population"),
+    }
+}
+
+/// Where a value was written that a variable has in a population: at the argument, or at the default.
+fn written(population: &hir::Population, vars: &[VarDecl], e: &Expr) -> Option<Span> {
+    let ExprKind::Var(Side::Own, v) = e.kind else { return None };
+    let given = population.args.iter().find(|(a, _)| *a == v).map(|(_, e)| e.span);
+    given.or_else(|| vars.get(v.index())?.init.as_ref().map(|e| e.span))
+}
+
 fn refractory(model: &Model, population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, sink: &mut Sink) {
     let Some(clause) = &neuron.refractory else { return };
     let Some(x) = known.value(&clause.duration) else { return };
+    if x < 0.0 {
+        let d = negative_refractory(population, neuron, &clause.duration);
+        if !sink.items.contains(&d) {
+            sink.push(d);
+        }
+        return;
+    }
     let at = sink.items.len();
-    off_grid("refractory period", x, clause.duration.span, model.settings.dt, sink);
+    let place = written(population, &neuron.vars, &clause.duration);
+    off_grid("refractory period", x, place.unwrap_or(clause.duration.span), model.settings.dt, sink);
     // The same clause serves several populations: each rounded value is said once.
     if let Some(new) = sink.items.get(at).cloned() {
-        if sink.items[..at].contains(&new) {
-            sink.items.truncate(at);
-        } else if new.primary.as_ref().is_some_and(|l| l.span != population.span)
-            && matches!(clause.duration.kind, ExprKind::Var(..))
-        {
-            sink.items[at] = new.also(population.span, "for this population");
+        let new =
+            if place.is_some() { new.also(clause.duration.span, "this is the length of the period") } else { new };
+        sink.items.truncate(at);
+        if !sink.items.contains(&new) {
+            sink.push(new);
         }
     }
 }
 
 /// Periods of `every` between steps, each said once.
-fn periods(model: &Model, neuron: &NeuronModel, known: &Known<'_>, sink: &mut Sink) {
+fn periods(model: &Model, population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, sink: &mut Sink) {
     for every in &neuron.every {
         let Some(x) = known.value(&every.period) else { continue };
         let at = sink.items.len();
-        off_grid("period", x, every.period.span, model.settings.dt, sink);
-        if sink.items.get(at).is_some_and(|new| sink.items[..at].contains(new)) {
+        let place = written(population, &neuron.vars, &every.period);
+        off_grid("period", x, place.unwrap_or(every.period.span), model.settings.dt, sink);
+        if let Some(new) = sink.items.get(at).cloned() {
+            let new = if place.is_some() { new.also(every.period.span, "this is the period") } else { new };
             sink.items.truncate(at);
+            if !sink.items.contains(&new) {
+                sink.push(new);
+            }
         }
     }
 }
@@ -380,6 +441,37 @@ fn unstable(model: &Model, p: usize, neuron: &NeuronModel, known: &Known<'_>) ->
     out
 }
 
+/// Explicit Euler steps of a synapse that are long for a time constant of its own; each equation is said once.
+fn euler_in_synapse(model: &Model, projection: &hir::Projection, known: &Known<'_>, sink: &mut Sink) {
+    let synapse = &projection.synapse;
+    let Some(method) = synapse.method.as_ref().filter(|m| m.name == "euler") else { return };
+    let step = model.settings.dt / f64::from(method.substeps.max(1));
+    for ode in &synapse.odes {
+        let rate = known.lower(|mut low| {
+            let rhs = low.expr(&ode.rhs)?;
+            let x = low.graph.own(ode.var);
+            let (a, _) = low.graph.linear(rhs, x)?;
+            low.graph.as_const(a)
+        });
+        let Some(tau) = rate.filter(|r| *r < 0.0 && -r * step > 0.5).map(|r| -1.0 / r) else { continue };
+        let d = short_for_euler(&synapse.vars[ode.var.index()].name, method, step, tau).also(ode.span, "this equation");
+        if !sink.items.contains(&d) {
+            sink.push(d);
+        }
+    }
+}
+
+/// W0701: a step of explicit Euler that is long for a time constant, both in ms.
+fn short_for_euler(name: &str, method: &hir::MethodRef, step: f64, tau: f64) -> Diagnostic {
+    let what = if step / tau > 2.0 { "runs away" } else { "is inaccurate" };
+    Diagnostic::new(Code::W0701, method.span, format!("the explicit Euler step of `{name}` {what}"))
+        .label(format!("a step of {} ms with a time constant of {} ms", number(step), number(tau)))
+        .help(format!(
+            "remove the `method` line to let the compiler choose, or use a time step below {} ms",
+            number(tau * 0.5 * f64::from(method.substeps.max(1)))
+        ))
+}
+
 /// The states and inputs of population `p` that some projection delivers to or injects into.
 pub(super) fn targets(model: &Model, p: usize) -> BTreeSet<VarId> {
     let mut out = BTreeSet::new();
@@ -425,16 +517,8 @@ fn report_euler(model: &Model, neuron: &NeuronModel, found: Found, sink: &mut Si
                 .also(ode.span, format!("the conductances shorten the time constant of `{name}`"))
                 .help("write `method exp_euler` or `method backward_euler`, which are stable for any conductance")
         }
-        Trouble::TimeConstant => {
-            let what = if step / found.limit > 2.0 { "runs away" } else { "is inaccurate" };
-            Diagnostic::new(Code::W0701, method.span, format!("the explicit Euler step of `{name}` {what}"))
-                .label(format!("a step of {} ms with a time constant of {} ms", number(step), number(found.limit)))
-                .also(ode.span, format!("this equation, in population `{}`", population.name))
-                .help(format!(
-                    "remove the `method` line to let the compiler choose, or use a time step below {} ms",
-                    number(found.limit * 0.5 * f64::from(method.substeps.max(1)))
-                ))
-        }
+        Trouble::TimeConstant => short_for_euler(name, method, step, found.limit)
+            .also(ode.span, format!("this equation, in population `{}`", population.name)),
     };
     sink.push(d);
 }
@@ -508,10 +592,7 @@ impl Mentions<'_> {
     fn block(&mut self, block: &[Stmt]) {
         for stmt in block {
             match &stmt.kind {
-                StmtKind::Assign { var, value, .. } => {
-                    self.var(Side::Own, *var);
-                    self.expr(value);
-                }
+                StmtKind::Assign { var, value, .. } => self.change(*var, value),
                 StmtKind::Local { value, .. } => self.expr(value),
                 StmtKind::If { cond, then, els } => {
                     self.expr(cond);
@@ -533,8 +614,18 @@ impl Mentions<'_> {
         }
         lets.iter().for_each(|l| self.expr(&l.value));
         for ode in odes {
-            self.var(Side::Own, ode.var);
-            self.expr(&ode.rhs);
+            self.change(ode.var, &ode.rhs);
+        }
+    }
+
+    /// What changes a variable. A weight is not used by its own changes: something must deliver it, or look at it.
+    fn change(&mut self, var: VarId, value: &Expr) {
+        let weight = self.own.get(var.index()).filter(|v| v.role == Role::Weight).map(place);
+        let before = weight.is_some_and(|w| self.used.contains(&w));
+        self.var(Side::Own, var);
+        self.expr(value);
+        if let Some(w) = weight.filter(|_| !before) {
+            self.used.remove(&w);
         }
     }
 }
@@ -645,7 +736,7 @@ fn unused(model: &Model, sink: &mut Sink) {
                 Role::State => "state",
                 Role::Weight => "weight",
                 Role::Learned => "learned variable",
-                Role::Input => continue,
+                Role::Input => "input",
             };
             // Entering it makes a second instance of the model silent.
             if !used.insert(place(var)) {

@@ -188,6 +188,13 @@ impl Lower<'_, '_> {
         if let Some((first, own)) = name.split_once('.') {
             if self.lookup(first).is_some() || self.cx.scope.names.get(first).is_some() {
                 let d = Diagnostic::new(Code::E0104, span, format!("`{first}` has no statement `{own}(…)`"));
+                let readout = matches!(self.cx.scope.names.get(first), Some((Symbol::Readout(_), _)));
+                if readout && matches!(own, "observe" | "fit" | "score" | "accuracy" | "predict") {
+                    self.err(d.label("nothing of this name can be called").help(
+                        "the calls of a readout name it first: `observe(r, E.count, s.label)`, `fit(r)`, `score(r, E.count, s.label)`, `accuracy(r)`",
+                    ));
+                    return;
+                }
                 self.err(d.label("nothing of this name can be called").help(format!(
                     "variables are assigned, `{first}.v = -65 mV`; `reset({first})` gives them their initial values"
                 )));

@@ -148,7 +148,7 @@ impl<'a> Cx<'a> {
                 && o.message == d.message
                 && o.primary.as_ref().map(|l| l.span) == d.primary.as_ref().map(|l| l.span)
         });
-        if !again {
+        if !again && !self.sink.is_missed_before(&d) {
             self.sink.push(d);
         }
     }

@@ -86,6 +86,10 @@ impl Lower<'_, '_> {
     pub(crate) fn resolve(&mut self, e: &ast::Expr) -> Thing {
         match &e.kind {
             ast::ExprKind::Name(name) => self.name(name, e.span),
+            ast::ExprKind::Member { base, .. } if let Some(d) = self.unit_with_members(base) => {
+                self.err(d);
+                Thing::Poisoned
+            }
             ast::ExprKind::Member { base, member } => {
                 let base_thing = self.resolve(base);
                 self.member(base_thing, base.span, member, e.span)
@@ -193,6 +197,32 @@ impl Lower<'_, '_> {
     }
 
     /// All names that could stand here.
+    /// E0101: nothing is called `S` in `S.w`, but the unit siemens.
+    fn unit_with_members(&self, base: &ast::Expr) -> Option<Diagnostic> {
+        let ast::ExprKind::Name(name) = &base.kind else { return None };
+        let named = self.lookup(name).is_some() || self.cx.scope.names.get(name).is_some();
+        if named || quantity::unit(name).is_none() {
+            return None;
+        }
+        let d = Diagnostic::new(Code::E0101, base.span, format!("`{name}` is not defined here"))
+            .label("no population or connection of this name; by itself it is a unit");
+        let known = self.visible();
+        Some(match nearest(name, known.iter().map(String::as_str).filter(|k| !table::is_function(k))) {
+            Some(near) => d.help(format!("did you mean `{near}`?")).fix(base.span, near),
+            None => d,
+        })
+    }
+
+    /// Whether a name stands for a value here.
+    pub(crate) fn is_variable(&self, name: &str) -> bool {
+        match self.lookup(name) {
+            Some(bound) => matches!(bound, Bound::Local(_) | Bound::Inlined(_)),
+            None => {
+                matches!(self.cx.scope.names.get(name), Some((Symbol::Global(_) | Symbol::Table(_), _)))
+            }
+        }
+    }
+
     fn visible(&self) -> Vec<String> {
         let mut names: Vec<String> = self.scopes.iter().flatten().map(|(n, ..)| n.clone()).collect();
         names.extend(self.cx.scope.names.iter().map(|(name, _)| name.clone()));

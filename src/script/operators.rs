@@ -5,6 +5,7 @@ use crate::script::ir::{Axis, AxisName, BinaryOp, Expr, ExprKind, Kind, NumTy, T
 use crate::script::lower::{Lower, poisoned};
 use crate::script::shape::{self, Fit};
 use crate::script::{quantity, text};
+use crate::sema::foreign;
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::{Dim, Ratio};
@@ -27,6 +28,7 @@ impl Lower<'_, '_> {
             }
             ast::ExprKind::Number { value, unit: Some(unit), .. } => match quantity::of_literal(unit) {
                 Ok(unit) => scalar(ExprKind::Const(unit.scale(*value)), Kind::Real(unit.dim)),
+                Err(_) if self.is_variable(&unit.name) => self.fault(foreign::variable_as_unit(*value, unit), span),
                 Err(d) => self.fault(*d, span),
             },
             ast::ExprKind::Str(s) => Expr { kind: ExprKind::Str(s.as_str().into()), ty: Ty::Str, span },

@@ -121,7 +121,8 @@ impl Lower<'_, '_> {
         let effects = std::mem::take(&mut inner.effects);
         let body_ir = Body { locals: std::mem::take(&mut inner.locals), stmts };
         self.cx.stack.pop();
-        if !matches!(returns, Ty::None | Ty::Poisoned) && !always_returns(&body_ir.stmts) {
+        // The statement that did not parse may be the one that returns.
+        if !has_lost(&body.stmts) && !matches!(returns, Ty::None | Ty::Poisoned) && !always_returns(&body_ir.stmts) {
             self.err(
                 Diagnostic::new(Code::E0502, defined, format!("`{name}` may end without returning a value"))
                     .label("some ways through it return a value, and some do not")
@@ -174,6 +175,25 @@ impl Lower<'_, '_> {
             self.effects.forbidden = effects.forbidden.map(|(_, what)| (span, what));
         }
     }
+}
+
+/// Whether one of these statements, or one in their blocks, did not parse.
+fn has_lost(stmts: &[ast::Stmt]) -> bool {
+    use ast::StmtKind as K;
+    stmts.iter().any(|s| match &s.kind {
+        K::Expect(e) | K::Run(e) => matches!(e.kind, ast::ExprKind::Error),
+        K::Return(e) => e.as_ref().is_some_and(|e| matches!(e.kind, ast::ExprKind::Error)),
+        K::For { body, .. } | K::While { body, .. } | K::Repeat { body, .. } => has_lost(&body.stmts),
+        K::If { then, els, .. } => {
+            has_lost(&then.stmts)
+                || match els {
+                    Some(ast::Else::Block(b)) => has_lost(&b.stmts),
+                    Some(ast::Else::If(s)) => has_lost(std::slice::from_ref(s)),
+                    None => false,
+                }
+        }
+        _ => false,
+    })
 }
 
 /// Whether every way through the statements meets a `return`.

@@ -26,6 +26,10 @@ pub(crate) fn of_literal(unit: &ast::Unit) -> Result<UnitDef, Box<Diagnostic>> {
             d = Diagnostic::new(Code::E0102, unit.span, "this power of a unit is not supported")
                 .label("the exponent is no small fraction");
         } else if let Some(help) = units::table::suggestion(&unit.name) {
+            if let Some(meant) = help.strip_prefix("did you mean `").and_then(|h| h.strip_suffix("`?")) {
+                let power = unit.exponent.as_ref().map_or_else(String::new, |e| format!("^{e}"));
+                d = d.fix(unit.span, format!("{meant}{power}"));
+            }
             d = d.help(help);
         }
         Box::new(d)

@@ -2,7 +2,9 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::hir::Role;
-use crate::script::ir::{AssignOp, Expr, ExprKind, IndexItem, Kind, LocalId, NumTy, Place, Select, Stmt, StmtKind, Ty};
+use crate::script::ir::{
+    AssignOp, Expr, ExprKind, IndexItem, Kind, LocalId, NumTy, Place, Select, Stmt, StmtKind, Ty, is_delay,
+};
 use crate::script::lower::{BodyKind, Lower, poisoned};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::names::{Thing, entity_name};
@@ -362,6 +364,10 @@ impl Lower<'_, '_> {
                 ExprKind::Index { .. } => Diagnostic::new(Code::E0302, span, "a part of a part cannot be assigned")
                     .label("chosen twice")
                     .help("choose the elements at once, as in `E.v[3..5]` or `P.w[0, 2..4]`"),
+                _ if !a.target.segments.is_empty() => {
+                    let what = text::expr(&text::path_expr(&a.target));
+                    Diagnostic::new(Code::E0302, span, format!("`{what}` cannot be assigned")).label("never changes")
+                }
                 _ => Diagnostic::new(Code::E0302, span, format!("`{}` is a constant", a.target.root.node))
                     .label("cannot be assigned")
                     .help("keep changing values in a `let` inside the protocol"),
@@ -379,8 +385,11 @@ impl Lower<'_, '_> {
                     .label(format!("this is {}", target.describe()))
                     .help(format!("one of {}", vars.join(", ")))
             }
-            other => Diagnostic::new(Code::E0302, span, format!("{} cannot be assigned", other.describe()))
-                .label(format!("this is {}", other.describe())),
+            other => {
+                let what = other.describe().split(',').next().unwrap_or_default().to_owned();
+                Diagnostic::new(Code::E0302, span, format!("{what} cannot be assigned"))
+                    .label(format!("this is {}", other.describe()))
+            }
         };
         self.err(d);
     }
@@ -448,6 +457,16 @@ impl Lower<'_, '_> {
             self.cx.program.read.insert(place.key);
         }
         let value = self.assigned(value, ty, a, op, &name, decl_span, Some(&shown))?;
+        if op == AssignOp::Set
+            && is_delay(self.cx.model, place.key)
+            && matches!(value.kind, ExprKind::Const(x) if x < 0.0)
+        {
+            self.err(
+                Diagnostic::new(Code::E0403, a.value.span, format!("{name} cannot be negative"))
+                    .help("a spike cannot arrive before it is sent"),
+            );
+            return None;
+        }
         Some(StmtKind::SetVar { place, op, value, collective })
     }
 
@@ -575,8 +594,10 @@ impl Lower<'_, '_> {
         if let Some(value) = self.onto(value, &to.axes) {
             return Some(self.for_each_element(value, &to.axes));
         }
-        let mine = shape::describe_named(self.cx.model, &from);
         let wanted_short = shape::describe(&to.axes);
+        // Where the lengths agree, the names of the axes do not.
+        let mine = Some(shape::describe(&from)).filter(|m| *m != wanted_short);
+        let mine = mine.unwrap_or_else(|| shape::describe_named(self.cx.model, &from));
         self.err(
             Diagnostic::new(
                 Code::E0501,

@@ -376,8 +376,16 @@ pub(crate) fn settings(
         }
         first = Some(item.span);
         let mut dt = out.dt;
-        for a in assigns {
+        for (k, a) in assigns.iter().enumerate() {
             let name = &a.target.root;
+            if let Some(first) = assigns[..k].iter().find(|b| b.target.root.node == name.node) {
+                typer.error(
+                    Diagnostic::new(Code::E0103, name.span, format!("`{}` is set twice", name.node))
+                        .also(first.target.span, "first set here")
+                        .help("remove one of them"),
+                );
+                continue;
+            }
             match name.node.as_str() {
                 "dt" => {
                     if let Some((t, x)) = constant(&a.value, typer)

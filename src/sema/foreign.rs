@@ -96,6 +96,14 @@ pub(crate) fn in_brackets(base: &ast::Expr, inside: &[&ast::Expr], span: Span) -
     })
 }
 
+/// E0102: `2 w`, where `w` is a variable.
+pub(crate) fn variable_as_unit(value: f64, u: &ast::Unit) -> Diagnostic {
+    let power = u.exponent.as_ref().map_or_else(String::new, |e| format!("^{e}"));
+    Diagnostic::new(Code::E0102, u.span, format!("there is no unit `{}`", u.name))
+        .label("a word right after a number is a unit")
+        .help(format!("to multiply by `{0}`, write `{1}*{0}{power}`", u.name, crate::units::number(value)))
+}
+
 /// A function that another tool has; `drawn`: whether random numbers may be drawn where it stands.
 pub(crate) fn function(name: &str, span: Span, drawn: bool) -> Option<Diagnostic> {
     let help = match name {
@@ -140,7 +148,18 @@ pub(crate) fn function(name: &str, span: Span, drawn: bool) -> Option<Diagnostic
 
 /// An assignment in a handler of a synapse to a variable of the neuron behind it.
 pub(crate) fn assignment(name: &str, span: Span, names: &dyn Names) -> Option<Diagnostic> {
-    let (side, word, plain) = suffixed(name, names)?;
+    let Some((side, word, plain)) = suffixed(name, names) else {
+        // The neuron calls it otherwise, but what is meant is plain.
+        let suffix = ["_post", "_pre"].into_iter().find(|s| name.len() > s.len() && name.ends_with(s))?;
+        let end = &suffix[1..];
+        let fault =
+            Diagnostic::new(Code::E0003, span, format!("a synapse does not write the {end}synaptic neuron: `{name}`"));
+        return Some(if end == "post" {
+            fault.help("write `deliver w` in `on pre`, and name the variable that receives it: `connect A -> B.g`")
+        } else {
+            fault.help("let the neuron do it in its own `on spike { … }`")
+        });
+    };
     let fault = Diagnostic::new(
         Code::E0003,
         span,

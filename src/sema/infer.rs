@@ -86,9 +86,9 @@ pub(crate) trait Names {
         false
     }
 
-    /// Whether it is a statement of a handler, such as `on spike`.
-    fn in_handler(&self) -> bool {
-        false
+    /// Why numbers cannot be drawn here, and what to write instead of the call of a distribution.
+    fn no_draw(&self, _distribution: &str) -> (&'static str, String) {
+        ("and this is one number for the whole program", "draw where each element has a value of its own: in arguments of populations and connections, in parameters and initial values".to_owned())
     }
 
     /// The number of a noise source; otherwise why noise has no meaning here.
@@ -194,7 +194,8 @@ impl<'a> Typer<'a> {
     }
 
     pub(crate) fn error(&mut self, d: Diagnostic) {
-        if !self.sink.items.contains(&d) {
+        let items = &self.sink.items;
+        if !items.contains(&d) && !self.sink.is_missed_before(&d) && !super::mismatch::follows(&d, items) {
             self.sink.push(d);
         }
     }
@@ -203,7 +204,7 @@ impl<'a> Typer<'a> {
     pub(crate) fn expr(&mut self, e: &ast::Expr, names: &mut dyn Names) -> Option<Typed> {
         let span = e.span;
         match &e.kind {
-            ast::ExprKind::Number { value, is_int, unit } => self.number(*value, *is_int, unit.as_ref(), span),
+            ast::ExprKind::Number { value, is_int, unit } => self.number(*value, *is_int, unit.as_ref(), span, names),
             ast::ExprKind::Bool(b) => Some(plain(ExprKind::Bool(*b), Type::Bool, span)),
             ast::ExprKind::Paren(inner) => self.expr(inner, names),
             ast::ExprKind::Name(name) => self.name(name, span, names),
@@ -258,7 +259,14 @@ impl<'a> Typer<'a> {
         }
     }
 
-    fn number(&mut self, value: f64, is_int: bool, unit: Option<&ast::Unit>, span: Span) -> Option<Typed> {
+    fn number(
+        &mut self,
+        value: f64,
+        is_int: bool,
+        unit: Option<&ast::Unit>,
+        span: Span,
+        names: &dyn Names,
+    ) -> Option<Typed> {
         let any = value == 0.0;
         match unit {
             None => {
@@ -266,10 +274,26 @@ impl<'a> Typer<'a> {
                 Some(Typed { any, bare_literal: true, ..plain(ExprKind::Const(value), ty, span) })
             }
             Some(u) => {
-                let def = self.unit(u)?;
+                let def = match units::lookup_power(&u.name, u.exponent.as_deref()) {
+                    Some(def) => def,
+                    None if self.is_variable(&u.name, names) => {
+                        self.error(foreign::variable_as_unit(value, u));
+                        return None;
+                    }
+                    None => self.unit(u)?,
+                };
                 Some(plain(ExprKind::Const(def.scale(value)), Type::Real(def.dim), span))
             }
         }
+    }
+
+    /// Whether a name stands for a value here.
+    fn is_variable(&self, name: &str, names: &dyn Names) -> bool {
+        let local = match self.frames.last() {
+            Some(frame) => frame.contains_key(name),
+            None => names.all().iter().any(|n| n == name),
+        };
+        local || matches!(self.scope.names.get(name), Some((Symbol::Global(_) | Symbol::Table(_), _)))
     }
 
     /// A unit, or E0102.
@@ -288,9 +312,7 @@ impl<'a> Typer<'a> {
             }
             d = d.help(help);
         } else {
-            d = d
-                .note("a word right after a number is always a unit")
-                .help("to multiply by a variable, write `*` between them");
+            d = d.note("a word right after a number, or after the `:` of a declaration, is a unit");
         }
         self.error(d);
         None

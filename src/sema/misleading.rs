@@ -53,6 +53,13 @@ fn mention(
     found
 }
 
+/// Whether an item of a model mentions a name in one of its expressions.
+pub(crate) fn mentions(item: &ModelItemKind, name: &str) -> bool {
+    let mut found = false;
+    expressions(item, &mut |e| found |= mention(e, &BTreeMap::new(), &|n| n == name, 0).is_some());
+    found
+}
+
 /// Variables of a model whose name is a one-letter unit in use there.
 fn units_as_names(model: &ast::Model, sink: &mut Sink) {
     let mut used = Vec::new();

@@ -41,6 +41,23 @@ pub(crate) fn dim_words(dim: Dim) -> String {
     units::describe(dim)
 }
 
+/// The quantity 1 of the unit that turns amounts of `found` into amounts of `needed`: `1 MOhm`, `1 mV/nS`, `1/ms`.
+pub(crate) fn one_per(needed: Dim, found: Dim) -> String {
+    let factor = needed.div(found);
+    let whole = dim_words(factor);
+    if factor == Dim::frequency() {
+        "1/ms".to_owned()
+    } else if whole.contains(['*', '/', '^']) && !found.is_none() && !needed.is_none() {
+        let found = dim_words(found);
+        let below = if found.contains(['*', '/']) { format!("({found})") } else { found };
+        format!("1 {}/{below}", dim_words(needed))
+    } else if needed.is_none() {
+        format!("1/{whole}", whole = dim_words(found))
+    } else {
+        format!("1 {whole}")
+    }
+}
+
 /// A type in words: "mV", "a bare number", "a whole number", "a truth value".
 pub(crate) fn type_words(ty: Type) -> String {
     match ty {
@@ -80,7 +97,8 @@ fn missing(found: Dim, needed: Dim) -> Option<String> {
         return Some("divide by a capacitance (pF)".to_owned());
     }
     if found.is_none() || needed.is_none() {
-        return None;
+        let (what, unit) = if found.is_none() { ("multiply by", needed) } else { ("divide by", found) };
+        return Some(format!("{what} a quantity in {}", dim_words(unit)));
     }
     // A period where a rate is needed, a resistance where a conductance is.
     if found.mul(needed).is_none() {
@@ -95,6 +113,29 @@ fn with_origin(d: Diagnostic, t: &Typed) -> Diagnostic {
         Some((span, said)) => d.also(*span, said.words()),
         None => d,
     }
+}
+
+/// How the help begins that is about a declaration without unit.
+const GIVE: &str = "give `";
+
+/// Where a variable or constant without a unit is declared that a value consists of, and its name.
+fn without_unit(t: &Typed) -> Option<(Span, &str)> {
+    match &t.origin {
+        Some((span, Said::Is(name, ty))) if *ty != Type::Bool && ty.dim().is_none() => Some((*span, name)),
+        _ => None,
+    }
+}
+
+/// Whether a fault is another consequence of a declaration without unit that an operand or an equation has shown before.
+pub(crate) fn follows(d: &Diagnostic, before: &[Diagnostic]) -> bool {
+    use Code::{E0201, E0202, E0204, E0205};
+    let bare = |text: &str| text.ends_with("` is a number without unit") || text.ends_with("` is a whole number");
+    let shown = |o: &Diagnostic, at: Span| o.secondary.iter().any(|l| l.span == at && bare(&l.text));
+    matches!(d.code, E0201 | E0202 | E0204 | E0205)
+        && d.secondary
+            .iter()
+            .filter(|l| bare(&l.text))
+            .any(|l| before.iter().any(|o| o.helps.iter().any(|h| h.starts_with(GIVE)) && shown(o, l.span)))
 }
 
 /// E0201 (or E0206 when one side is a number without a unit): operands of different dimensions.
@@ -113,6 +154,16 @@ pub(crate) fn operands(l: &Typed, r: &Typed, at: Span, what: &str) -> Diagnostic
     )
     .also(l.expr.span, format!("this is {}", dim_words(ld)))
     .also(r.expr.span, format!("this is {}", dim_words(rd)));
+    for (side, other) in [(l, rd), (r, ld)] {
+        if side.dim().is_none()
+            && let Some((_, name)) = without_unit(side)
+        {
+            let unit = dim_words(other);
+            return with_origin(d, side).help(format!(
+                "{GIVE}{name}` its unit, {unit}, where it is declared, or multiply it by a quantity in {unit}"
+            ));
+        }
+    }
     // One declaration is enough to look at: that of the side the help is about.
     d = with_origin(d, if r.origin.is_some() { r } else { l });
     match missing(rd, ld) {
@@ -155,6 +206,14 @@ pub(crate) fn place(t: &Typed, ty: Type, what: &dyn Display, because: Option<(Sp
     )
     .label(type_words(t.expr.ty));
     let d = add(with_origin(d, t));
+    if let Some((_, Said::Is(name, _))) = &because
+        && matches!((t.expr.ty, ty), (Type::Real(found), Type::Real(needed)) if needed.is_none() && !found.is_none())
+        && what.to_string().starts_with("the value assigned")
+    {
+        let unit = dim_words(t.dim());
+        return d
+            .help(format!("{GIVE}{name}` its unit, {unit}, where it is declared, or divide by a quantity in {unit}"));
+    }
     match (t.expr.ty, ty) {
         (Type::Real(_), Type::Int) => d.help("write a whole number, without a point"),
         (Type::Real(found), Type::Real(needed)) => match missing(found, needed) {
@@ -174,9 +233,16 @@ pub(crate) fn bare_argument(function: &str, t: &Typed) -> Diagnostic {
 }
 
 /// E0202: a derivative of the wrong unit.
-pub(crate) fn derivative(name: &str, var: Dim, left: Option<Dim>, t: &Typed, declared: Span, at: Span) -> Diagnostic {
+pub(crate) fn derivative(
+    name: &str,
+    var: Dim,
+    left: Option<&Typed>,
+    t: &Typed,
+    declared: Span,
+    at: Span,
+) -> Diagnostic {
     let rate = var.div(Dim::TIME);
-    let needed = left.map_or(rate, |c| c.mul(rate));
+    let needed = left.map_or(rate, |c| c.dim().mul(rate));
     let found = t.dim();
     let written =
         if left.is_some() { format!("the left side, d{name}/dt times its factor,") } else { format!("d{name}/dt") };
@@ -188,7 +254,19 @@ pub(crate) fn derivative(name: &str, var: Dim, left: Option<Dim>, t: &Typed, dec
     .label(dim_words(found))
     .also(declared, format!("`{name}` is {}", dim_words(var)));
     let factor = needed.div(found);
-    if factor == Dim::NONE.div(Dim::TIME) {
+    let is_per_time = factor == Dim::NONE.div(Dim::TIME);
+    if is_per_time
+        && let Some(c) = left.filter(|c| c.dim().is_none())
+        && let Some((_, tau)) = without_unit(c)
+    {
+        return with_origin(d, c)
+            .help(format!("{GIVE}{tau}` the unit of a time where it is declared, such as `10 ms`"));
+    }
+    if is_per_time && left.is_some() {
+        return d
+            .help("the factor before the derivative must be longer by a time, such as a time constant `tau = 10 ms`");
+    }
+    if is_per_time {
         let rest = format!("`tau * d{name}/dt = …` with tau = 10 ms");
         return d.help(format!("divide by a time constant: {rest}"));
     }

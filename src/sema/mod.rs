@@ -24,6 +24,7 @@ mod synapse;
 mod tables;
 mod twice;
 mod unroll;
+mod unused;
 mod views;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -163,6 +164,7 @@ pub fn check(
     let sound = !sink.items[start..].iter().any(|d| d.severity == Severity::Error);
     if sound {
         twice::check(file, &prelude, &model, sink);
+        unused::check(file, sink);
     }
     (model, sound)
 }
@@ -185,12 +187,18 @@ fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, s
                 sink.push(d);
             }
             let old = scope.names.get(&name.node).filter(|(_, s)| s.file != prelude.id);
-            if let Some((_, first)) = old {
+            if let Some((other, first)) = old {
+                let alike = std::mem::discriminant(other) == std::mem::discriminant(&symbol);
                 sink.push(
                     Diagnostic::new(Code::E0103, name.span, format!("`{}` is declared twice", name.node))
                         .also(*first, "first declared here")
                         .help("rename one of them"),
                 );
+                if !alike {
+                    // Its uses may mean either.
+                    let first = *first;
+                    scope.names.insert(name.node.clone(), (Symbol::Poisoned, first));
+                }
                 return;
             }
             scope.names.insert(name.node.clone(), (symbol, name.span));

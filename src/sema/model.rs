@@ -72,6 +72,8 @@ pub(crate) struct ModelCx<'a> {
     draws: bool,
     /// The block being checked may draw random numbers.
     drawing: bool,
+    /// Whether the block is `on post`.
+    pub(crate) reacts_to_post: bool,
     /// White noise has a meaning here: a right side, or a `let`.
     noise_ok: bool,
     /// The noise sources met.
@@ -207,8 +209,23 @@ impl Names for ModelCx<'_> {
         self.draws
     }
 
-    fn in_handler(&self) -> bool {
-        !self.locals.is_empty()
+    fn no_draw(&self, distribution: &str) -> (&'static str, String) {
+        if self.locals.is_empty() {
+            let help = format!(
+                "for noise write `xi`; for one draw per element `param r = {distribution}(…)`; to draw anew `every 1 ms {{ r = {distribution}(…) }}` with a state `r`"
+            );
+            return ("and this is computed anew at every step", help);
+        }
+        let help =
+            format!("declare a state `r`, draw it with `every dt {{ r = {distribution}(…) }}`, and use `r` here");
+        (
+            if self.synapse {
+                "which `on pre`, `on post` and `every` do, but not this block"
+            } else {
+                "which in a neuron only `every` does"
+            },
+            help,
+        )
     }
 
     fn noise(&mut self, name: &str) -> Result<u32, &'static str> {
@@ -255,6 +272,7 @@ impl<'a> ModelCx<'a> {
             given: BTreeMap::new(),
             draws: false,
             drawing: false,
+            reacts_to_post: false,
             noise_ok: false,
             noises: Vec::new(),
             others: None,

@@ -1,5 +1,6 @@
 //! Networks: data sets, populations with their arguments, views, projections, readouts.
 
+mod empty;
 mod population;
 mod projection;
 
@@ -23,6 +24,7 @@ use crate::units::nearest::nearest;
 use population::head;
 pub(super) use population::{is_inside, population};
 use projection::{empty_projection, projection};
+pub(super) use projection::{role_words, targets};
 
 /// Checks everything between constants and protocols, in an order in which each sees what it needs.
 pub(super) fn build(

@@ -291,7 +291,9 @@ fn body(cx: &mut ModelCx<'_>, model: &ast::Model, typer: &mut Typer<'_>) -> Body
                         (&mut on_pre, stmts)
                     }
                     "post" => {
+                        cx.reacts_to_post = true;
                         let stmts = cx.drawing_handler(body, false, typer);
+                        cx.reacts_to_post = false;
                         (&mut on_post, stmts)
                     }
                     other if declared.contains(&other) => {

@@ -74,6 +74,42 @@ pub(super) fn listing(e: &ast::Expr, typer: &mut Typer<'_>) -> Option<Listing> {
     Some(Listing { values, ty, shape })
 }
 
+/// The most elements whose indices are looked at one by one.
+const MOST: u64 = 1 << 16;
+
+/// E0405: a list in an argument of a population that has no value for some of its `n` neurons. There the value would not be a number.
+pub(super) fn within(e: &Expr, n: u64, population: &str, typer: &mut Typer<'_>) -> bool {
+    let Some((i, (at, len, index))) = (0..n.min(MOST)).find_map(|i| Some((i, beyond(e, i)?))) else { return true };
+    let value = crate::units::number(index);
+    typer.error(
+        Diagnostic::new(
+            Code::E0405,
+            at,
+            format!("this list has {len} values, too few for the {n} neurons of `{population}`"),
+        )
+        .label(format!("neuron {i} asks for value {value}, and the last one is {}", len.saturating_sub(1)))
+        .help("give one value for each neuron, or choose them so that the index stays inside: `list[i % 3]`"),
+    );
+    false
+}
+
+/// The first list in an expression that is asked for a value that it does not have, with its length and the index.
+fn beyond(e: &Expr, i: u64) -> Option<(Span, usize, f64)> {
+    if let ExprKind::If(c, a, b) = &e.kind {
+        // Where it is not known which side is taken, nothing is said.
+        return beyond(c, i).or_else(|| if value(c, i, 0)? != 0.0 { beyond(a, i) } else { beyond(b, i) });
+    }
+    if let ExprKind::Table(list, k) = &e.kind
+        && let Some(x) = value(k, i, 0)
+        && !(0.0..list.len() as f64).contains(&x)
+    {
+        return Some((e.span, list.len(), x));
+    }
+    let mut found = None;
+    e.each_part(&mut |p| found = found.or_else(|| beyond(p, i)));
+    found
+}
+
 fn collect(e: &Expr, out: &mut Vec<(String, String, Span)>) {
     if let ExprKind::FileArray { path, key } = &e.kind {
         out.push((path.clone(), key.clone(), e.span));

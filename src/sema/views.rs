@@ -34,6 +34,15 @@ impl Names for IndexNames {
         self.of
     }
 
+    fn no_draw(&self, _: &str) -> (&'static str, String) {
+        let help = if self.indices().1 {
+            "let the rule choose at random: `via random(p = 0.1) where …`"
+        } else {
+            "choose by the index, such as `i % 2 == 0`"
+        };
+        ("and a `where` has none", help.to_owned())
+    }
+
     fn time(&self) -> Result<(), &'static str> {
         Err("`t` has no value here: neurons and synapses are chosen before the simulation starts")
     }
@@ -77,7 +86,7 @@ pub(crate) fn len(model: &Model, view: &View) -> u64 {
 }
 
 /// The index in the population of the `k`-th neuron of a view.
-fn at(view: &View, k: u64) -> u64 {
+pub(crate) fn at(view: &View, k: u64) -> u64 {
     match &view.select {
         Select::All => k,
         Select::Range(a, _) => a + k,
@@ -92,7 +101,7 @@ pub(crate) fn path<'a>(
     typer: &mut Typer<'_>,
 ) -> Option<(View, Option<&'a ast::Ident>)> {
     let mut view = root(&path.root, model, typer)?;
-    let mut member = None;
+    let mut member: Option<&ast::Ident> = None;
     for s in &path.segments {
         match s {
             ast::Segment::Index(index) if member.is_none() => view = indexed(&view, index, model, typer)?,
@@ -103,7 +112,10 @@ pub(crate) fn path<'a>(
                         index.span,
                         "the index belongs to the population, not to its variable",
                     )
-                    .help("write `N[..100].v`"),
+                    .help(match member {
+                        Some(m) => format!("write `{}[..100].{}`", path.root.node, m.node),
+                        None => "write `N[..100].v`".to_owned(),
+                    }),
                 );
                 return None;
             }
@@ -248,11 +260,16 @@ fn range(e: &ast::Expr, n: u64, name: &str, typer: &mut Typer<'_>) -> Option<(u6
             Some(s) => whole(s, "the end of a range", typer)?,
             None => n as i64,
         };
-        for x in [a, b] {
-            if x < 0 || x as u64 > n {
-                out(x, typer);
-                return None;
-            }
+        if a < 0 || b < 0 || a.max(b) as u64 > n {
+            typer.error(
+                Diagnostic::new(
+                    Code::E0402,
+                    e.span,
+                    format!("the range {a}..{b} is out of range: there are {n} neurons in `{name}` here"),
+                )
+                .help(format!("the widest range is 0..{n}; the second end is not included")),
+            );
+            return None;
         }
         if a > b {
             typer.error(Diagnostic::new(

@@ -361,6 +361,22 @@ impl<'l> Fault<'l> {
                         .fix(per, "/"),
                 );
             }
+            let clauses: &[&str] = match self.head().word(0) {
+                "refractory" => &["hold"],
+                "connect" => &["via", "where", "with", "through"],
+                "record" => &["every", "to"],
+                _ => &[],
+            };
+            if is_known_unit(self.word(-1))
+                && let Some(near) = clauses.iter().find(|c| word.starts_with(*c) || nearest(word, &[**c]).is_some())
+            {
+                let message = format!("expected `{near}`, found `{word}`");
+                return Some(
+                    Diagnostic::new(Code::E0001, self.span, message)
+                        .help(format!("did you mean `{near}`?"))
+                        .fix(self.span, *near),
+                );
+            }
             let (unit, span) = (self.word(-1), self.span_at(-2).to(self.span));
             let joined = format!("{unit}{word}");
             let message = format!("`{} {unit} {word}` is a quantity and one word too many", self.word(-2));

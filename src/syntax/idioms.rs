@@ -97,6 +97,9 @@ fn operator(f: &Fault<'_>, place: Place, expected: &[String]) -> Option<Diagnost
             let before = Span { start: f.span_at(-1).end, ..f.span };
             Some(idiom(f.span, "a setting is given with `=`, not `:`").help("write `=`").fix(before, " ="))
         }
+        "not" if f.word(1) == "in" => {
+            Some(idiom(f.span.to(f.span_at(1)), "there is no `not in`").help("write `not (i in 0 .. 9)`"))
+        }
         "elseif" | "elsif" | "elif" => Some(replaced(f.span, f.word(0), "else if", "a second condition")),
         "for" if f.inside_index() => {
             Some(idiom(f.span, "a list is not built by a `for` inside of it").label("Python's form").help(
@@ -345,6 +348,12 @@ fn statement(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
         return Some(
             idiom(f.span, "a statement sets one variable")
                 .help("write an assignment for each: `let a = …` and `let b = …`, on lines of their own"),
+        );
+    }
+    if f.word(0) == "then" && place == Place::Block && in_condition(f) {
+        return Some(
+            Diagnostic::new(Code::E0001, f.span, "the statement `if` has no `then`")
+                .help("write `if … { … }`; `then` belongs to values: `let x = if c then 1 else 2`"),
         );
     }
     if f.word(0) == "when" && f.word(2) == "{" && matches!(place, Place::Neuron | Place::Synapse) {

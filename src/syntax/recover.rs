@@ -390,7 +390,10 @@ impl Recovery<'_, '_> {
         }
         let after = rest.start + 1..rest.end;
         if self.lexed.word(rest.start) != "else" {
-            return (None, false);
+            // Whatever stands here is lost, and may be a statement of any kind.
+            let span = self.span(rest);
+            let lost = Stmt { kind: StmtKind::Expect(Expr { kind: ExprKind::Error, span }), span };
+            return (Some(Else::Block(Block { stmts: vec![lost], span })), false);
         }
         let Some(parts) = self.parts(&after) else { return (None, false) };
         if self.lexed.word(after.start) == "if" {

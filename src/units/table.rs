@@ -140,9 +140,57 @@ pub fn suggestion(name: &str) -> Option<String> {
         "min" | "minute" | "minutes" => return Some("there is no unit for minutes; write 60 s".into()),
         "hour" | "hours" | "h" => return Some("there is no unit for hours; write 3600 s".into()),
         "degC" | "celsius" => return Some("there are no degrees Celsius; write the temperature in K".into()),
-        _ => nearest::nearest(name, TABLE.entries.iter().map(|e| e.name.as_str()))?,
+        _ => match spelt_out(name) {
+            Some(unit) => return Some(format!("did you mean `{unit}`?")),
+            None => nearest::nearest(name, TABLE.entries.iter().map(|e| e.name.as_str()))?,
+        },
     };
     Some(format!("did you mean `{meant}`?"))
+}
+
+/// The unit that a word spells out, with or without its prefix: `mVolt`, `millivolts`, `kOhms`, `millis`.
+fn spelt_out(name: &str) -> Option<String> {
+    const PREFIXES: &[(&str, &str)] = &[
+        ("femto", "f"),
+        ("pico", "p"),
+        ("nano", "n"),
+        ("micro", "u"),
+        ("milli", "m"),
+        ("kilo", "k"),
+        ("mega", "M"),
+        ("giga", "G"),
+    ];
+    const UNITS: &[(&str, &str)] = &[
+        ("sec", "s"),
+        ("second", "s"),
+        ("volt", "V"),
+        ("amp", "A"),
+        ("ampere", "A"),
+        ("siemens", "S"),
+        ("farad", "F"),
+        ("hertz", "Hz"),
+        ("ohm", "Ohm"),
+        ("metre", "m"),
+        ("meter", "m"),
+        ("molar", "M"),
+        ("mole", "mol"),
+        ("kelvin", "K"),
+    ];
+    let lower = name.to_ascii_lowercase();
+    let (prefix, rest) = PREFIXES
+        .iter()
+        .find_map(|(word, letter)| Some((*letter, lower.strip_prefix(word)?)))
+        .or_else(|| {
+            PREFIXES.iter().find_map(|(_, letter)| Some((*letter, lower.get(name.strip_prefix(letter).map(|_| 1)?..)?)))
+        })
+        .unwrap_or(("", &lower));
+    if lower == "millis" || lower == "micros" {
+        return Some(format!("{prefix}s"));
+    }
+    let unit = |word: &str| UNITS.iter().find(|(w, _)| *w == word).map(|(_, unit)| *unit);
+    let unit = unit(rest).or_else(|| unit(rest.strip_suffix('s')?))?;
+    let full = format!("{prefix}{unit}");
+    lookup(&full).map(|_| full)
 }
 
 /// The text of a product of units, such as `mV/ms`, `1/(ms*mV)` or `uA/cm^2`. `None` if it is not one.

@@ -31,16 +31,9 @@ impl Typer<'_> {
         }
         if let Some(row) = Dist::named(name) {
             if !names.draws() {
-                let d = |cannot: &str| {
-                    Diagnostic::new(Code::E0304, span, format!("`{name}` draws a random number, which {cannot}"))
-                };
-                self.error(if names.in_handler() {
-                    d("this block cannot do")
-                        .help(format!("draw it at every step, `every dt {{ r = {name}(…) }}`, and use `r` here"))
-                } else {
-                    d("an equation cannot do at every step")
-                        .help("use a parameter or an initial value drawn once per element: `param r = uniform(0, 1)`")
-                });
+                let (why, help) = names.no_draw(name);
+                let message = format!("`{name}` draws a random number, {why}");
+                self.error(Diagnostic::new(Code::E0304, span, message).help(help));
                 return None;
             }
             return self.draw(row, args, span, names);
@@ -89,7 +82,7 @@ impl Typer<'_> {
         } else {
             match nearest(name, known.chain(fns)) {
                 Some(n) => d.help(format!("did you mean `{n}`?")).fix(name_span, n),
-                None => d,
+                None => d.note("looked among the functions of the language and the `fn`s of the file"),
             }
         };
         self.error(d);

@@ -217,7 +217,24 @@ impl Typer<'_> {
                 }
             }
         }
-        self.error(Diagnostic::new(Code::E0104, span, "there is nothing with members of this kind here"));
+        let d = match &base.kind {
+            ast::ExprKind::Name(n) if n == "pre" || n == "post" => {
+                Diagnostic::new(Code::E0104, span, format!("there is no `{n}` here"))
+                    .label(format!("the {n}synaptic neuron is known to synapses only"))
+                    .help("what reaches a neuron is added to its states and inputs by `connect`")
+            }
+            ast::ExprKind::Name(n) if self.scope.names.get(n).is_none() && !names.all().contains(n) => {
+                let d = Diagnostic::new(Code::E0101, base.span, format!("unknown population `{n}`"));
+                let pops = self.scope.names.iter().filter(|(_, (s, _))| matches!(s, Symbol::Pop(_) | Symbol::View(_)));
+                let pops: Vec<&str> = pops.map(|(n, _)| n.as_str()).collect();
+                match nearest(n, pops.iter().copied()) {
+                    Some(near) => d.help(format!("did you mean `{near}`?")).fix(base.span, near),
+                    None => d,
+                }
+            }
+            _ => Diagnostic::new(Code::E0104, span, "there is nothing with members of this kind here"),
+        };
+        self.error(d);
         None
     }
 }

@@ -3,7 +3,7 @@
 use super::{ModelCx, Slot};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, ExprKind, Ode, Role, Type, VarId};
-use crate::sema::infer::{Typed, Typer, real};
+use crate::sema::infer::{Typer, real};
 use crate::sema::mismatch;
 use crate::syntax::ast;
 use crate::units::Dim;
@@ -25,14 +25,20 @@ impl ModelCx<'_> {
                     continue;
                 }
                 Some(Slot::Var(k)) if matches!(self.vars[*k].role, Role::State | Role::Weight | Role::Learned) => *k,
-                Some(_) => {
+                Some(slot) => {
+                    let declared = match slot {
+                        Slot::Var(k) => self.vars[*k].name.span,
+                        Slot::Let(k) => self.lets[*k].decl.name.span,
+                        _ => var.span,
+                    };
                     typer.error(
                         Diagnostic::new(
                             Code::E0301,
                             var.span,
                             format!("`{}` is not a state: it has no derivative", var.node),
                         )
-                        .help(format!("declare it as `state {}`", var.node)),
+                        .help(format!("declare it as `state {}`", var.node))
+                        .also(declared, "declared here"),
                     );
                     continue;
                 }
@@ -74,7 +80,7 @@ impl ModelCx<'_> {
                 let d = mismatch::derivative(
                     &var.node,
                     ty.dim(),
-                    left.as_ref().map(Typed::dim),
+                    left.as_ref(),
                     &rhs_typed,
                     self.vars[k].name.span,
                     rhs.span,

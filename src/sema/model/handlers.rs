@@ -6,8 +6,9 @@ use super::{ModelCx, Slot};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, AssignOp, LocalId, Role, Type, VarId};
 use crate::sema::infer::{Typed, Typer, list, real};
-use crate::sema::mismatch;
 use crate::sema::mismatch::Said;
+use crate::sema::scope::Symbol;
+use crate::sema::{mismatch, network};
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::Dim;
@@ -78,7 +79,11 @@ impl ModelCx<'_> {
                         s.span,
                         "`inject` is continuous: it stands in the synapse itself, not in a handler",
                     )
-                    .help("use `deliver` for what one event adds"),
+                    .help(if self.synapse {
+                        "use `deliver` for what one event adds"
+                    } else {
+                        "a neuron changes its own states by assignment"
+                    }),
                 );
                 return None;
             }
@@ -126,7 +131,7 @@ impl ModelCx<'_> {
                 let (what, at) = match slot {
                     Slot::Var(k) if self.vars[*k].role == Role::Input => ("an input", self.vars[*k].name.span),
                     Slot::Var(k) => ("a parameter", self.vars[*k].name.span),
-                    Slot::Let(k) => ("a `let`, a name for an expression", self.lets[*k].decl.name.span),
+                    Slot::Let(k) => ("a `let`, a name for an expression,", self.lets[*k].decl.name.span),
                     Slot::Event => ("an event", a.target.span),
                     Slot::Faulty => return None,
                 };
@@ -139,6 +144,31 @@ impl ModelCx<'_> {
             }
             None => {
                 let known: Vec<String> = self.vars.iter().map(|v| v.name.node.clone()).collect();
+                let builtin = match name.as_str() {
+                    "t" => Some("the time"),
+                    "dt" => Some("the time step"),
+                    "i" | "j" => Some("the index of a neuron"),
+                    "N" => Some("a number of neurons"),
+                    "pi" | "inf" => Some("a constant of the language"),
+                    n if n == "xi" || n.starts_with("xi_") => Some("white noise"),
+                    _ => None,
+                };
+                if let Some(what) = builtin {
+                    let message = format!("`{name}` is {what} and cannot be assigned");
+                    let d = Diagnostic::new(Code::E0302, a.target.span, message);
+                    typer.error(d.help("declare a state of another name for what changes"));
+                    return None;
+                }
+                if let Some((symbol @ (Symbol::Global(_) | Symbol::Table(_)), at)) = typer.scope.names.get(name) {
+                    let what = crate::sema::infer::what_is(symbol);
+                    let message = format!("`{name}` is {what} of the file and cannot be assigned");
+                    typer.error(
+                        Diagnostic::new(Code::E0302, a.target.span, message)
+                            .also(*at, "declared here")
+                            .help(format!("declare a state in the model if it changes: `state x = {name}`")),
+                    );
+                    return None;
+                }
                 let mut d = Diagnostic::new(Code::E0101, a.target.span, format!("unknown state `{name}`"));
                 d = match crate::units::nearest::nearest(name, known.iter().map(String::as_str)) {
                     Some(n) => d.help(format!("did you mean `{n}`?")).fix(a.target.span, n),
@@ -206,8 +236,10 @@ impl ModelCx<'_> {
         let value = self.equation(value, typer);
         if !self.synapse || !pre {
             let d = Diagnostic::new(Code::E0303, span, "`deliver` belongs into `on pre` of a synapse");
-            typer.error(if self.synapse {
+            typer.error(if self.synapse && self.reacts_to_post {
                 d.help("what a post spike does to its own neuron stands in the neuron's `on spike`")
+            } else if self.synapse {
+                d.help("keep the amount in a state and deliver it when a spike arrives, or add it at every step by `inject`")
             } else {
                 d.help("a neuron changes its own states by assignment")
             });
@@ -219,16 +251,32 @@ impl ModelCx<'_> {
             Some(name) => match ends.post.iter().position(|v| v.name == name.node) {
                 Some(k) if matches!(ends.post[k].role, Role::State | Role::Input) => VarId(k as u32),
                 _ => {
-                    let states: Vec<String> =
-                        ends.post.iter().filter(|v| v.role == Role::State).map(|v| v.name.clone()).collect();
-                    typer.error(
-                        Diagnostic::new(
-                            Code::E0401,
-                            name.span,
-                            format!("the post neuron has no state `{}`", name.node),
-                        )
-                        .note(format!("its states are {}", list(&states))),
-                    );
+                    let fits = |v: &&hir::VarDecl| {
+                        let given = value.as_ref().is_some_and(|t| t.dim() == v.ty.dim() || t.any);
+                        given && matches!(v.role, Role::State | Role::Input) && v.ty != Type::Bool
+                    };
+                    let mut fitting: Vec<&hir::VarDecl> = ends.post.iter().filter(fits).collect();
+                    // What is delivered to an input depends on the time step.
+                    if fitting.iter().any(|v| v.role == Role::State) {
+                        fitting.retain(|v| v.role == Role::State);
+                    }
+                    let found = ends.post.iter().find(|v| v.name == name.node);
+                    let message = match found {
+                        Some(v) => format!(
+                            "`{}` is {}: synapses deliver to states and inputs",
+                            name.node,
+                            network::role_words(v.role)
+                        ),
+                        None => format!("the post neuron has no state `{}`", name.node),
+                    };
+                    let d =
+                        Diagnostic::new(Code::E0401, name.span, message).note(network::targets(ends.post, &fitting));
+                    let known = fitting.iter().map(|v| v.name.as_str());
+                    typer.error(match (found, crate::units::nearest::nearest(&name.node, known)) {
+                        (Some(v), _) => d.also(v.span, "declared here"),
+                        (None, Some(n)) => d.help(format!("did you mean `{n}`?")).fix(name.span, n),
+                        (None, None) => d,
+                    });
                     return None;
                 }
             },
@@ -351,8 +399,8 @@ impl ModelCx<'_> {
             .label(mismatch::dim_words(value.dim()))
             .also(decl.span, format!("`{}` is {}", decl.name, mismatch::dim_words(decl.ty.dim())));
             typer.error(d.help(format!(
-                "give the weight the target's unit, or multiply by a parameter: `param scale = 1 {}`",
-                mismatch::dim_words(decl.ty.dim().div(value.dim()))
+                "give the weight the target's unit, or multiply by a parameter: `param scale = {}`",
+                mismatch::one_per(decl.ty.dim(), value.dim())
             )));
             return None;
         }

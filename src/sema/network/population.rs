@@ -7,7 +7,7 @@ use crate::sema::consts::{value, whole};
 use crate::sema::infer::{Typer, list};
 use crate::sema::mismatch::Said;
 use crate::sema::model::{Heads, ModelCx, Pops};
-use crate::sema::{circles, play};
+use crate::sema::{circles, misleading, play, tables};
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::units::nearest::nearest;
@@ -62,6 +62,7 @@ pub(in crate::sema) fn population(
             ok = false;
         }
     }
+    let sized = ok;
     let Some((tree, id)) = neurons.get(m.name.node.as_str()) else {
         let known: Vec<String> = neurons.keys().map(|n| (*n).to_owned()).collect();
         no_model("neuron", &m.name, &known, typer);
@@ -137,6 +138,7 @@ pub(in crate::sema) fn population(
             continue;
         };
         ok &= is_inside(&e, &var.name, var.bounds.as_ref(), var.span, typer);
+        ok &= !sized || tables::within(&e, shape.iter().product(), &name.node, typer);
         args.push((id, e));
     }
     let missing: Vec<&hir::VarDecl> = decl
@@ -164,7 +166,14 @@ pub(in crate::sema) fn population(
         );
         ok = false;
     }
-    ok.then(|| Population {
+    if !sized {
+        return None;
+    }
+    if !ok {
+        // What uses it needs its model and size only, and is looked at for faults of its own.
+        typer.sink.hole(name.span);
+    }
+    Some(Population {
         name: name.node.clone(),
         model: id,
         shape,
@@ -231,6 +240,21 @@ pub(super) fn arguments_of_faulty(
         let (Some(ty), declared) = (var.ty, var.name.span) else { continue };
         let follows = matches!(var.role, Role::Param | Role::Input);
         let value = if follows { cx.live_argument(&a.value, typer) } else { cx.argument(&a.value, typer) };
+        // A variable without a unit that the model itself takes for one with a unit: reported there.
+        let at = |d: &Diagnostic| d.primary.as_ref().map(|l| l.span);
+        let disputed = ty.dim().is_none()
+            && typer.sink.items.iter().filter(|d| matches!(d.code, Code::E0201 | Code::E0202)).filter_map(at).any(
+                |s| {
+                    tree.items.iter().any(|i| {
+                        i.span.file == s.file
+                            && i.span.range().contains(&s.range().start)
+                            && misleading::mentions(&i.kind, &name.node)
+                    })
+                },
+            );
+        if disputed {
+            continue;
+        }
         let because = Some((declared, Said::Is(name.node.as_str().into(), ty)));
         let _ = value.and_then(|t| typer.expect(t, ty, format_args!("the value of `{}`", name.node), because));
     }

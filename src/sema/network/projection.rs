@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::no_model;
-use crate::diag::{Code, Diagnostic};
+use super::{empty, no_model};
+use crate::diag::{Code, Diagnostic, Severity, Sink};
 use crate::hir::{self, Model, PopId, Projection, Role, Rule, Select, SynapseModel, Type, VarId, View};
 use crate::sema::drive::base_name;
 use crate::sema::infer::{Count, Typer, list};
@@ -112,26 +112,40 @@ pub(super) fn projection(
     }
     let delivers =
         tree.items.iter().any(|i| matches!(&i.kind, ast::ModelItemKind::On { body, .. } if delivers(&body.stmts)));
+    let heads = Heads { neurons: &model.neurons, pops: Pops::Checked(&model.populations) };
+    let ends = Ends {
+        heads: &heads,
+        pre: &pre_model.vars,
+        post: &post_model.vars,
+        target: None,
+        sizes: (size(&pre), size(&post)),
+        through: None,
+    };
+    // Through a kernel amounts have other units, and go to inputs.
+    let fits = |typer: &Typer<'_>| match c.through {
+        None => fitting(tree, reference, &ends, post_model, typer),
+        Some(_) => Vec::new(),
+    };
     let target = match member {
         None if delivers || injects => {
+            let first = fits(typer).first().map(|k| post_model.vars[*k].name.as_str());
             typer.error(
                 Diagnostic::new(Code::E0401, c.target.span, "this connection needs a target variable")
                     .label("which variable receives what the synapse gives?")
                     .help(format!(
                         "write `{}.{}`",
                         c.target.root.node,
-                        if delivers {
-                            candidates(post_model).first().cloned().unwrap_or_else(|| "g_e".to_owned())
-                        } else {
-                            let input = post_model.vars.iter().find(|v| v.role == Role::Input);
-                            input.map_or_else(|| "I".to_owned(), |v| v.name.clone())
-                        }
+                        first.unwrap_or_else(|| {
+                            let role = if delivers { Role::State } else { Role::Input };
+                            let any = post_model.vars.iter().find(|v| v.role == role);
+                            any.map_or(if delivers { "g_e" } else { "I" }, |v| v.name.as_str())
+                        })
                     )),
             );
             return None;
         }
         None => None,
-        Some(m) => Some(target(m, post_model, typer)?),
+        Some(m) => Some(target(m, post_model, &fits, typer)?),
     };
     let kernel = match &c.through {
         None => None,
@@ -160,24 +174,10 @@ pub(super) fn projection(
         );
         return None;
     }
-    let heads = Heads { neurons: &model.neurons, pops: Pops::Checked(&model.populations) };
-    let ends = Ends {
-        heads: &heads,
-        pre: &pre_model.vars,
-        post: &post_model.vars,
-        target,
-        sizes: (size(&pre), size(&post)),
-        through: kernel.map(|k| k.dim),
-    };
+    let ends = Ends { target, through: kernel.map(|k| k.dim), ..ends };
     let before = typer.sink.items.len();
     let instance = synapse::instantiate(tree, reference, ends, typer);
-    // A model of the prelude is sound in itself: what is wrong is the use of it here.
-    for d in typer.sink.items.iter_mut().skip(before) {
-        if let Some(label) = d.primary.as_mut().filter(|l| l.span.file == typer.globals.prelude) {
-            let given = reference.args.iter().flatten().find(|_| d.code == Code::E0204);
-            label.span = given.map_or(reference.span, |a| a.value.span);
-        }
-    }
+    blame_the_use(reference, before, typer);
     let (rule, rule_span) = rule?;
     let filter = filter?;
     let instance = instance?;
@@ -196,6 +196,7 @@ pub(super) fn projection(
         );
         return None;
     }
+    empty::check((&rule, rule_span), filter.as_ref(), (&pre, &post), model, typer)?;
     let base = base_name(c, emits.filter(|_| event.is_some()));
     let count = names.entry(base.clone()).or_insert(0);
     *count += 1;
@@ -220,6 +221,38 @@ pub(super) fn projection(
         post_span: c.target.span,
         rule_span,
     })
+}
+
+/// A model of the prelude is sound in itself: what is wrong is the use of it, and that is one fault however many of its lines show it. The
+/// delivery tells most, then the first line.
+fn blame_the_use(reference: &ast::ModelRef, before: usize, typer: &mut Typer<'_>) {
+    let prelude = typer.globals.prelude;
+    let inside = |d: &Diagnostic| d.primary.as_ref().is_some_and(|l| l.span.file == prelude);
+    let new = typer.sink.items.split_off(before);
+    let (shown, mut rest): (Vec<_>, Vec<_>) = new.into_iter().partition(inside);
+    let (shown, mut warnings): (Vec<_>, Vec<_>) = shown.into_iter().partition(|d| d.severity == Severity::Error);
+    for label in warnings.iter_mut().filter_map(|d| d.primary.as_mut()) {
+        label.span = reference.span;
+    }
+    rest.extend(warnings);
+    let first = shown.iter().find(|d| d.code == Code::E0204).or(shown.first()).cloned();
+    if let Some(mut d) = first {
+        let args = reference.args.as_deref().unwrap_or(&[]);
+        // The argument that is the delivered amount, or whose declaration is pointed to.
+        let named = |a: &&ast::Arg| {
+            let name = a.name.as_ref().map(|n| format!("`{}` is ", n.node));
+            name.is_some_and(|n| d.secondary.iter().any(|l| l.span.file == prelude && l.text.starts_with(&n)))
+        };
+        let weight = |a: &&ast::Arg| a.name.as_ref().is_some_and(|n| n.node == "w");
+        let delivered = || args.iter().find(weight).or(args.first()).filter(|_| d.code == Code::E0204);
+        let given = args.iter().find(named).or_else(delivered);
+        let span = given.map_or(reference.span, |a| a.value.span);
+        if let Some(label) = d.primary.as_mut() {
+            label.span = span;
+        }
+        rest.push(d);
+    }
+    typer.sink.items.extend(rest);
 }
 
 /// Holds the number of a faulty projection.
@@ -276,11 +309,40 @@ pub(super) fn delivers(stmts: &[ast::Stmt]) -> bool {
     })
 }
 
-pub(super) fn candidates(post: &hir::NeuronModel) -> Vec<String> {
-    post.vars.iter().filter(|v| v.role == Role::State).map(|v| v.name.clone()).collect()
+fn candidates(post: &hir::NeuronModel) -> Vec<&str> {
+    let target = |v: &&hir::VarDecl| matches!(v.role, Role::State | Role::Input) && v.ty != Type::Bool;
+    post.vars.iter().filter(target).map(|v| v.name.as_str()).collect()
 }
 
-pub(super) fn target(m: &ast::Ident, post: &hir::NeuronModel, typer: &mut Typer<'_>) -> Option<VarId> {
+/// The states and inputs of a target model that take what the synapse gives: with each of them it is sound. Those of another unit are not
+/// among them, nor states where it injects.
+fn fitting(
+    tree: &ast::Model,
+    reference: &ast::ModelRef,
+    ends: &Ends<'_>,
+    post: &hir::NeuronModel,
+    typer: &Typer<'_>,
+) -> Vec<usize> {
+    let sound = |k: &usize| {
+        let sink = &mut Sink::default();
+        let ends = Ends { target: Some(VarId(*k as u32)), ..*ends };
+        synapse::instantiate(tree, reference, ends, &mut Typer::new(typer.scope, typer.globals, sink)).is_some()
+    };
+    let target = |k: &usize| matches!(post.vars[*k].role, Role::State | Role::Input) && post.vars[*k].ty != Type::Bool;
+    let mut all: Vec<usize> = (0..post.vars.len()).filter(target).filter(sound).collect();
+    // What is delivered to an input depends on the time step.
+    if all.iter().any(|k| post.vars[*k].role == Role::State) {
+        all.retain(|k| post.vars[*k].role == Role::State);
+    }
+    all
+}
+
+pub(super) fn target(
+    m: &ast::Ident,
+    post: &hir::NeuronModel,
+    fitting: &dyn Fn(&Typer<'_>) -> Vec<usize>,
+    typer: &mut Typer<'_>,
+) -> Option<VarId> {
     match post.vars.iter().position(|v| v.name == m.node) {
         Some(k) if post.vars[k].role == Role::State => Some(VarId(k as u32)),
         Some(k) if post.vars[k].role == Role::Input => Some(VarId(k as u32)),
@@ -302,31 +364,46 @@ pub(super) fn target(m: &ast::Ident, post: &hir::NeuronModel, typer: &mut Typer<
                     format!("the target model `{}` has no state `{}`", post.name, m.node),
                 ),
             };
-            let known = candidates(post);
-            typer.error(match nearest(&m.node, known.iter().map(String::as_str)) {
+            let fitting: Vec<&hir::VarDecl> = fitting(typer).into_iter().map(|k| &post.vars[k]).collect();
+            let known: Vec<&str> = match fitting.as_slice() {
+                [] => candidates(post),
+                some => some.iter().map(|v| v.name.as_str()).collect(),
+            };
+            let d = d.note(reachable(post, &fitting));
+            typer.error(match nearest(&m.node, known) {
                 Some(n) if found.is_none() => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
-                _ => d.note(reachable(post)),
+                _ => d,
             });
             None
         }
     }
 }
 
-/// The states and inputs of a target model with their units.
-pub(super) fn reachable(post: &hir::NeuronModel) -> String {
+/// The states and inputs of a target model with their units: those that fit, or all where none does.
+fn reachable(post: &hir::NeuronModel, fitting: &[&hir::VarDecl]) -> String {
+    targets(&post.vars, fitting)
+}
+
+/// The states and inputs among variables with their units: those that fit, or all where none does.
+pub(in crate::sema) fn targets(vars: &[hir::VarDecl], fitting: &[&hir::VarDecl]) -> String {
     let target = |v: &&hir::VarDecl| matches!(v.role, Role::State | Role::Input) && v.ty != Type::Bool;
     let words = |v: &hir::VarDecl| match v.shown.name.as_str() {
         "" => format!("`{}` without unit", v.name),
         unit => format!("`{}` in {unit}", v.name),
     };
-    match post.vars.iter().filter(target).map(words).collect::<Vec<_>>().as_slice() {
+    match fitting.iter().map(|v| words(v)).collect::<Vec<_>>().as_slice() {
+        [] => {}
+        [one] => return format!("what this synapse gives fits {one}"),
+        [all @ .., last] => return format!("what this synapse gives fits {} and {last}", all.join(", ")),
+    }
+    match vars.iter().filter(target).map(words).collect::<Vec<_>>().as_slice() {
         [] => "it has no state and no input".to_owned(),
         [one] => format!("what synapses can reach there is {one}"),
         [all @ .., last] => format!("what synapses can reach there are {} and {last}", all.join(", ")),
     }
 }
 
-pub(super) fn role_words(role: Role) -> &'static str {
+pub(in crate::sema) fn role_words(role: Role) -> &'static str {
     match role {
         Role::Param => "a parameter",
         Role::State => "a state",
