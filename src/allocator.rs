@@ -22,12 +22,10 @@ pub struct Aligned;
 
 /// Where a block of this layout is to start: `None` where the system is left to decide.
 fn start(layout: Layout) -> Option<usize> {
-    match layout.size() {
-        ..SMALL => None,
-        _ if layout.align() > LEAST => None,
-        ..LARGE => Some(64),
-        _ => Some(2 << 20),
+    if layout.size() < SMALL || layout.align() > LEAST {
+        return None;
     }
+    Some(if layout.size() < LARGE { 64 } else { 2 << 20 })
 }
 
 /// The block to ask the system for, from which one of this layout that starts at a multiple of `start` can be cut, with a number before it.
@@ -175,10 +173,13 @@ mod tests {
                     // SAFETY: the layouts have sizes; each block is used within its size and given back with its layout.
                     unsafe {
                         let block = Aligned.alloc(layout);
-                        assert!(!block.is_null() && block.addr() % start(layout).unwrap_or(align) == 0);
+                        assert!(!block.is_null() && block.addr().is_multiple_of(start(layout).unwrap_or(align)));
                         fill(block, from);
                         let block = Aligned.realloc(block, layout, to);
-                        assert!(!block.is_null() && block.addr() % start(new).unwrap_or(align) == 0, "{from} to {to}");
+                        assert!(
+                            !block.is_null() && block.addr().is_multiple_of(start(new).unwrap_or(align)),
+                            "{from} to {to}"
+                        );
                         assert!(holds(block, from.min(to)), "{from} to {to}");
                         fill(block, to);
                         Aligned.dealloc(block, new);
