@@ -216,11 +216,14 @@ fn protocols_read_and_write_delays_like_other_variables() {
 #[test]
 fn what_is_no_delay_is_refused_where_it_is_written() {
     for (statement, code, words) in [
-        ("XE.delay = -1 ms", "E0403", "6 of the 6 values of `XE.delay` cannot be negative"),
+        ("XE.delay = -1 ms", "E0403", "`XE.delay` cannot be negative"),
+        ("XE.delay -= 30 ms", "E0403", "6 of the 6 values of `XE.delay` cannot be negative"),
         ("XE.delay[0, 0] -= 3 ms", "E0403", "1 of the 6 values of `XE.delay` cannot be negative"),
         ("XE.delay = 1e9 s", "E0403", "cannot be kept"),
-        ("XE.dendritic_delay = -1 ms", "E0403", "6 of the 6 values of `XE.dendritic_delay` cannot be negative"),
-        ("KB.dendritic_delay = -1 ms", "E0403", "6 of the 6 values of `KB.dendritic_delay` cannot be negative"),
+        ("XE.dendritic_delay = -1 ms", "E0403", "`XE.dendritic_delay` cannot be negative"),
+        ("XE.dendritic_delay -= 30 ms", "E0403", "6 of the 6 values of `XE.dendritic_delay` cannot be negative"),
+        ("KB.dendritic_delay = -1 ms", "E0403", "`KB.dendritic_delay` cannot be negative"),
+        ("KB.dendritic_delay -= 30 ms", "E0403", "6 of the 6 values of `KB.dendritic_delay` cannot be negative"),
         ("XE.delay = 1 mV", "E0205", "`XE.delay` is ms"),
     ] {
         let (status, _, errors) = snnc(&format!("experiment main {{ run 1 ms; {statement}; run 1 ms }}"), &[]);
