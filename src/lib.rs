@@ -9,7 +9,6 @@
 //!
 //! The layers and what may use what are described in `ARCHITECTURE.md` and held by `tests/layering.rs`.
 
-pub mod allocator;
 pub mod backend;
 pub mod builtins;
 pub mod cli;

@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: snnc::allocator::Aligned = snnc::allocator::Aligned;
-
 /// Passes recurse over expressions; their depth is bounded, their frames are not small.
 const STACK: usize = 256 << 20;
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 /// Folder (or single file) of `src/` and what it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("allocator", &[]),
     ("backend", &["lir", "pages", "rng", "simd"]),
     ("builtins", &[]),
     (
@@ -28,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "lsp",
         &["builtins", "connect", "diag", "driver", "hir", "methods", "script", "sema", "source", "syntax", "units"],
     ),
-    ("main", &["allocator", "cli"]),
+    ("main", &["cli"]),
     ("methods", &["builtins", "hir"]),
     ("pages", &[]),
     ("phase", &["diag", "hir", "methods", "sched", "units"]),
@@ -51,11 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// A word that only some files may name, and why.
 const CONFINED: &[(&str, &[&str], &str)] = &[
-    (
-        "unsafe ",
-        &["allocator.rs", "backend/cranelift/exec.rs", "pages.rs"],
-        "unsafe code is where its conditions are checked",
-    ),
+    ("unsafe ", &["backend/cranelift/exec.rs", "pages.rs"], "unsafe code is where its conditions are checked"),
     ("cranelift::", &["backend/cranelift/", "driver.rs", "cli/plan.rs"], "the library's interface moves often"),
     ("cranelift_jit::", &["backend/cranelift/"], "the library's interface moves often"),
     ("pest::", &["syntax/"], "what the parser is made of is nobody else's business"),
