@@ -224,6 +224,10 @@ impl Session {
 
     /// Everything that checking finds is known now.
     fn all_said(&mut self) {
+        if let (Some(_), Some(tree)) = (&self.model, &self.tree) {
+            sema::unused::check(tree, &mut self.sink);
+            in_order(&mut self.sink);
+        }
         self.allows.take_out(&mut self.sink.items);
         if self.sink.has_errors() {
             self.model = None;

@@ -24,7 +24,7 @@ mod synapse;
 mod tables;
 mod twice;
 mod unroll;
-mod unused;
+pub(crate) mod unused;
 mod views;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -164,7 +164,6 @@ pub fn check(
     let sound = !sink.items[start..].iter().any(|d| d.severity == Severity::Error);
     if sound {
         twice::check(file, &prelude, &model, sink);
-        unused::check(file, sink);
     }
     (model, sound)
 }
