@@ -196,7 +196,6 @@ impl Lower<'_, '_> {
         true
     }
 
-    /// All names that could stand here.
     /// E0101: nothing is called `S` in `S.w`, but the unit siemens.
     fn unit_with_members(&self, base: &ast::Expr) -> Option<Diagnostic> {
         let ast::ExprKind::Name(name) = &base.kind else { return None };
@@ -223,6 +222,7 @@ impl Lower<'_, '_> {
         }
     }
 
+    /// All names that could stand here.
     fn visible(&self) -> Vec<String> {
         let mut names: Vec<String> = self.scopes.iter().flatten().map(|(n, ..)| n.clone()).collect();
         names.extend(self.cx.scope.names.iter().map(|(name, _)| name.clone()));

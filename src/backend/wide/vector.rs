@@ -938,11 +938,11 @@ impl Body {
 
     /// Frees the registers of values that are read for the last time now.
     pub(super) fn release(&mut self) {
-        for owner in &mut self.masks {
-            if let Owner::Val(v) = *owner
-                && self.uses.get(&v).is_none_or(|u| u.last().is_none_or(|at| *at <= self.at))
+        for k in 0..self.masks.len() {
+            if let Some(Owner::Val(v)) = self.masks.get(k).copied()
+                && self.dies(v)
             {
-                *owner = Owner::Nobody;
+                self.masks[k] = Owner::Nobody;
                 self.places.remove(&v);
             }
         }

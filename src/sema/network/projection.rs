@@ -369,7 +369,7 @@ pub(super) fn target(
                 [] => candidates(post),
                 some => some.iter().map(|v| v.name.as_str()).collect(),
             };
-            let d = d.note(reachable(post, &fitting));
+            let d = d.note(targets(&post.vars, &fitting));
             typer.error(match nearest(&m.node, known) {
                 Some(n) if found.is_none() => d.help(format!("did you mean `{n}`?")).fix(m.span, n),
                 _ => d,
@@ -377,11 +377,6 @@ pub(super) fn target(
             None
         }
     }
-}
-
-/// The states and inputs of a target model with their units: those that fit, or all where none does.
-fn reachable(post: &hir::NeuronModel, fitting: &[&hir::VarDecl]) -> String {
-    targets(&post.vars, fitting)
 }
 
 /// The states and inputs among variables with their units: those that fit, or all where none does.
