@@ -185,3 +185,41 @@ pub(crate) fn with_eights<K: WithEights>(kernel: K) -> K::Output {
         || kernel.run(Portable),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Products, upper halves and exclusive or of some numbers.
+    struct All([u64; 8], [u64; 8]);
+
+    impl WithEights for All {
+        type Output = [[u64; 8]; 3];
+
+        #[inline(always)]
+        fn run<E: Eights>(self, e: E) -> Self::Output {
+            let (a, b) = (e.eight(self.0), e.eight(self.1));
+            [e.lanes(e.product(a, b)), e.lanes(e.upper(a)), e.lanes(e.xor(a, b))]
+        }
+    }
+
+    #[test]
+    fn all_widths_that_this_machine_has_give_the_same() {
+        let a: [u64; 8] = std::array::from_fn(|k| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(k as u64 + 1));
+        let b: [u64; 8] = std::array::from_fn(|k| 0xbf58_476d_1ce4_e5b9_u64.wrapping_mul(7 * k as u64 + 3));
+        let want = All(a, b).run(Portable);
+        assert_eq!(want[0][3], (a[3] & 0xffff_ffff) * (b[3] & 0xffff_ffff));
+        assert_eq!(want[1][5], a[5] >> 32);
+        assert_eq!(want[2][7], a[7] ^ b[7]);
+        assert_eq!(with_eights(All(a, b)), want);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                assert_eq!(simd.vectorize(|| All(a, b).run(simd)), want);
+            }
+            if let Some(simd) = pulp::x86::V4::try_new() {
+                assert_eq!(simd.vectorize(|| All(a, b).run(simd)), want);
+            }
+        }
+    }
+}

@@ -316,6 +316,90 @@ mod tests {
         assert!(want[4].get_f64(0).unwrap() > 1.0);
     }
 
+    /// Numbers the values that a text calls `$name`.
+    fn numbered(text: &str) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        let mut pieces = text.split('$');
+        let mut out = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let end = piece.find(|c: char| !c.is_alphanumeric()).unwrap_or(piece.len());
+            let (name, rest) = piece.split_at(end);
+            let k = names.iter().position(|n| *n == name).unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            });
+            out += &format!("v{k}{rest}");
+        }
+        out
+    }
+
+    /// More masks at once than there are mask registers: some go to vector registers, and all kinds of readers find them there.
+    #[test]
+    fn more_masks_than_mask_registers() {
+        const MASKS: usize = 12;
+        for (float, int) in [("f32", "i32"), ("f64", "i64")] {
+            let mut body = String::new();
+            for k in 0..MASKS {
+                body += &format!("$c{k}: F = const F {}.5\n$m{k}: bool = lt $x, $c{k}\n", 3 * k);
+            }
+            // All of them are read after the last one is there.
+            let mut sum = "x".to_owned();
+            for k in 0..MASKS {
+                let op = ["and", "or", "xor"][k % 3];
+                let (yes, no) = [("x", "minus"), ("x", "zero"), ("zero", "x")][k % 3];
+                body += &format!("$p{k}: bool = {op} $m{k}, $m{}\n$n{k}: bool = not $p{k}\n", (k + 5) % MASKS);
+                body += &format!("$a{k}: F = select $p{k}, ${yes}, ${no}\n$b{k}: F = select $n{k}, ${sum}, $a{k}\n");
+                body += &format!("$s{k}: F = add $b{k}, $a{k}\n");
+                sum = format!("s{k}");
+            }
+            for k in 0..MASKS {
+                body += &format!("$i{k}: I = cast I $m{k}\nstore b{}[$j], $i{k}\n", 4 + k);
+            }
+            let mut text = String::new();
+            for (k, kind) in [float, "i32", "i32", float].into_iter().chain([int; MASKS]).enumerate() {
+                text += &format!("buffer b{k} \"b{k}\": {kind}[{LEN}]\n");
+            }
+            text += &format!(
+                "fn f0 \"go\"() {{
+                   $from: i32 = const i32 0
+                   $to: i32 = const i32 75
+                   $zero: F = const F 0.0
+                   vector for $j = $from to $to step 1 {{
+                     $x: F = load b0[$j]
+                     $minus: F = neg $x
+                     {body}
+                     store b3[$j], ${sum}
+                     append b1, b2, $j if $m{}
+                   }}
+                 }}",
+                MASKS - 1
+            );
+            let text =
+                numbered(&text).replace(": F", &format!(": {float}")).replace("const F", &format!("const {float}"));
+            let text = text.replace(": I", &format!(": {int}")).replace("cast I", &format!("cast {int}"));
+            let mut program = text::parse(&text).unwrap();
+            lanes::lanes(&mut program).unwrap();
+            simplify::simplify(&mut program);
+            for width in widths() {
+                let kernel = compiles(&program, width);
+                assert!(kernel.is_ok(), "{float}, {width:?}: {:?}\n{program}", kernel.err());
+            }
+            let run = |backend: &dyn Backend| {
+                let mut all: Buffers = program.buffers.iter().map(|b| Buf::zeros(b.scalar, b.len as usize)).collect();
+                (0..LEN).for_each(|k| all[0].set_f64(k, ((k * 31) % 47) as f64 - 5.0));
+                backend.compile(&program).unwrap().session(&mut all).unwrap().call(FuncId(0), &[]).unwrap();
+                all
+            };
+            let want = run(&Interp);
+            assert!(want[2].get_f64(0).unwrap() > 10.0);
+            for backend in BACKENDS {
+                for (k, (want, got)) in want.iter().zip(&run(&backend)).enumerate() {
+                    assert_eq!(bits(want), bits(got), "b{k} {backend:?}\n{program}");
+                }
+            }
+        }
+    }
+
     /// What kernels do not have stays with Cranelift, and says why.
     #[test]
     fn what_is_refused_says_why() {
