@@ -79,6 +79,9 @@ const MOST: u64 = 1 << 16;
 
 /// E0405: a list in an argument of a population that has no value for some of its `n` neurons. There the value would not be a number.
 pub(super) fn within(e: &Expr, n: u64, population: &str, typer: &mut Typer<'_>) -> bool {
+    if !asks(e) {
+        return true;
+    }
     let Some((i, (at, len, index))) = (0..n.min(MOST)).find_map(|i| Some((i, beyond(e, i)?))) else { return true };
     let value = crate::units::number(index);
     typer.error(
@@ -91,6 +94,13 @@ pub(super) fn within(e: &Expr, n: u64, population: &str, typer: &mut Typer<'_>) 
         .help("give one value for each neuron, or choose them so that the index stays inside: `list[i % 3]`"),
     );
     false
+}
+
+/// Whether an expression takes a value of a list.
+fn asks(e: &Expr) -> bool {
+    let mut found = matches!(e.kind, ExprKind::Table(..));
+    e.each_part(&mut |p| found = found || asks(p));
+    found
 }
 
 /// The first list in an expression that is asked for a value that it does not have, with its length and the index.

@@ -65,20 +65,25 @@ pub(super) fn check(
         Some(_) if few => (n_pre, n_post),
         Some(_) => return Some(()),
     };
-    let count = |i: u64, fixed: bool| {
+    // The candidates of a neuron, or the first `enough` of them.
+    let count = |i: u64, fixed: bool, enough: u64| {
         let of = if fixed { n_post } else { n_pre };
-        match filter {
-            None => Some(of),
-            Some(_) => (0..of).try_fold(0, |n, k| {
-                let pass = if fixed { passes(i, k) } else { passes(k, i) };
-                Some(n + u64::from(pass?))
-            }),
+        if filter.is_none() {
+            return Some(of);
         }
+        let mut found = 0;
+        for k in 0..of {
+            if found == enough {
+                break;
+            }
+            found += u64::from(if fixed { passes(i, k) } else { passes(k, i) }?);
+        }
+        Some(found)
     };
     match rule {
         Rule::FixedIndegree { k, multapses: false } => {
             for j in 0..columns {
-                let Some(found) = count(j, false) else { return Some(()) };
+                let Some(found) = count(j, false, *k) else { return Some(()) };
                 if found < *k {
                     scarce("fixed_indegree", *k, format!("onto neuron {}", at(post, j)), found, typer);
                     return None;
@@ -87,7 +92,7 @@ pub(super) fn check(
         }
         Rule::FixedOutdegree { k, multapses: false } => {
             for i in 0..rows {
-                let Some(found) = count(i, true) else { return Some(()) };
+                let Some(found) = count(i, true, *k) else { return Some(()) };
                 if found < *k {
                     scarce("fixed_outdegree", *k, format!("from neuron {}", at(pre, i)), found, typer);
                     return None;
