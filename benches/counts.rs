@@ -5,6 +5,10 @@
 
 mod work;
 
+/// As in the binary.
+#[global_allocator]
+static MEMORY: snnc::memory::Arrays = snnc::memory::arrays();
+
 use std::hint::black_box;
 
 use gungraun::{library_benchmark, library_benchmark_group, main};

@@ -5,6 +5,10 @@
 
 mod work;
 
+/// As in the binary.
+#[global_allocator]
+static MEMORY: snnc::memory::Arrays = snnc::memory::arrays();
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use snnc::driver::BackendKind;
 use work::Built;

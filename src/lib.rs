@@ -21,6 +21,7 @@ pub mod hir;
 pub mod lir;
 #[cfg(feature = "lsp")]
 pub mod lsp;
+pub mod memory;
 pub mod methods;
 mod pages;
 pub mod phase;

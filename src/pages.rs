@@ -7,25 +7,21 @@
 )]
 
 /// Bytes of a large page on x86-64, and on most others.
-const PAGE: usize = 2 << 20;
+pub(crate) const LARGE: usize = 2 << 20;
 
 /// Arrays of fewer bytes stay in small pages: at most half of the memory of an array is lost at its end.
-const WORTH_IT: usize = PAGE / 2;
-
-/// What the allocator keeps of a block for itself, at most. A mapping of whole large pages is aligned to them, others need not be.
-const HEADER: usize = 32;
+pub(crate) const WORTH_IT: usize = LARGE / 2;
 
 /// `n` zeros (or what is the default of `T`), whose memory is not touched before it is used.
 pub(crate) fn zeroed<T: Copy + Default>(n: usize) -> Vec<T> {
-    let mut v = vec![T::default(); room::<T>(n)];
-    prefer_large(&mut v);
-    v.truncate(n);
+    let mut v = with_capacity(n);
+    v.resize(n, T::default());
     v
 }
 
 /// An empty vector for `n` elements.
 pub(crate) fn with_capacity<T>(n: usize) -> Vec<T> {
-    let mut v = Vec::with_capacity(room::<T>(n));
+    let mut v = Vec::with_capacity(n);
     prefer_large(v.spare_capacity_mut());
     v
 }
@@ -51,30 +47,21 @@ pub(crate) fn empty<T>(v: &mut Vec<T>, n: usize) {
     }
 }
 
-/// The elements to ask for, so that they fill large pages.
-fn room<T>(n: usize) -> usize {
-    let size = size_of::<T>().max(1);
-    match n.checked_mul(size) {
-        Some(bytes) if (WORTH_IT..usize::MAX / 2).contains(&bytes) => {
-            ((bytes + HEADER).next_multiple_of(PAGE) - HEADER) / size
-        }
-        _ => n,
-    }
-}
-
 #[cfg(target_os = "linux")]
 fn prefer_large<T>(array: &mut [T]) {
     use rustix::mm::{Advice, madvise};
-    let bytes = size_of_val(array);
-    if bytes < WORTH_IT {
-        return;
-    }
-    let start = array.as_mut_ptr().addr();
+    let (start, bytes) = (array.as_mut_ptr().addr(), size_of_val(array));
+    let Some(end) = end_of_large(start, bytes) else { return };
     let before = start % rustix::param::page_size();
     let from = array.as_mut_ptr().cast::<u8>().wrapping_sub(before);
-    // SAFETY: the advice changes how memory is backed and nothing of what it holds, so no range of it can be wrong. The pages given are mapped,
-    // since each of them holds a part of the array.
-    let _ = unsafe { madvise(from.cast(), before + bytes, Advice::LinuxHugepage) };
+    // SAFETY: the advice changes how memory is backed and nothing of what it holds, so no range of it can be wrong.
+    let _ = unsafe { madvise(from.cast(), end - (start - before), Advice::LinuxHugepage) };
+}
+
+/// Where large pages of an array end, if it has any: at most half of the last one is lost.
+fn end_of_large(start: usize, bytes: usize) -> Option<usize> {
+    let end = start.checked_add(bytes)?.checked_add(WORTH_IT)? / LARGE * LARGE;
+    (end > start).then_some(end)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -101,12 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn large_arrays_fill_large_pages_and_small_ones_lose_nothing() {
-        assert_eq!(room::<f32>(1000), 1000);
-        for n in [WORTH_IT, PAGE, 5 * PAGE + 7] {
-            let room = room::<u8>(n);
-            assert!(room >= n && room < n + PAGE + HEADER && (room + HEADER).is_multiple_of(PAGE), "{n}: {room}");
+    fn at_most_half_a_large_page_is_lost() {
+        for (start, bytes) in
+            [(0, LARGE), (64, LARGE), (4096, LARGE / 2 + 64), (LARGE, 5 * LARGE + 7), (3 * LARGE, 2 * LARGE - 1)]
+        {
+            let end = end_of_large(start, bytes).expect("large enough");
+            assert!(end.is_multiple_of(LARGE) && end <= start + bytes + LARGE / 2 && end + LARGE / 2 > start + bytes);
         }
-        assert_eq!(room::<u32>(usize::MAX / 3), usize::MAX / 3);
+        assert_eq!(end_of_large(LARGE, LARGE / 2 - 1), None);
+        assert_eq!(end_of_large(64, usize::MAX), None);
     }
 }

@@ -55,8 +55,9 @@ impl Buf {
         match scalar {
             Scalar::F32 => Self::F32(pages::zeroed(len)),
             Scalar::F64 => Self::F64(pages::zeroed(len)),
-            Scalar::I32 | Scalar::Bool => Self::I32(pages::zeroed(len)),
-            Scalar::I64 => Self::I64(pages::zeroed(len)),
+            // Lists have room for the worst case; in large pages all of it that lies near what they use would be there.
+            Scalar::I32 | Scalar::Bool => Self::I32(vec![0; len]),
+            Scalar::I64 => Self::I64(vec![0; len]),
         }
     }
 

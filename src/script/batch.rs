@@ -178,7 +178,7 @@ impl Batches {
                 lane.written(s.key);
             }
         }
-        interp.machine.adopt(lane);
+        interp.machine.adopt(lane.as_ref());
         interp.machine.set_steps(now);
         Ok(())
     }

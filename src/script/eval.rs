@@ -869,7 +869,12 @@ impl<'h, 'a> Interp<'h, 'a> {
         self.emit(Effect::Ran(Ran { start, steps: done, spikes, logs }))?;
         match fault {
             Some(d) => Err(d.into()),
-            None => result,
+            None => {
+                if let Out::Host(host) = &mut self.out {
+                    host.copies.done(watch);
+                }
+                result
+            }
         }
     }
 

@@ -271,7 +271,7 @@ impl Machine for Fake {
         copy.clear_spikes();
         Box::new(copy)
     }
-    fn adopt(&mut self, other: Box<dyn Machine>) {
+    fn adopt(&mut self, other: &dyn Machine) {
         let logs = std::mem::take(&mut self.logs);
         *self = other.as_any().downcast_ref::<Self>().expect("a fake").clone();
         self.logs = logs;

@@ -20,28 +20,39 @@ const LOOKED: u64 = 16;
 const BEFORE: usize = 3;
 
 /// What may still be copied.
-pub(crate) struct Budget(u64);
+pub(crate) struct Budget {
+    bytes: u64,
+    /// The copy of a run that is over: the next one takes its memory.
+    spare: Option<Box<dyn Machine>>,
+}
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(ALLOWANCE)
+        Self { bytes: ALLOWANCE, spare: None }
     }
 }
 
 impl Budget {
     /// For one sample of several that run at the same time.
     pub(crate) fn of_sample() -> Self {
-        Self(0)
+        Self { bytes: 0, spare: None }
     }
 
     /// Whether so many bytes may be copied for a run of `steps`.
     fn pays(&mut self, bytes: u64, steps: u64) -> bool {
         let earned = steps.saturating_mul(COPIED);
         // What long runs of a network have earned is not kept to copy a large one for a short run.
-        let left = self.0.saturating_add(earned).min(earned.max(ALLOWANCE));
+        let left = self.bytes.saturating_add(earned).min(earned.max(ALLOWANCE));
         let pays = bytes <= left;
-        self.0 = if pays { left - bytes } else { left };
+        self.bytes = if pays { left - bytes } else { left };
         pays
+    }
+
+    /// A run went well.
+    pub(crate) fn done(&mut self, watch: Watch) {
+        if watch.copy.is_some() {
+            self.spare = watch.copy;
+        }
     }
 }
 
@@ -54,13 +65,19 @@ pub(crate) struct Watch {
 
 /// A run of `steps` begins ([`Machine::begin_run`] was called).
 pub(crate) fn watch(machine: &dyn Machine, steps: u64, budget: &mut Budget) -> Watch {
-    let copied = budget.pays(machine.bytes(), steps);
-    Watch { copy: copied.then(|| machine.fork()), start: machine.steps(), steps }
+    let copy = budget.pays(machine.bytes(), steps).then(|| match budget.spare.take() {
+        Some(mut copy) => {
+            copy.adopt(machine);
+            copy
+        }
+        None => machine.fork(),
+    });
+    Watch { copy, start: machine.steps(), steps }
 }
 
 impl Watch {
     /// The fault at the end of the run, if a value became infinite or undefined in it.
-    pub(crate) fn fault(self, machine: &dyn Machine, model: &Model, run: Span) -> Option<Diagnostic> {
+    pub(crate) fn fault(&self, machine: &dyn Machine, model: &Model, run: Span) -> Option<Diagnostic> {
         let synapses = self.steps.saturating_mul(LOOKED);
         let found = machine.non_finite(synapses);
         if found.is_empty() {
@@ -74,7 +91,7 @@ impl Watch {
         let bad = |m: &dyn Machine| m.non_finite(synapses).into_iter().find(|(k, _)| !known.contains(k));
         let (key, element) = bad(machine)?;
         let replayed = self.copy.as_ref().and_then(|copy| first(copy.as_ref(), self.steps, &bad));
-        Some(explain(model, machine, &self, (key, element), replayed, run))
+        Some(explain(model, machine, self, (key, element), replayed, run))
     }
 }
 

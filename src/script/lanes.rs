@@ -386,7 +386,7 @@ fn independent<'a>(
     if let Some(machine) = after
         && result.is_ok()
     {
-        interp.machine.adopt(machine);
+        interp.machine.adopt(machine.as_ref());
     }
     interp.machine.set_steps(now);
     result.map(|()| Flow::Next)

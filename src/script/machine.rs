@@ -103,7 +103,7 @@ pub trait Machine: Send {
     fn fork(&self) -> Box<dyn Machine>;
 
     /// Takes over the state of a copy made by [`Machine::fork`].
-    fn adopt(&mut self, other: Box<dyn Machine>);
+    fn adopt(&mut self, other: &dyn Machine);
 
     /// For downcasting in `adopt`.
     fn as_any(&self) -> &dyn std::any::Any;

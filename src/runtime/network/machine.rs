@@ -40,7 +40,7 @@ impl Machine for Network {
         })
     }
 
-    fn adopt(&mut self, other: Box<dyn Machine>) {
+    fn adopt(&mut self, other: &dyn Machine) {
         if let Some(other) = other.as_any().downcast_ref::<Self>() {
             self.compiled = other.compiled.clone();
             self.buffers.clone_from(&other.buffers);
