@@ -61,6 +61,8 @@ fn text(what: Restructuring) -> String {
         Restructuring::CommonInject => GATES,
         Restructuring::DelayOrder => DELAYS,
         Restructuring::KernelRecursion => RESPONSE,
+        // Tables would be too long for `f64`.
+        Restructuring::DecayTables => &LATERAL.replace("precision = f64", "precision = f32"),
         _ => LATERAL,
     };
     text.to_owned()

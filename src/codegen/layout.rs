@@ -1,9 +1,10 @@
 //! The buffers of a network: one layout for all of its plans, whatever is frozen.
 
+use super::decay::Table;
 use crate::hir::{Model, Precision, Restructuring, Role, VarId};
 use crate::lir::{BufId, Buffer, PAD, Scalar};
 use crate::sched::response::Recursion;
-use crate::sched::{Place, Plan, Spiking, Storage, Wiring, late};
+use crate::sched::{Place, Plan, ProjPlan, Spiking, Storage, Wiring, late};
 
 /// The buffers of a population with `n` neurons.
 #[derive(Debug, Clone)]
@@ -327,6 +328,8 @@ pub struct ProjBufs {
     pub chance: Option<[BufId; 2]>,
     /// The tables of `timed`.
     pub tables: Vec<BufId>,
+    /// By variable: how a trace decays, if a table says it. Traces of one rate share it.
+    pub decays: Vec<Option<Table>>,
     /// Places for one value per synapse.
     pub count: u64,
     /// Distance between rows of a dense matrix.
@@ -706,6 +709,7 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
                 .enumerate()
                 .map(|(k, t)| new(format!("{name}@table{k}"), float, t.len() as u64))
                 .collect(),
+            decays: decays(&mut new, name, float, plan.dt, p),
             count,
             stride,
             pre_pop: projection.pre.pop.index(),
@@ -716,6 +720,27 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
     }
     let unready = plan.opt.has(Restructuring::Leaps).then(|| new("unready".to_owned(), Scalar::I32, 1));
     Layout { buffers, pops, projs, clock, unready, float }
+}
+
+/// The tables by which traces of a projection decay.
+fn decays(
+    new: &mut dyn FnMut(String, Scalar, u64) -> BufId,
+    name: &str,
+    float: Scalar,
+    dt: f64,
+    p: &ProjPlan,
+) -> Vec<Option<Table>> {
+    let mut made: Vec<Table> = Vec::new();
+    let mut table = |v: usize, len: u32| {
+        let rate = p.graph.as_const(p.lazy[v]?.a)? * dt;
+        let known = made.iter().find(|t| t.rate.to_bits() == rate.to_bits()).copied();
+        Some(known.unwrap_or_else(|| {
+            let left = new(format!("{name}@decay{}", made.len()), float, u64::from(len));
+            made.push(Table { left, len, rate });
+            made[made.len() - 1]
+        }))
+    };
+    p.decays.iter().enumerate().map(|(v, len)| table(v, (*len)?)).collect()
 }
 
 /// The buffers of runs of `neurons`; `rows` are those of the projection, where the runs are those of pre neurons.

@@ -4,6 +4,7 @@
 mod arrivals;
 mod chance;
 mod clocked;
+pub mod decay;
 mod entries;
 mod expr;
 mod late;
@@ -220,6 +221,7 @@ pub fn element_program(plan: &Plan, layout: &Layout) -> Program {
     }
     let mut functions = vec![b.finish()];
     functions.extend(leap::functions(plan, layout));
+    functions.extend(decay::function(layout));
     Program { buffers: layout.buffers.clone(), functions }
 }
 
@@ -259,6 +261,7 @@ pub fn parts(plan: &Plan, layout: &Layout) -> Result<(Program, Vec<Part>), Strin
         }
     }
     functions.extend(leap::functions(plan, layout));
+    functions.extend(decay::function(layout));
     let program = Program { buffers: layout.buffers.clone(), functions };
     Ok((lowered(program)?, parts))
 }

@@ -1,7 +1,7 @@
 //! One projection in one step: `on pre` of the arriving events, `on post` of the post neurons' spikes.
 
 use super::expr::{Emit, on_side};
-use super::{Step, arrivals, arriving, chance, clocked, entries, population, response, synapse};
+use super::{Step, arrivals, arriving, chance, clocked, decay, entries, population, response, synapse};
 use crate::hir::{Restructuring, Side, VarId};
 use crate::lir::build::FuncBuilder;
 use crate::lir::{AddRows, BinOp, BufId, CmpOp, Scalar, UnOp, Val};
@@ -479,8 +479,13 @@ fn advanced(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, x: Val, n: Va
 fn shrink(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, gap: Val) -> Val {
     let plan: &ProjPlan = &s.plan.projections[p];
     let a = plan.lazy[v.index()].and_then(|l| plan.graph.as_const(l.a)).unwrap_or(f64::NAN);
-    let rate = b.float(s.float, a * s.plan.dt);
-    let n = b.cast(gap, s.float);
+    left(b, s.float, a * s.plan.dt, gap)
+}
+
+/// What is left after `gap` steps of what decays by the exponent `rate` in one.
+pub(super) fn left(b: &mut FuncBuilder, float: Scalar, rate: f64, gap: Val) -> Val {
+    let rate = b.float(float, rate);
+    let n = b.cast(gap, float);
     let z = b.bin(BinOp::Mul, rate, n);
     b.un(UnOp::Exp, z)
 }
@@ -496,7 +501,7 @@ fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
     let zero = b.int(0);
     let one = b.int(1);
     let n = b.load(count, zero);
-    // Most were last brought up to date in the same step: they share the exponential. That of one step is a constant.
+    // Without a table: most were last brought up to date in the same step and share the exponential. That of one step is a constant.
     let nothing = b.float(s.float, 0.0);
     let single = shrink(b, s, p, z, one);
     let kept = b.fold_loop(zero, n, &[zero, one, single], |b, k, carried| {
@@ -504,8 +509,10 @@ fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
         let x = b.load(buf, e);
         let since = b.load(last, e);
         let gap = b.sub(s.done, since);
-        let same = b.cmp(CmpOp::Eq, gap, carried[1]);
-        let factor = b.if_else(same, |_| vec![carried[2]], |b| vec![shrink(b, s, p, z, gap)])[0];
+        let factor = decay::left(b, s, p, z, gap).unwrap_or_else(|| {
+            let same = b.cmp(CmpOp::Eq, gap, carried[1]);
+            b.if_else(same, |_| vec![carried[2]], |b| vec![shrink(b, s, p, z, gap)])[0]
+        });
         let y = b.mul(x, factor);
         let y = population::faded(b, s, y, s.plan.projections[p].faint[z.index()]);
         b.store(buf, e, y);

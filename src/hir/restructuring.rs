@@ -15,6 +15,8 @@ pub enum Restructuring {
     RestingBlocks,
     /// Synapses stored in the order of their delays.
     DelayOrder,
+    /// How traces decay in tables.
+    DecayTables,
     /// Steps in parts, which run at the same time in large networks.
     StepParts,
     /// One value for a state that everything reaches alike.
@@ -48,13 +50,14 @@ pub struct Known {
 
 /// All, in the order of their declaration.
 #[rustfmt::skip]
-pub static ALL: [Known; 14] = [
+pub static ALL: [Known; 15] = [
     Known { which: Restructuring::WideKernels, level: 1, name: "wide-kernels", what: "Loops over neurons in kernels of 256 or 512 bits, where the machine has them" },
     Known { which: Restructuring::WholeRows, level: 1, name: "whole-rows", what: "Whole rows of a matrix added by one precompiled loop" },
     Known { which: Restructuring::LateRows, level: 1, name: "late-rows", what: "Rows added in the pass that advances the neurons in the next step" },
     Known { which: Restructuring::CalmBlocks, level: 1, name: "calm-blocks", what: "Simpler code for blocks of neurons of which none is refractory or deviates" },
     Known { which: Restructuring::RestingBlocks, level: 1, name: "resting-blocks", what: "Blocks of neurons that no longer change are left out until something reaches them" },
     Known { which: Restructuring::DelayOrder, level: 1, name: "delay-order", what: "Synapses stored in the order of their delays" },
+    Known { which: Restructuring::DecayTables, level: 1, name: "decay-tables", what: "What is left of traces after some steps in tables instead of exponentials" },
     Known { which: Restructuring::StepParts, level: 1, name: "step-parts", what: "Steps in parts, which run at the same time in large networks" },
     Known { which: Restructuring::SharedStates, level: 2, name: "shared-states", what: "One value for a state that everything reaches alike" },
     Known { which: Restructuring::GroupedSums, level: 2, name: "grouped-sums", what: "Sums grouped so that what is the same for all neurons is computed once; needs shared states" },

@@ -14,7 +14,7 @@ use crate::codegen::layout::{Depth, ProjSize, RunSize};
 use crate::codegen::{self, Layout, layout};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Model, Role, VarId};
-use crate::lir::{BufId, Scalar};
+use crate::lir::{BufId, FuncId, Scalar};
 use crate::sched::{self, Delay, Place, Plan, ProjPlan, Uses, Wiring};
 use crate::script::machine::{Entity, VarKey};
 use crate::script::walk;
@@ -115,6 +115,10 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
 
     let start = Instant::now();
     let compiled = Arc::new(compile(&plan, &layout, options.backend.as_ref(), options.cutting)?);
+    if let Some(fill) = compiled.decays {
+        let filled = compiled.kernels.session(&mut buffers).and_then(|mut session| session.call(fill, &[]));
+        filled.map_err(|e| vec![super::network::failed(&e)])?;
+    }
     let compile_time = planned + start.elapsed();
     let states = states(&model, &plan, &layout, &buffers);
     let parallel = compiled.cut.as_ref().is_some_and(Cut::parallel);
@@ -168,8 +172,10 @@ pub(super) fn compile(
     let cut = parts.map(|parts| Cut::new(plan, layout, parts, kernels.as_ref(), cutting));
     // They stand behind the functions of the step.
     let first = cut.as_ref().map_or(1, |cut| cut.parts.len()) as u32;
-    let leap = plan.leaps().then_some([crate::lir::FuncId(first), crate::lir::FuncId(first + 1)]);
-    Ok(Compiled { plan: plan.clone(), kernels, cut, leap })
+    let leap = plan.leaps().then_some([FuncId(first), FuncId(first + 1)]);
+    let next = first + if leap.is_some() { 2 } else { 0 };
+    let decays = layout.projs.iter().any(|p| p.decays.iter().any(Option::is_some)).then_some(FuncId(next));
+    Ok(Compiled { plan: plan.clone(), kernels, cut, leap, decays })
 }
 
 /// What an array of too many values holds, in words of the source: its name is that of a population or connection, and what it is for.

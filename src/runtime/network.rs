@@ -40,6 +40,8 @@ pub struct Compiled {
     pub cut: Option<Cut>,
     /// The functions `unready` and `leap`, if the plan passes over steps.
     pub leap: Option<[FuncId; 2]>,
+    /// The function that fills the tables by which traces decay, if there are any.
+    pub decays: Option<FuncId>,
 }
 
 /// The ends of the synapses of a sparse projection.
@@ -174,7 +176,7 @@ impl Train {
 }
 
 /// What a back end refuses is never a user's fault.
-fn failed(error: &BackendError) -> Diagnostic {
+pub(super) fn failed(error: &BackendError) -> Diagnostic {
     Diagnostic::without_span(Code::E0900, format!("a bug in snnc: {error}")).help("please report it with this file")
 }
 

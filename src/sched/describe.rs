@@ -250,9 +250,10 @@ pub fn describe(model: &Model, plan: &Plan, synapses: &[u64], bytes: f64) -> Str
             let faint = faint(p.faint[k]);
             let listed =
                 if p.listed[k] { format!("; neurons where it is zero are not visited{faint}") } else { String::new() };
+            let table = if p.decays[k].is_some() { "; what is left of it stands in a table" } else { "" };
             let dead = if p.dead.contains(&VarId(k as u32)) { "; not needed while its readers are frozen" } else { "" };
             let frozen = if p.frozen.contains(&VarId(k as u32)) { "; frozen" } else { "" };
-            let _ = writeln!(out, "  {}: {place}{lazy}{listed}{dead}{frozen}", var.name);
+            let _ = writeln!(out, "  {}: {place}{lazy}{listed}{table}{dead}{frozen}", var.name);
         }
     }
     let _ = writeln!(out, "\nstep: {}", step(model, plan));

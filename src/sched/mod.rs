@@ -28,6 +28,7 @@
 
 pub mod chance;
 pub mod clocked;
+mod decay;
 pub mod describe;
 pub mod entries;
 mod faint;
@@ -140,6 +141,7 @@ pub fn build(model: &Model, uses: &Uses, frozen: &BTreeSet<VarKey>) -> Result<Pl
     if settings.opt.has(Restructuring::LateRows) {
         late::apply(model, &mut plan);
     }
+    decay::apply(&mut plan);
     Ok(plan)
 }
 

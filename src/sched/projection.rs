@@ -132,6 +132,8 @@ pub struct ProjPlan {
     pub listed: Vec<bool>,
     /// By variable: below this size a listed trace counts as zero; see `faint`. 0: it never does.
     pub faint: Vec<f64>,
+    /// By variable: the entries of the table by which a listed trace decays, if it has one; see `decay`.
+    pub decays: Vec<Option<u32>>,
     /// `on pre`.
     pub on_pre: Handler,
     /// `on post`; `None` when it does nothing.
@@ -344,6 +346,7 @@ pub(super) fn plan(
         place,
         lazy,
         faint: vec![0.0; listed.len()],
+        decays: vec![None; listed.len()],
         listed,
         on_pre,
         on_post: does_something.then_some(on_post),

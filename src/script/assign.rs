@@ -69,6 +69,29 @@ pub fn assign_at(
     if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
 }
 
+/// Elements of a column that are scaled at once.
+const LANES: usize = 8;
+
+/// Multiplies `N` elements, `stride` apart: whether a bound stopped one, and how many are no numbers now.
+fn scale_part<T: Float, const N: usize>(part: &mut [T], stride: usize, factor: T, (lo, hi): (T, T)) -> (bool, usize) {
+    let mut values = [T::of(0.0); N];
+    for (value, x) in values.iter_mut().zip(part.iter().step_by(stride.max(1))) {
+        *value = *x;
+    }
+    // What is no number differs from itself.
+    let (mut stops, mut undefined) = (false, 0);
+    for value in &mut values {
+        let free = *value * factor;
+        *value = free.saturate(lo, hi);
+        stops |= *value != free;
+        undefined += usize::from(value.is_undefined());
+    }
+    for (value, x) in values.iter().zip(part.iter_mut().step_by(stride.max(1))) {
+        *x = *value;
+    }
+    (stops, undefined)
+}
+
 /// Multiplies each of some columns by its factor; gives those in which a bound stopped an element.
 ///
 /// # Errors
@@ -84,7 +107,7 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
         if factors.len() != columns.len() {
             return Err(WriteFault::Size);
         }
-        let bounds = bounds.map(|(lo, hi)| (T::of(lo), T::of(hi)));
+        let bounds = bounds.map_or((T::of(f64::NEG_INFINITY), T::of(f64::INFINITY)), |(lo, hi)| (T::of(lo), T::of(hi)));
         let end = if rows == 0 { 0 } else { (rows - 1) * stride + columns.iter().max().map_or(0, |c| *c as usize + 1) };
         let data = data.get_mut(..end).ok_or(WriteFault::OutOfRange)?;
         let mut stopped = Vec::new();
@@ -92,12 +115,17 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
         for (column, factor) in columns.iter().zip(factors) {
             let elements = data.get_mut(*column as usize..).ok_or(WriteFault::OutOfRange)?;
             let (mut stops, mut undefined) = (false, 0);
-            for x in elements.iter_mut().step_by(stride.max(1)) {
-                let free = *x * *factor;
-                *x = bounds.map_or(free, |(lo, hi)| free.saturate(lo, hi));
-                // What is no number differs from itself.
-                stops |= *x != free;
-                undefined += usize::from(x.is_undefined());
+            // From the end on: it was summed last, and is still in the caches.
+            for part in elements.chunks_mut(stride.max(1).saturating_mul(LANES)).rev() {
+                let (stop, nan) = if part.len() > (LANES - 1) * stride {
+                    scale_part::<T, LANES>(part, stride, *factor, bounds)
+                } else {
+                    part.chunks_mut(stride.max(1))
+                        .map(|one| scale_part::<T, 1>(one, stride, *factor, bounds))
+                        .fold((false, 0), |(s, n), (stop, nan)| (s | stop, n + nan))
+                };
+                stops |= stop;
+                undefined += nan;
             }
             if stops {
                 stopped.push(*column);

@@ -13,8 +13,8 @@ use crate::script::reduce::{MatrixOver, column_sums, reduce_values};
 use crate::script::tensor::{Tensor, Value};
 use crate::source::Span;
 
-/// So many columns are summed and then scaled: they are still in the caches.
-const AT_ONCE: usize = 4;
+/// So many columns are summed and then scaled: they are still in the nearest cache.
+const AT_ONCE: usize = 1;
 
 /// A normalisation of columns: what is scaled, to which sum.
 pub(super) struct Normalise {

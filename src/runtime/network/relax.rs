@@ -35,9 +35,9 @@ impl Network {
         let stored = closed.map_or(id, |(_, _, value, _)| value);
         let closed = closed.filter(|_| !self.frozen.contains(&key));
         let dt = self.compiled.plan.dt;
-        // Most elements were brought up to date at the same step.
+        // Most elements were brought up to date at the same step, and some in between each at another: two factors are kept.
         let of = move |gap: f64, a: f64| if a == 0.0 || gap == 0.0 { 1.0 } else { libm::exp(a * dt * gap) };
-        let latest = std::cell::Cell::new((0.0, 1.0));
+        let latest = std::cell::Cell::new([(0.0, 1.0); 2]);
         move |k: usize| {
             let Some((a, b, value, last)) = closed else {
                 return self.buffers[stored.0 as usize].get_f64(k).unwrap_or(f64::NAN);
@@ -47,10 +47,14 @@ impl Network {
             if gap == 0.0 {
                 return x;
             }
-            if latest.get().0 != gap {
-                latest.set((gap, of(gap, a)));
-            }
-            let factor = latest.get().1;
+            let [first, second] = latest.get();
+            let factor = if first.0 == gap {
+                first.1
+            } else {
+                let wanted = if second.0 == gap { second } else { (gap, of(gap, a)) };
+                latest.set([wanted, first]);
+                wanted.1
+            };
             if a == 0.0 { x + b * dt * gap } else { (x + b / a) * factor - b / a }
         }
     }
