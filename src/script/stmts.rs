@@ -34,7 +34,7 @@ impl Lower<'_, '_> {
     /// A block below a condition or loop: a batch body's collective statements may not stand there.
     pub(crate) fn nested(&mut self, block: &ast::Block) -> Vec<Stmt> {
         self.deeper(true);
-        let out = self.block(block);
+        let out = self.maybe(|l| l.block(block));
         self.deeper(false);
         out
     }
@@ -68,7 +68,7 @@ impl Lower<'_, '_> {
                     Some(ast::Else::Block(b)) => self.nested(b),
                     Some(ast::Else::If(s)) => {
                         self.deeper(true);
-                        let s = self.statement(s);
+                        let s = self.maybe(|l| l.statement(s));
                         self.deeper(false);
                         s.into_iter().collect()
                     }
@@ -100,19 +100,7 @@ impl Lower<'_, '_> {
                 StmtKind::Run { time }
             }
             ast::StmtKind::Minimize { loss, over, .. } => {
-                // The loss is learning's own function; faults in what it is given are independent of that.
-                match &loss.kind {
-                    ast::ExprKind::Call { args, .. } => self.check_args(args),
-                    _ => drop(self.resolve(loss)),
-                }
-                for path in over {
-                    self.resolve(&text::path_expr(path));
-                }
-                self.err(
-                    Diagnostic::new(Code::E0901, span, "learning by gradient is not supported yet")
-                        .label("`minimize` is not built yet")
-                        .help("local learning rules (STDP and others) work"),
-                );
+                self.minimize(loss, over, span);
                 return None;
             }
             ast::StmtKind::Expect(e) => {

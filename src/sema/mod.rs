@@ -6,6 +6,7 @@ pub(crate) mod consts;
 pub(crate) mod delays;
 mod drive;
 pub(crate) mod foreign;
+mod gradient;
 pub(crate) mod infer;
 mod kernel;
 mod misleading;
@@ -160,6 +161,7 @@ pub fn check(
         sink.holes.truncate(holes);
         model.script = script::lower(file, &scope, &model, &options.arrays, sink);
     }
+    gradient::check(&model, prelude.id, sink);
     sink.close();
     let sound = !sink.items[start..].iter().any(|d| d.severity == Severity::Error);
     if sound {
