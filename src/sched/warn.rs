@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lower::{Context, Lowering};
 use super::quiet::Findings;
 use super::{rate, silent, singular, stability};
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::diag::{Code, Diagnostic, Sink, words};
 use crate::hir::{
     self, Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, ProjId, Role, Side, Stmt, StmtKind, Type, VarDecl, VarId,
 };
@@ -32,7 +32,7 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
             refractory(model, population, neuron, known, sink);
             reset(population, neuron, known, sink);
             rate::of_population(model, p, known, sink);
-            singular::check(neuron, known, sink);
+            singular::of_neuron(neuron, known, sink);
             periods(model, population, neuron, known, sink);
         });
         let mut steps = Vec::new();
@@ -71,6 +71,9 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
         found.projections[k].calm = unless_calm(sink, &|sink| {
             times(model, projection, &known, sink);
             euler_in_synapse(model, projection, &known, sink);
+            let vars = |view: &hir::View| model.neuron_of(view.pop).map_or(&[][..], |n| n.vars.as_slice());
+            let ends = [vars(&projection.pre), vars(&projection.post)];
+            singular::of_synapse(&projection.synapse, ends, &known, sink);
         });
     }
     rate::assigned(model, sink);
@@ -96,12 +99,7 @@ fn times(model: &Model, projection: &hir::Projection, known: &Known<'_>, sink: &
     for (what, time) in delays.chain(projection.synapse.every.iter().map(|e| ("period", &e.period))) {
         if let Some(x) = known.value(time) {
             if x < 0.0 && what == "delay" {
-                let d = Diagnostic::new(
-                    Code::E0403,
-                    time.span,
-                    format!("`delay` cannot be negative, and this is {} ms", number(x)),
-                )
-                .help("a spike cannot arrive before it is sent");
+                let d = words::negative_delay(time.span, "`delay`", Some(number(x)));
                 if !sink.items.contains(&d) {
                     sink.push(d);
                 }
@@ -282,10 +280,9 @@ fn off_grid(what: &str, x: f64, span: Span, dt: f64, sink: &mut Sink) {
 
 /// E0307: a parameter makes the period negative, by its default or by what the population gives it.
 fn negative_refractory(population: &hir::Population, neuron: &NeuronModel, duration: &Expr) -> Diagnostic {
-    let message = "a refractory period cannot be negative";
     match written(population, &neuron.vars, duration) {
-        Some(at) => Diagnostic::new(Code::E0307, at, message).also(duration.span, "this is the length of the period"),
-        None => Diagnostic::new(Code::E0307, duration.span, message)
+        Some(at) => words::negative_refractory(at).also(duration.span, "this is the length of the period"),
+        None => words::negative_refractory(duration.span)
             .also(population.span, "it is with the parameters of this population"),
     }
 }

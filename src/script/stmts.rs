@@ -1,6 +1,6 @@
 //! Statements of protocols.
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, words};
 use crate::hir::Role;
 use crate::script::ir::{
     AssignOp, Expr, ExprKind, IndexItem, Kind, LocalId, NumTy, Place, Select, Stmt, StmtKind, Ty, is_delay,
@@ -10,6 +10,7 @@ use crate::script::machine::{Entity, VarKey};
 use crate::script::names::{Thing, entity_name};
 use crate::script::operators::{const_value, convert, fits_any, is_literal, to_real};
 use crate::script::{quantity, shape, text};
+use crate::sema::misleading::built_in;
 use crate::source::Span;
 use crate::syntax::ast;
 
@@ -163,6 +164,13 @@ impl Lower<'_, '_> {
             );
             self.declare(&l.name, Ty::Poisoned, None);
             return None;
+        }
+        if let (Some(what), "t" | "dt" | "pi" | "inf") = (built_in(&l.name.node, false), l.name.node.as_str()) {
+            self.err(
+                Diagnostic::new(Code::W0801, l.name.span, format!("`{}` hides {what}", l.name.node))
+                    .label("from here on it is this variable")
+                    .help("rename the variable"),
+            );
         }
         let thing = self.resolve(&l.value);
         let mut value = match thing {
@@ -449,10 +457,7 @@ impl Lower<'_, '_> {
             && is_delay(self.cx.model, place.key)
             && matches!(value.kind, ExprKind::Const(x) if x < 0.0)
         {
-            self.err(
-                Diagnostic::new(Code::E0403, a.value.span, format!("{name} cannot be negative"))
-                    .help("a spike cannot arrive before it is sent"),
-            );
+            self.err(words::negative_delay(a.value.span, &name, None));
             return None;
         }
         Some(StmtKind::SetVar { place, op, value, collective })
