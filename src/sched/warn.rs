@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lower::{Context, Lowering};
 use super::quiet::Findings;
-use super::{rate, silent, singular, stability};
+use super::{lost, rate, reset, silent, singular, stability, unread};
 use crate::diag::{Code, Diagnostic, Sink, words};
 use crate::hir::{
     self, Expr, ExprKind, LetDecl, Model, NeuronModel, PopId, ProjId, Role, Side, Stmt, StmtKind, Type, VarDecl, VarId,
@@ -30,7 +30,8 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
         let neuron = &model.neurons[population.model.index()];
         let calm = unless_calm(sink, &|sink| {
             refractory(model, population, neuron, known, sink);
-            reset(population, neuron, known, sink);
+            reset::check(population, neuron, known, sink);
+            lost::check(model, population, neuron, known, sink);
             rate::of_population(model, p, known, sink);
             singular::of_neuron(neuron, known, sink);
             periods(model, population, neuron, known, sink);
@@ -79,6 +80,7 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
     rate::assigned(model, sink);
     shared_noise(model, sink);
     unused(model, sink);
+    unread::check(model, sink);
 }
 
 /// Carries out the checks of one part, and tells whether they have nothing to say. What has been said of another part is not said
@@ -335,53 +337,6 @@ fn periods(model: &Model, population: &hir::Population, neuron: &NeuronModel, kn
     }
 }
 
-/// The level condition holds again right after the reset, by constants alone.
-fn reset(population: &hir::Population, neuron: &NeuronModel, known: &Known<'_>, sink: &mut Sink) {
-    let Some(clause) = &neuron.spike else { return };
-    let hir::SpikeCond::Level(cond) = &clause.cond else { return };
-    if neuron.on_spike.is_empty() {
-        return;
-    }
-    if !known.lower(|low| after_reset(low, cond, &neuron.on_spike)) {
-        return;
-    }
-    let place =
-        neuron.on_spike.iter().find(|s| matches!(s.kind, StmtKind::Assign { .. })).map_or(clause.span, |s| s.span);
-    sink.push(
-        Diagnostic::new(
-            Code::W0704,
-            place,
-            format!("after the reset, neurons of `{}` are still above their threshold", population.name),
-        )
-        .label("then the neuron fires in every step, or as often as its refractory period allows")
-        .also(clause.span, "this condition holds again at once")
-        .also(population.span, "with the values of this population")
-        .help("reset below the threshold, or raise the threshold"),
-    );
-}
-
-/// Whether `cond` is constantly true once `block` has run.
-fn after_reset(mut low: Lowering<'_, '_>, cond: &Expr, block: &[Stmt]) -> bool {
-    let mut values: BTreeMap<VarId, f64> = BTreeMap::new();
-    for stmt in block {
-        let StmtKind::Assign { var, op, value } = &stmt.kind else { return false };
-        let constant = low.expr(value).and_then(|s| low.graph.as_const(s));
-        match (op, constant) {
-            (hir::AssignOp::Set, Some(x)) => drop(values.insert(*var, x)),
-            // What becomes of it is not known: the condition may be about something else.
-            _ => drop(values.remove(var)),
-        }
-    }
-    let Some(c) = low.expr(cond) else { return false };
-    let mut map = std::collections::HashMap::new();
-    for (var, x) in values {
-        let (from, to) = (low.graph.own(var), low.graph.real(x));
-        map.insert(from, to);
-    }
-    let after = low.graph.substitute(c, &map);
-    low.graph.as_const(after) == Some(1.0)
-}
-
 /// A kind of trouble with explicit Euler steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
@@ -531,9 +486,9 @@ pub(super) fn number(x: f64) -> String {
 }
 
 /// A declaration, by its place: one model may be instantiated several times.
-type Place = (FileId, u32);
+pub(super) type Place = (FileId, u32);
 
-fn place(var: &VarDecl) -> Place {
+pub(super) fn place(var: &VarDecl) -> Place {
     (var.span.file, var.span.start)
 }
 
