@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic, Severity, Sink};
 use crate::hir::Model;
-use crate::script::ir::Learning;
+use crate::script::ir::{ExprKind, Learning};
 use crate::script::walk;
 use crate::source::{FileId, Span};
 
@@ -37,7 +37,9 @@ pub(super) fn check(model: &Model, prelude: FileId, sink: &mut Sink) {
     let mut statements: BTreeMap<Span, (bool, Vec<Diagnostic>)> = BTreeMap::new();
     for l in learning {
         let (refused, faults) = statements.entry(l.span).or_default();
-        *refused |= l.refused;
+        // A loss that is faulty as a whole has been reported; in a procedure that nothing calls it may be an argument.
+        let faulty = matches!(l.loss.as_slice(), [e] if matches!(e.kind, ExprKind::Error)) && l.home.is_some();
+        *refused |= l.refused || faulty;
         let new = graph.as_ref().map(|g| unreached(model, g, l)).unwrap_or_default();
         let at = |d: &Diagnostic| d.primary.as_ref().map(|p| p.span);
         faults.extend(new.into_iter().filter(|d| !faults.iter().any(|f| at(f) == at(d))).collect::<Vec<_>>());
