@@ -23,7 +23,7 @@ pub use conv::Convolution;
 pub use edges::EdgeList;
 pub use scatter::blocks_of_rows;
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, words};
 use crate::rng::Stream;
 
 /// Decides whether the pair (pre, post) is a candidate; indices are those of the whole populations.
@@ -127,7 +127,7 @@ pub enum ConnectError {
         post: usize,
     },
     /// Too few candidates for a degree or a total.
-    #[error("{rule} asks for {wanted} synapses {place}, but only {found} candidates remain there")]
+    #[error("{}", words::too_few(.rule, *.wanted, .place, *.found))]
     TooFew {
         /// The rule.
         rule: &'static str,

@@ -116,6 +116,7 @@ codes! {
     W0715 Warning "a rate that no neuron has";
     W0716 Warning "a readout that knows no class";
     W0717 Warning "the same is fed twice in one step";
+    W0718 Warning "a change that the precision loses";
     W0801 Warning "a name or constant that misleads";
     W0802 Warning "an `allow` that silences nothing";
     E0801 Error "a file cannot be read or written";

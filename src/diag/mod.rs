@@ -4,6 +4,7 @@
 pub mod codes;
 pub mod fixes;
 pub mod render;
+pub mod words;
 
 pub use codes::{Code, Severity};
 

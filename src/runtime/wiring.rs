@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::eval::{Env, eval};
 use crate::connect::{self, Adjacency, Arguments, Candidates, ConnectError, Convolution, EdgeList, PostIndex, Value};
 use crate::data::{NpyArray, NpyData, read_npz};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, words};
 use crate::hir::{Model, Projection, Rule, Select, Side, View};
 use crate::rng::Stream;
 use crate::sched::{Plan, Wiring};
@@ -221,21 +221,14 @@ fn one(model: &Model, projection: &Projection, columns: bool, files: &Files) -> 
                 .also(projection.pre_span, format!("{pre} neurons"))
                 .also(projection.post_span, format!("{post} neurons"))
                 .help("take parts of equal size, such as `E[..100]`, or another rule"),
-            ConnectError::TooFew { .. } => d.help("ask for fewer, drop the `where`, or allow `multapses = true`"),
+            ConnectError::TooFew { .. } => d.help(words::too_few_help(projection.filter.is_some())),
             _ => d,
         }
     };
     let rows = connect::build(pattern, &arguments, &candidates, stream).map_err(fault)?;
     if rows.is_empty() {
-        let d = Diagnostic::new(
-            Code::E0404,
-            projection.rule_span,
-            format!("this connection has no synapse: {} × {} candidate pairs, none chosen", pre.len(), post.len()),
-        );
-        return Err(match &projection.filter {
-            Some(f) => d.also(f.span, "no pair passes, or none was drawn").help("check the condition and the rule"),
-            None => d.help("raise the probability, or remove the `connect`"),
-        });
+        let filter = projection.filter.as_ref().map(|f| (f.span, "no pair passes, or none was drawn"));
+        return Err(words::no_synapse(projection.rule_span, [pre.len() as u64, post.len() as u64], filter));
     }
     let n = rows.len();
     let mut columns_of_file = BTreeMap::new();

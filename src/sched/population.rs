@@ -547,6 +547,11 @@ fn slow_state(graph: &mut Graph, var: VarId, rhs: Sym, dt: f64) -> Option<Slow> 
     (a < 0.0 && (a * dt).abs() < SLOW).then_some(Slow { var, a, b, frozen: false })
 }
 
+/// Whether a state that nothing holds is slow.
+pub(super) fn is_slow(graph: &mut Graph, var: VarId, rhs: Sym, dt: f64) -> bool {
+    slow_state(graph, var, rhs, dt).is_some()
+}
+
 /// The variables whose initial value is one constant, with it, given which variables are constant.
 pub(super) fn constant_init(
     model: &Model,

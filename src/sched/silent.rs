@@ -2,6 +2,7 @@
 //! excites. Said only where it is certain: all that acts on the population is known before the simulation starts.
 
 use super::quiet::Findings;
+use super::settle;
 use super::warn::{Known, number, targets};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{
@@ -15,7 +16,13 @@ enum Why {
     /// Its rate is zero, or negative: in 1/ms.
     Rate(f64),
     /// The equation of this state moves it from its initial value to a resting value, neither of which satisfies the condition.
-    Rest { var: VarId, from: f64, to: f64 },
+    Rest {
+        var: VarId,
+        from: f64,
+        to: f64,
+        /// Found by following equations that are not linear.
+        followed: bool,
+    },
 }
 
 /// Reports the populations that can never spike. Those that are not silent are noted, with the silent ones among their sources.
@@ -50,10 +57,11 @@ pub(super) fn check(model: &Model, found: &mut Findings, sink: &mut Sink) {
         let neuron = &model.neurons[population.model.index()];
         // Neurons without a use of their spikes may well be silent: a membrane to look at.
         let used = model.projections_from(PopId(p as u32)).any(|c| c.event.is_none());
-        if !used
-            && !model.script.spikes_recorded.contains(&PopId(p as u32))
-            && !model.script.counted.contains(&PopId(p as u32))
-        {
+        let recorded = model.script.spikes_recorded.contains(&PopId(p as u32));
+        // To count the spikes of a cell without a drive may be to show that there is none: an excitable cell.
+        let excitable = matches!(why, Why::Rest { followed: true, .. });
+        let counted = model.script.counted.contains(&PopId(p as u32)) && !excitable;
+        if !used && !recorded && !counted {
             continue;
         }
         let d = Diagnostic::new(
@@ -72,15 +80,16 @@ pub(super) fn check(model: &Model, found: &mut Findings, sink: &mut Sink) {
             Why::Rate(x) => d
                 .label(format!("their rate is {} Hz, and no experiment sets it", number(x * 1000.0)))
                 .help("give them a rate, as in `poisson(rate = 20 Hz)`, or assign it: `X.rate = 20 Hz`"),
-            Why::Rest { var, from, to } => {
+            Why::Rest { var, from, to, .. } => {
                 let decl = &neuron.vars[var.index()];
                 let shown = |x: f64| {
                     let text = number(x / decl.shown.factor);
                     if decl.shown.name.is_empty() { text } else { format!("{text} {}", decl.shown.name) }
                 };
                 let fed = !model.ids_into(PopId(p as u32)).is_empty();
-                let way = if shown(*from) == shown(*to) {
-                    format!("`{}` rests at {}, and nothing excites it", decl.name, shown(*to))
+                let same = (from - to).abs() <= 1e-4 * to.abs().max(1.0) || shown(*from) == shown(*to);
+                let way = if same {
+                    format!("`{}` rests at {}, and nothing excites it", decl.name, shown(*from))
                 } else {
                     format!("`{}` goes from {} to {}, and nothing excites it", decl.name, shown(*from), shown(*to))
                 };
@@ -131,6 +140,7 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
     }
     let loud: Vec<&&Projection> = incoming.iter().filter(|c| c.event.is_some() || !silent(c.pre.pop)).collect();
     let var = upward(cond)?;
+    let undriven = loud.is_empty();
     // What is delivered to v itself may only lower it; anything else is not known to inhibit.
     for projection in loud {
         if !inhibits(model, projection, var, neuron, &known)? {
@@ -138,7 +148,7 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
         }
     }
     let start = |v: VarId| population.given(&neuron.vars, v).and_then(|e| known.value(e));
-    known.lower(|mut low| {
+    let linear = known.lower(|mut low| {
         let rhs = low.expr(&neuron.odes.iter().find(|o| o.var == var)?.rhs)?;
         let x = low.graph.own(var);
         let test = low.expr(cond)?;
@@ -158,12 +168,23 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
                 return None;
             }
         }
+        let is_known = |v: VarId| v == var || start(v).is_some();
+        if [rhs, test].iter().any(|s| low.graph.any(*s, &|node| settle::unknown(node, &is_known))) {
+            return None;
+        }
         let (a, b) = low.graph.linear(rhs, x)?;
         let value = |s: Sym, own: f64| low.graph.eval(s, &|n| here(n, own));
         let (a, b) = (value(a, 0.0), value(b, 0.0));
         let (from, to) = (start(var)?, 0.0 - b / a);
         let quiet = |own: f64| value(test, own) == 0.0;
-        (a < 0.0 && to.is_finite() && quiet(from) && quiet(to)).then_some(Why::Rest { var, from, to })
+        (a < 0.0 && to.is_finite() && quiet(from) && quiet(to)).then_some(Why::Rest { var, from, to, followed: false })
+    });
+    linear.or_else(|| {
+        if !undriven {
+            return None;
+        }
+        let (from, to) = settle::rest(population, neuron, &known, cond, var, model.settings.dt)?;
+        Some(Why::Rest { var, from, to, followed: true })
     })
 }
 

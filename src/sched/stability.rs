@@ -146,15 +146,24 @@ fn growth(m: &Matrix) -> f64 {
     (log + norm.ln() / 4096.0).exp()
 }
 
+/// Whether small disturbances of equations with this Jacobian decay.
+pub(super) fn decays(jacobian: &Matrix, dt: f64) -> bool {
+    let mut flow = jacobian.clone();
+    flow.iter_mut().flatten().for_each(|v| *v *= dt);
+    growth(&expm(&flow)) < 1.0
+}
+
 /// Evaluates expressions at states of the model.
-struct Point<'a> {
+pub(super) struct Point<'a> {
     /// What the variables have that no equation moves.
-    given: Vec<f64>,
-    vars: &'a [VarId],
+    pub(super) given: Vec<f64>,
+    /// The variables that equations move.
+    pub(super) vars: &'a [VarId],
 }
 
 impl Point<'_> {
-    fn values(&self, f: &Tape<'_>, x: &[f64]) -> Vec<f64> {
+    /// What expressions are at a state.
+    pub(super) fn values(&self, f: &Tape<'_>, x: &[f64]) -> Vec<f64> {
         f.eval(&|node| match node {
             Node::Var(Side::Own, v, _) => match self.vars.iter().position(|w| w == v) {
                 Some(k) => x[k],
@@ -166,7 +175,7 @@ impl Point<'_> {
     }
 
     /// By central differences; `None` where a value is unknown or not finite.
-    fn jacobian(&self, f: &Tape<'_>, x: &[f64]) -> Option<Matrix> {
+    pub(super) fn jacobian(&self, f: &Tape<'_>, x: &[f64]) -> Option<Matrix> {
         let mut out = vec![vec![0.0; x.len()]; x.len()];
         for j in 0..x.len() {
             let h = 1e-6 * x[j].abs().max(1e-2);
@@ -181,7 +190,7 @@ impl Point<'_> {
     }
 
     /// A fixed point near a state, by Newton's method.
-    fn rest(&self, f: &Tape<'_>, start: &[f64]) -> Option<Vec<f64>> {
+    pub(super) fn rest(&self, f: &Tape<'_>, start: &[f64]) -> Option<Vec<f64>> {
         let mut x = start.to_vec();
         for _ in 0..40 {
             let mut rows: Matrix = self.jacobian(f, &x)?;

@@ -78,10 +78,12 @@ impl Lower<'_, '_> {
                 self.some(name, args, "the variables to hold, such as `XE.w`")?;
                 let keys: Vec<_> = args.iter().map(|a| self.freezable(&name.node, &a.value)).collect();
                 let keys: Vec<VarKey> = keys.into_iter().collect::<Option<_>>()?;
+                self.frozen.retain(|(key, _)| !keys.contains(key));
                 if name.node == "thaw" {
                     return Some(StmtKind::Thaw(keys));
                 }
                 self.cx.program.frozen.extend(keys.iter().copied());
+                self.frozen.extend(keys.iter().map(|key| (*key, span)));
                 Some(StmtKind::Freeze(keys))
             }
             "save" | "load" => self.save_or_load(name, args, span),

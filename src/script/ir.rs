@@ -80,6 +80,38 @@ pub struct Program {
     pub events_recorded: BTreeSet<(PopId, u32)>,
     /// How many reductions over time there are.
     pub over_time: u32,
+    /// What `minimize` is to learn. Each is refused by `sema::gradient`, so a model without errors has none.
+    pub learning: Vec<Learning>,
+}
+
+/// `minimize L over W.w, H.tau by …`
+#[derive(Debug, Clone)]
+pub struct Learning {
+    /// The statement.
+    pub span: Span,
+    /// The values that the loss is made of by operations that have derivatives.
+    pub loss: Vec<Expr>,
+    /// The loss.
+    pub loss_span: Span,
+    /// What is learned, and where each is named.
+    pub over: Vec<(VarKey, Span)>,
+    /// What is frozen whenever the statement is reached, unless it was thawed somewhere else; with the places.
+    pub frozen: Vec<(VarKey, Span)>,
+    /// Whether something that cannot be learned has been reported.
+    pub refused: bool,
+    /// The body it stands in; `None` in a procedure that nothing calls.
+    pub home: Option<Home>,
+}
+
+/// A body of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Home {
+    /// Of an experiment, by its number.
+    Experiment(u32),
+    /// Of a test, by its number.
+    Test(u32),
+    /// Of a procedure.
+    Procedure(ProcId),
 }
 
 /// `experiment e { … }`

@@ -162,7 +162,7 @@ impl Lower<'_, '_> {
             self.taint(var);
             None
         };
-        let body = self.block(body);
+        let body = self.maybe(|l| l.block(body));
         if batch.is_some() {
             self.batch = outer;
         } else {

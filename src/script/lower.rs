@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diag::{Code, Diagnostic, Label, Sink};
 use crate::hir::{DataId, Model, ProjId, ReadoutId, ShownUnit, View};
 use crate::script::independent::each_expr;
-use crate::script::ir::{Body, Experiment, Expr, ExprKind, LocalDecl, LocalId, ProcId, Program, Test, Ty};
+use crate::script::ir::{
+    Body, Experiment, Expr, ExprKind, Home, Learning, LocalDecl, LocalId, ProcId, Program, Test, Ty,
+};
 use crate::script::machine::VarKey;
 use crate::script::walk;
 use crate::sema::scope::Scope;
@@ -136,6 +138,10 @@ pub(crate) struct Lower<'c, 'a> {
     pub(crate) effects: Effects,
     /// User functions being put in, outermost first.
     pub(crate) functions: Vec<String>,
+    /// What is frozen here for certain, as long as nothing else thaws it, and where it was frozen.
+    pub(crate) frozen: Vec<(VarKey, Span)>,
+    /// The `minimize` statements of the body so far.
+    pub(crate) learning: Vec<Learning>,
     /// Locals made from a whole number: place of the name, place of the number, the number.
     pub(crate) int_lets: Vec<(Span, Span, String)>,
 }
@@ -182,7 +188,8 @@ impl<'a> Cx<'a> {
     fn item(&mut self, item: &ast::Item, titles: &mut BTreeSet<String>) {
         match &item.kind {
             ast::ItemKind::Experiment { name, body } => {
-                let body = self.body(BodyKind::Experiment, name.node.clone(), body);
+                let home = Home::Experiment(self.program.experiments.len() as u32);
+                let body = self.body((BodyKind::Experiment, home), name.node.clone(), body);
                 self.program.experiments.push(Experiment { name: name.node.clone(), body, span: name.span });
             }
             ast::ItemKind::Test { name, body } => {
@@ -192,7 +199,8 @@ impl<'a> Cx<'a> {
                             .label("give this one a title of its own"),
                     );
                 }
-                let body = self.body(BodyKind::Test, name.node.clone(), body);
+                let home = Home::Test(self.program.tests.len() as u32);
+                let body = self.body((BodyKind::Test, home), name.node.clone(), body);
                 self.program.tests.push(Test { title: name.node.clone(), body, span: name.span });
             }
             ast::ItemKind::Record(record) => {
@@ -214,9 +222,10 @@ impl<'a> Cx<'a> {
         }
     }
 
-    fn body(&mut self, kind: BodyKind, owner: String, block: &ast::Block) -> Body {
+    fn body(&mut self, (kind, home): (BodyKind, Home), owner: String, block: &ast::Block) -> Body {
         let mut lower = Lower::new(self, kind, owner);
         let stmts = lower.block(block);
+        lower.note_learning(Some(home));
         Body { locals: lower.locals, stmts }
     }
 
@@ -233,12 +242,14 @@ impl<'a> Cx<'a> {
             lower.cx.stack.push(name.node.clone());
             lower.scopes.push(params.iter().map(|p| (p.node.clone(), Bound::Poisoned, p.span)).collect());
             lower.block(body);
+            lower.note_learning(None);
             lower.cx.stack.pop();
             // Its parameters stand for nothing, and what is made of them is in no program.
             self.sink.holes.truncate(holes);
             let procedures = std::mem::take(&mut self.program.procedures);
+            let learning = std::mem::take(&mut self.program.learning);
             // What only dead code does must cost nothing; instances that it made stay known, so their code is kept.
-            self.program = Program { procedures, over_time: self.program.over_time, ..assigned };
+            self.program = Program { procedures, learning, over_time: self.program.over_time, ..assigned };
         }
     }
 }
@@ -259,6 +270,8 @@ impl<'c, 'a> Lower<'c, 'a> {
             changed: Vec::new(),
             effects: Effects::default(),
             functions: Vec::new(),
+            frozen: Vec::new(),
+            learning: Vec::new(),
             int_lets: Vec::new(),
         }
     }

@@ -20,6 +20,7 @@ pub mod independent;
 mod index;
 pub mod ir;
 mod lanes;
+pub(crate) mod learning;
 mod loops;
 mod lower;
 pub mod machine;

@@ -2,7 +2,7 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::script::ir::Select;
-use crate::script::ir::{Body, Expr, ProcId, Procedure, Stmt, StmtKind, Ty};
+use crate::script::ir::{Body, Expr, Home, ProcId, Procedure, Stmt, StmtKind, Ty};
 use crate::script::lower::{ArgKey, Bound, Fixed, Instance, Lower};
 use crate::script::names::Thing;
 use crate::source::Span;
@@ -119,6 +119,7 @@ impl Lower<'_, '_> {
         let stmts = inner.block(body);
         let mut returns = inner.returns.take().map_or(Ty::None, |(ty, _)| ty);
         let effects = std::mem::take(&mut inner.effects);
+        inner.note_learning(Some(Home::Procedure(ProcId(inner.cx.program.procedures.len() as u32))));
         let body_ir = Body { locals: std::mem::take(&mut inner.locals), stmts };
         self.cx.stack.pop();
         // The statement that did not parse may be the one that returns.

@@ -1,6 +1,6 @@
 //! Statements of protocols.
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, words};
 use crate::hir::Role;
 use crate::script::ir::{
     AssignOp, Expr, ExprKind, IndexItem, Kind, LocalId, NumTy, Place, Select, Stmt, StmtKind, Ty, is_delay,
@@ -10,6 +10,7 @@ use crate::script::machine::{Entity, VarKey};
 use crate::script::names::{Thing, entity_name};
 use crate::script::operators::{const_value, convert, fits_any, is_literal, to_real};
 use crate::script::{quantity, shape, text};
+use crate::sema::misleading::built_in;
 use crate::source::Span;
 use crate::syntax::ast;
 
@@ -34,7 +35,7 @@ impl Lower<'_, '_> {
     /// A block below a condition or loop: a batch body's collective statements may not stand there.
     pub(crate) fn nested(&mut self, block: &ast::Block) -> Vec<Stmt> {
         self.deeper(true);
-        let out = self.block(block);
+        let out = self.maybe(|l| l.block(block));
         self.deeper(false);
         out
     }
@@ -68,7 +69,7 @@ impl Lower<'_, '_> {
                     Some(ast::Else::Block(b)) => self.nested(b),
                     Some(ast::Else::If(s)) => {
                         self.deeper(true);
-                        let s = self.statement(s);
+                        let s = self.maybe(|l| l.statement(s));
                         self.deeper(false);
                         s.into_iter().collect()
                     }
@@ -100,19 +101,7 @@ impl Lower<'_, '_> {
                 StmtKind::Run { time }
             }
             ast::StmtKind::Minimize { loss, over, .. } => {
-                // The loss is learning's own function; faults in what it is given are independent of that.
-                match &loss.kind {
-                    ast::ExprKind::Call { args, .. } => self.check_args(args),
-                    _ => drop(self.resolve(loss)),
-                }
-                for path in over {
-                    self.resolve(&text::path_expr(path));
-                }
-                self.err(
-                    Diagnostic::new(Code::E0901, span, "learning by gradient is not supported yet")
-                        .label("`minimize` is not built yet")
-                        .help("local learning rules (STDP and others) work"),
-                );
+                self.minimize(loss, over, span);
                 return None;
             }
             ast::StmtKind::Expect(e) => {
@@ -175,6 +164,13 @@ impl Lower<'_, '_> {
             );
             self.declare(&l.name, Ty::Poisoned, None);
             return None;
+        }
+        if let (Some(what), "t" | "dt" | "pi" | "inf") = (built_in(&l.name.node, false), l.name.node.as_str()) {
+            self.err(
+                Diagnostic::new(Code::W0801, l.name.span, format!("`{}` hides {what}", l.name.node))
+                    .label("from here on it is this variable")
+                    .help("rename the variable"),
+            );
         }
         let thing = self.resolve(&l.value);
         let mut value = match thing {
@@ -461,10 +457,7 @@ impl Lower<'_, '_> {
             && is_delay(self.cx.model, place.key)
             && matches!(value.kind, ExprKind::Const(x) if x < 0.0)
         {
-            self.err(
-                Diagnostic::new(Code::E0403, a.value.span, format!("{name} cannot be negative"))
-                    .help("a spike cannot arrive before it is sent"),
-            );
+            self.err(words::negative_delay(a.value.span, &name, None));
             return None;
         }
         Some(StmtKind::SetVar { place, op, value, collective })

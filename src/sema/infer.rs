@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::foreign;
-use super::mismatch::Said;
+use super::mismatch::{self, Said};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{self, ExprKind, LetId, LocalId, PopId, Side, Type, VarId};
 use crate::sema::scope::{Scope, Symbol};
@@ -173,11 +173,13 @@ pub(crate) struct Typer<'a> {
     /// Parameters of the function being inlined; its body sees these and the top level only.
     frames: Vec<BTreeMap<String, Typed>>,
     pub(crate) sites: u32,
+    /// Declarations that reported faults may be due to.
+    blamed: Vec<mismatch::Blame>,
 }
 
 impl<'a> Typer<'a> {
     pub(crate) fn new(scope: &'a Scope, globals: &'a Globals, sink: &'a mut Sink) -> Self {
-        Self { scope, globals, sink, inlining: Vec::new(), frames: Vec::new(), sites: 0 }
+        Self { scope, globals, sink, inlining: Vec::new(), frames: Vec::new(), sites: 0, blamed: Vec::new() }
     }
 
     /// Types an expression in which one name stands for a value, beside the names of the top level.
@@ -195,8 +197,27 @@ impl<'a> Typer<'a> {
 
     pub(crate) fn error(&mut self, d: Diagnostic) {
         let items = &self.sink.items;
-        if !items.contains(&d) && !self.sink.is_missed_before(&d) && !super::mismatch::follows(&d, items) {
+        if !items.contains(&d) && !self.sink.is_missed_before(&d) && !mismatch::follows(&d, items) {
             self.sink.push(d);
+        }
+    }
+
+    /// Reports a fault that would be none if one of some declarations had another unit. What blames the same declaration in the same way
+    /// as a fault before is shown with that one.
+    pub(crate) fn error_or_declaration(&mut self, d: Diagnostic, blames: Vec<mismatch::Blame>) {
+        let Some(at) = d.primary.as_ref().map(|l| l.span) else { return self.error(d) };
+        for new in &blames {
+            let Some(old) = self.blamed.iter().find(|b| b.same(new) && b.at != at) else { continue };
+            let first = |o: &&mut Diagnostic| o.primary.as_ref().is_some_and(|l| l.span == old.at);
+            if let Some(first) = self.sink.items.iter_mut().find(first) {
+                old.join(first, at);
+                return;
+            }
+        }
+        let before = self.sink.items.len();
+        self.error(d);
+        if self.sink.items.len() > before {
+            self.blamed.extend(blames);
         }
     }
 

@@ -1,5 +1,5 @@
 //! What is valid and will be taken for something else: a variable called like a one-letter unit that the same model uses after a number
-//! (W0801), white noise scaled with the time step (W0713). Read off the syntax tree, where `dt` is still a name.
+//! (W0801) or like something that the language has a name for (W0801, E0103), white noise scaled with the time step (W0713). Read off the syntax tree, where `dt` is still a name.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,9 @@ use crate::syntax::ast::{self, ExprKind, ModelItemKind};
 use crate::units;
 
 /// Reports what misleads in a model.
-pub(crate) fn check(model: &ast::Model, sink: &mut Sink) {
+pub(crate) fn check(model: &ast::Model, synapse: bool, sink: &mut Sink) {
     units_as_names(model, sink);
+    hidden(model, synapse, sink);
     step_in_noise(model, sink);
 }
 
@@ -60,35 +61,74 @@ pub(crate) fn mentions(item: &ModelItemKind, name: &str) -> bool {
     found
 }
 
+/// What the language's own names stand for in models; the last one in synapses only.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("t", "the time"),
+    ("dt", "the time step"),
+    ("pi", "the number 3.14159…"),
+    ("inf", "infinity"),
+    ("xi", "white noise"),
+    ("N", "the number of neurons"),
+    ("i", "the index of the neuron"),
+    ("j", "the index of the post neuron"),
+];
+
+/// What a name of the language stands for.
+pub(crate) fn built_in(name: &str, synapse: bool) -> Option<&'static str> {
+    let known = BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, what)| *what);
+    known.filter(|_| synapse || name != "j")
+}
+
+/// E0103: a constant of the file with a name that means something else wherever it could be used.
+pub(super) fn builtin_clash(name: &ast::Ident) -> Option<Diagnostic> {
+    // `N` is only known where there are neurons; a constant of this name is what it is everywhere.
+    let what = built_in(&name.node, false).filter(|_| name.node != "N")?;
+    Some(
+        Diagnostic::new(Code::E0103, name.span, format!("`{}` is {what} in every model", name.node))
+            .label("models would take one for the other")
+            .help("choose another name"),
+    )
+}
+
+/// Variables of a model that hide a name of the language.
+fn hidden(model: &ast::Model, synapse: bool, sink: &mut Sink) {
+    for name in declared(model) {
+        let Some(what) = built_in(&name.node, synapse) else { continue };
+        sink.push(
+            Diagnostic::new(Code::W0801, name.span, format!("`{}` hides {what}", name.node))
+                .label("in this model it is this variable")
+                .help("rename the variable"),
+        );
+    }
+}
+
+/// The names that a model declares.
+fn declared(model: &ast::Model) -> impl Iterator<Item = &ast::Ident> {
+    model.items.iter().flat_map(|item| match &item.kind {
+        ModelItemKind::Param(list)
+        | ModelItemKind::State(list)
+        | ModelItemKind::Weight(list)
+        | ModelItemKind::Learned(list)
+        | ModelItemKind::Input(list) => list.iter().map(|b| &b.name).collect(),
+        ModelItemKind::Let(l) => vec![&l.name],
+        _ => Vec::new(),
+    })
+}
+
 /// Variables of a model whose name is a one-letter unit in use there.
 fn units_as_names(model: &ast::Model, sink: &mut Sink) {
     let mut used = Vec::new();
     for item in &model.items {
         expressions(&item.kind, &mut |e| units_of(e, &mut used));
     }
-    for item in &model.items {
-        let declared = match &item.kind {
-            ModelItemKind::Param(list)
-            | ModelItemKind::State(list)
-            | ModelItemKind::Weight(list)
-            | ModelItemKind::Learned(list)
-            | ModelItemKind::Input(list) => list.iter().map(|b| &b.name).collect(),
-            ModelItemKind::Let(l) => vec![&l.name],
-            _ => Vec::new(),
-        };
-        for name in declared.into_iter().filter(|n| n.node.len() == 1 && units::lookup(&n.node).is_some()) {
-            let Some((_, at)) = used.iter().find(|(unit, _)| *unit == name.node) else { continue };
-            sink.push(
-                Diagnostic::new(
-                    Code::W0801,
-                    name.span,
-                    format!("`{}` is a variable and a unit in this model", name.node),
-                )
+    for name in declared(model).filter(|n| n.node.len() == 1 && units::lookup(&n.node).is_some()) {
+        let Some((_, at)) = used.iter().find(|(unit, _)| *unit == name.node) else { continue };
+        sink.push(
+            Diagnostic::new(Code::W0801, name.span, format!("`{}` is a variable and a unit in this model", name.node))
                 .label(format!("a `{}` that stands alone is this variable", name.node))
                 .also(*at, "after a number it is the unit")
                 .help("rename the variable, or write the unit with a prefix"),
-            );
-        }
+        );
     }
 }
 

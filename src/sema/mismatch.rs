@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use super::infer::Typed;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Label};
 use crate::hir::{ExprKind, Type};
 use crate::source::Span;
 use crate::units::{self, Dim};
@@ -136,6 +136,69 @@ pub(crate) fn follows(d: &Diagnostic, before: &[Diagnostic]) -> bool {
             .iter()
             .filter(|l| bare(&l.text))
             .any(|l| before.iter().any(|o| o.helps.iter().any(|h| h.starts_with(GIVE)) && shown(o, l.span)))
+}
+
+/// A declaration that would remove a fault if it had another unit.
+#[derive(Debug, Clone)]
+pub(crate) struct Blame {
+    /// The declaration.
+    declared: Span,
+    name: String,
+    /// The unit that would fit.
+    wanted: Dim,
+    /// The fault.
+    pub(crate) at: Span,
+}
+
+impl Blame {
+    /// Of a declaration whose unit is wrong by a time; any other factor is more likely missing where the value is used.
+    fn of(origin: Option<(Span, &Said<'_>)>, factor: Dim, at: Span) -> Option<Self> {
+        let Some((declared, Said::Is(name, Type::Real(dim)))) = origin else { return None };
+        let by_time = factor == Dim::TIME || factor == Dim::frequency();
+        (by_time && !dim.is_none()).then(|| Self { declared, name: name.to_string(), wanted: dim.mul(factor), at })
+    }
+
+    /// Whether both want the same of the same declaration.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        (self.declared, self.wanted) == (other.declared, other.wanted)
+    }
+
+    /// Shows another place that wants the same with the first fault.
+    pub(crate) fn join(&self, first: &mut Diagnostic, at: Span) {
+        const SAME: &str = "and here";
+        // A third place tells nothing new.
+        if first.secondary.iter().any(|l| l.text == SAME) {
+            return;
+        }
+        let unit = rate_words(self.wanted);
+        let known = format!("this is {}", dim_words(self.wanted));
+        first.secondary.retain(|l| l.text != known);
+        first.secondary.push(Label { span: at, text: SAME.to_owned() });
+        first.helps = vec![format!("if `{}` is {unit}, declare it so: then both places fit", self.name)];
+    }
+}
+
+/// What an operator's operands of different units may be due to.
+pub(crate) fn operands_blame(l: &Typed, r: &Typed, at: Span) -> Vec<Blame> {
+    let side = |t: &Typed, other: &Typed| {
+        let origin = t.origin.as_ref().map(|(span, said)| (*span, said));
+        Blame::of(origin, other.dim().div(t.dim()), at)
+    };
+    side(r, l).into_iter().chain(side(l, r)).collect()
+}
+
+/// What a value of the wrong unit for the place of a variable may be due to.
+pub(crate) fn place_blame(t: &Typed, ty: Type, because: Option<&(Span, Said<'_>)>) -> Vec<Blame> {
+    let (at, factor) = (t.expr.span, t.dim().div(ty.dim()));
+    let place = Blame::of(because.map(|(span, said)| (*span, said)), factor, at);
+    let value = Blame::of(t.origin.as_ref().map(|(span, said)| (*span, said)), Dim::NONE.div(factor), at);
+    place.into_iter().chain(value).collect()
+}
+
+/// What an equation of the wrong unit may be due to: its left side, per time and times its factor, should be `needed`.
+pub(crate) fn derivative_blame(name: &str, var: Dim, declared: Span, needed: Dim, t: &Typed, at: Span) -> Vec<Blame> {
+    let said = Said::is(name, Type::Real(var));
+    Blame::of(Some((declared, &said)), t.dim().div(needed), at).into_iter().collect()
 }
 
 /// E0201 (or E0206 when one side is a number without a unit): operands of different dimensions.

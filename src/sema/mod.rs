@@ -6,9 +6,10 @@ pub(crate) mod consts;
 pub(crate) mod delays;
 mod drive;
 pub(crate) mod foreign;
+mod gradient;
 pub(crate) mod infer;
 mod kernel;
-mod misleading;
+pub(crate) mod misleading;
 pub(crate) mod mismatch;
 pub(crate) mod model;
 mod network;
@@ -148,7 +149,7 @@ pub fn check(
     network::build(file, &prelude, &options.schemas, &mut scope, &globals, &mut model, sink);
     for item in &file.items {
         if let ast::ItemKind::Neuron(m) | ast::ItemKind::Synapse(m) = &item.kind {
-            misleading::check(m, sink);
+            misleading::check(m, matches!(item.kind, ast::ItemKind::Synapse(_)), sink);
         }
     }
     let (said, holes) = (sink.items.len(), sink.holes.len());
@@ -160,6 +161,7 @@ pub fn check(
         sink.holes.truncate(holes);
         model.script = script::lower(file, &scope, &model, &options.arrays, sink);
     }
+    gradient::check(&model, prelude.id, sink);
     sink.close();
     let sound = !sink.items[start..].iter().any(|d| d.severity == Severity::Error);
     if sound {
@@ -178,6 +180,7 @@ fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, s
         }
     }
     let mut bindings = Vec::new();
+    let mut views: Vec<Span> = Vec::new();
     let (mut data, mut pops, mut projs, mut readouts) = (0, 0, 0, 0);
     for item in &file.items {
         use ast::ItemKind as K;
@@ -185,8 +188,21 @@ fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, s
             if let Some(d) = model::unit_clash(name) {
                 sink.push(d);
             }
+            if matches!(symbol, Symbol::Global(_)) {
+                sink.items.extend(misleading::builtin_clash(name));
+            }
             let old = scope.names.get(&name.node).filter(|(_, s)| s.file != prelude.id);
             if let Some((other, first)) = old {
+                if matches!(item.kind, K::Let(_)) && views.contains(first) {
+                    let first = *first;
+                    sink.push(
+                        Diagnostic::new(Code::E0302, name.span, format!("`{}` is bound a second time", name.node))
+                            .label("at top level a `let` names the same neurons in the whole file")
+                            .also(first, "first bound here")
+                            .help("give this part a name of its own"),
+                    );
+                    return;
+                }
                 let alike = std::mem::discriminant(other) == std::mem::discriminant(&symbol);
                 sink.push(
                     Diagnostic::new(Code::E0103, name.span, format!("`{}` is declared twice", name.node))
@@ -210,7 +226,10 @@ fn declare<'a>(file: &'a ast::File, prelude: &'a ast::File, scope: &mut Scope, s
                     bindings.push(Binding { binding: b, is_param, over: None });
                 }
             }
-            K::Let(l) => enter(&l.name, Symbol::Poisoned),
+            K::Let(l) => {
+                enter(&l.name, Symbol::Poisoned);
+                views.push(l.name.span);
+            }
             K::Fn { name, params, body } => {
                 enter(name, Symbol::Fn { params: params.clone(), body: Arc::new(body.clone()) })
             }

@@ -3,7 +3,7 @@
 use super::infer::{Typer, real};
 use super::mismatch;
 use super::model::ModelCx;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, words};
 use crate::hir::{self, ExprKind, MethodRef, NeuronModel, Refractory, Role, SpikeClause, SpikeCond, Type, VarId};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -314,7 +314,7 @@ fn refractory(
     if let ExprKind::Const(x) = t.expr.kind
         && x < 0.0
     {
-        typer.error(Diagnostic::new(Code::E0307, t.expr.span, "a refractory period cannot be negative"));
+        typer.error(words::negative_refractory(t.expr.span));
         return None;
     }
     ok.then(|| Refractory { duration: real(t.expr), hold: held, span })

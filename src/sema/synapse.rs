@@ -8,7 +8,7 @@ use super::mismatch::Said;
 use super::model::{Ends, ModelCx};
 use super::network;
 use super::neuron;
-use crate::diag::{Code, Diagnostic, Severity};
+use crate::diag::{Code, Diagnostic, Severity, words};
 use crate::hir::{self, Role, SynapseModel, Type, VarId};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -247,10 +247,7 @@ fn delay_argument(cx: &mut ModelCx<'_>, a: &ast::Arg, name: &str, typer: &mut Ty
     let e = typer.expect(t, Type::Real(Dim::TIME), format_args!("`{name}`"), None)?;
     match e.kind {
         hir::ExprKind::Const(x) if x < 0.0 => {
-            typer.error(
-                Diagnostic::new(Code::E0403, e.span, format!("`{name}` cannot be negative"))
-                    .help("a spike cannot arrive before it is sent"),
-            );
+            typer.error(words::negative_delay(e.span, &format!("`{name}`"), None));
             None
         }
         hir::ExprKind::Const(x) if !x.is_finite() => {

@@ -234,7 +234,7 @@ impl Typer<'_> {
             let r = Typed { expr: as_dim(real(r.expr), dim), ..r };
             return Some((l, r, Type::Real(dim)));
         }
-        self.error(mismatch::operands(&l, &r, at, what));
+        self.error_or_declaration(mismatch::operands(&l, &r, at, what), mismatch::operands_blame(&l, &r, at));
         None
     }
 
@@ -253,7 +253,8 @@ impl Typer<'_> {
             }
             _ => {}
         }
-        self.error(mismatch::place(&t, ty, &what, because));
+        let blames = mismatch::place_blame(&t, ty, because.as_ref());
+        self.error_or_declaration(mismatch::place(&t, ty, &what, because), blames);
         None
     }
 }

@@ -85,7 +85,9 @@ impl ModelCx<'_> {
                     self.vars[k].name.span,
                     rhs.span,
                 );
-                typer.error(d);
+                let declared = self.vars[k].name.span;
+                let blames = mismatch::derivative_blame(&var.node, ty.dim(), declared, needed, &rhs_typed, rhs.span);
+                typer.error_or_declaration(d, blames);
                 continue;
             }
             let rhs = real(rhs_typed.expr);

@@ -1,7 +1,7 @@
 //! Connections that choose no synapse, or too few, whatever is drawn (E0404): told when a program is checked, as far as a look at each pair
 //! does not take long. Other connections are judged when the network is built, in the same words.
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, words};
 use crate::hir::{Expr, Model, Rule, View};
 use crate::sema::consts::value;
 use crate::sema::infer::Typer;
@@ -27,21 +27,14 @@ pub(super) fn check(
         Some(f) => value(f, at(pre, i), at(post, j)).map(|x| x != 0.0),
     };
     let none = |typer: &mut Typer<'_>| {
-        let message = format!("this connection has no synapse: {n_pre} × {n_post} candidate pairs, none chosen");
-        let d = Diagnostic::new(Code::E0404, rule_span, message);
-        typer.error(match filter {
-            Some(f) => d.also(f.span, "no pair passes").help("check the condition and the rule"),
-            None => d.help("raise the probability, or remove the `connect`"),
-        });
+        typer.error(words::no_synapse(rule_span, [n_pre, n_post], filter.map(|f| (f.span, "no pair passes"))));
     };
     let scarce = |what: &str, wanted: u64, place: String, found: u64, typer: &mut Typer<'_>| {
-        let message = format!("{what} asks for {wanted} synapses {place}, but only {found} candidates remain there");
-        let d = Diagnostic::new(Code::E0404, rule_span, message);
+        let d = Diagnostic::new(Code::E0404, rule_span, words::too_few(what, wanted, &place, found))
+            .help(words::too_few_help(filter.is_some()));
         typer.error(match filter {
-            Some(f) => d
-                .also(f.span, "which pairs are candidates")
-                .help("ask for fewer, drop the `where`, or allow `multapses = true`"),
-            None => d.help("ask for fewer, or allow `multapses = true`"),
+            Some(f) => d.also(f.span, "which pairs are candidates"),
+            None => d,
         });
     };
     if matches!(rule, Rule::Random { p, .. } | Rule::Distance { p, .. } if *p == 0.0) {
