@@ -7,7 +7,7 @@ mod work;
 
 /// As in the binary.
 #[global_allocator]
-static MEMORY: snnc::memory::Arrays = snnc::memory::arrays();
+static MEMORY: snnc::memory::Arrays = snnc::memory::Arrays;
 
 use std::hint::black_box;
 

@@ -7,7 +7,7 @@ mod work;
 
 /// As in the binary.
 #[global_allocator]
-static MEMORY: snnc::memory::Arrays = snnc::memory::arrays();
+static MEMORY: snnc::memory::Arrays = snnc::memory::Arrays;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use snnc::driver::BackendKind;

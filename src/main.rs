@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 #[global_allocator]
-static MEMORY: snnc::memory::Arrays = snnc::memory::arrays();
+static MEMORY: snnc::memory::Arrays = snnc::memory::Arrays;
 
 /// Passes recurse over expressions; their depth is bounded, their frames are not small.
 const STACK: usize = 256 << 20;

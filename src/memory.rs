@@ -15,22 +15,7 @@
 pub use gnu::Arrays;
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-/// The allocator: see the module.
-pub type Arrays = std::alloc::System;
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-/// The allocator.
-#[must_use]
-pub const fn arrays() -> Arrays {
-    std::alloc::System
-}
-
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-/// The allocator.
-#[must_use]
-pub const fn arrays() -> Arrays {
-    Arrays(())
-}
+pub use std::alloc::System as Arrays;
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod gnu {
@@ -55,7 +40,7 @@ mod gnu {
 
     /// The allocator: see the module.
     #[derive(Debug)]
-    pub struct Arrays(pub(super) ());
+    pub struct Arrays;
 
     /// The multiple at which a block is to start.
     fn start(layout: Layout) -> usize {
@@ -131,7 +116,7 @@ mod tests {
 
     #[test]
     fn blocks_of_any_size_and_alignment_hold_what_they_are_given() {
-        let arrays = super::arrays();
+        let arrays = super::Arrays;
         for (size, align) in
             [(1, 1), (1000, 8), (1024, 4), (4096, 4096), (200_000, 4), (1 << 20, 8), (5_000_000, 4), (3 << 20, 4 << 20)]
         {

@@ -12,7 +12,7 @@ pub(crate) const LARGE: usize = 2 << 20;
 /// Arrays of fewer bytes stay in small pages: at most half of the memory of an array is lost at its end.
 pub(crate) const WORTH_IT: usize = LARGE / 2;
 
-/// `n` zeros (or what is the default of `T`), whose memory is not touched before it is used.
+/// `n` zeros (or what is the default of `T`), for an array that is used throughout.
 pub(crate) fn zeroed<T: Copy + Default>(n: usize) -> Vec<T> {
     let mut v = with_capacity(n);
     v.resize(n, T::default());

@@ -40,20 +40,7 @@ impl<'g> Emit<'g> {
         if self.memo.contains_key(&s) || self.graph.as_const(s).is_some() {
             return;
         }
-        let is_leaf = |n: &Node| {
-            matches!(
-                n,
-                Node::Var(..)
-                    | Node::Slot(_)
-                    | Node::Time
-                    | Node::Index(_)
-                    | Node::Noise(_)
-                    | Node::Draw(_)
-                    | Node::Other(..)
-                    | Node::Timed(..)
-            )
-        };
-        if !self.graph.any(s, &|n| is_leaf(n) && !uniform(n)) {
+        if !self.graph.any(s, &|n| n.is_leaf() && !uniform(n)) {
             self.value(b, s, leaf);
             return;
         }

@@ -113,6 +113,24 @@ impl Default for Graph {
     }
 }
 
+impl Node {
+    /// Whether its value comes from outside of the expression: a variable, the time, a neuron's number, a random number.
+    #[must_use]
+    pub fn is_leaf(&self) -> bool {
+        matches!(
+            self,
+            Self::Var(..)
+                | Self::Slot(_)
+                | Self::Time
+                | Self::Index(_)
+                | Self::Noise(_)
+                | Self::Draw(_)
+                | Self::Other(..)
+                | Self::Timed(..)
+        )
+    }
+}
+
 impl Graph {
     /// The node of a symbol.
     #[must_use]

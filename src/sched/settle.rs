@@ -105,16 +105,7 @@ fn initial(population: &Population, neuron: &NeuronModel, known: &Known<'_>) -> 
 pub(super) fn unknown(node: &Node, is_known: &dyn Fn(VarId) -> bool) -> bool {
     match node {
         Node::Var(Side::Own, v, _) => !is_known(*v),
-        Node::Var(..)
-        | Node::Slot(_)
-        | Node::Time
-        | Node::Index(_)
-        | Node::Noise(_)
-        | Node::Draw(_)
-        | Node::Other(..)
-        | Node::Timed(..)
-        | Node::Drawn(..) => true,
-        _ => false,
+        _ => node.is_leaf() || matches!(node, Node::Drawn(..)),
     }
 }
 

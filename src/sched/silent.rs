@@ -16,13 +16,7 @@ enum Why {
     /// Its rate is zero, or negative: in 1/ms.
     Rate(f64),
     /// The equation of this state moves it from its initial value to a resting value, neither of which satisfies the condition.
-    Rest {
-        var: VarId,
-        from: f64,
-        to: f64,
-        /// Found by following equations that are not linear.
-        followed: bool,
-    },
+    Rest { var: VarId, from: f64, to: f64 },
 }
 
 /// Reports the populations that can never spike. Those that are not silent are noted, with the silent ones among their sources.
@@ -55,13 +49,7 @@ pub(super) fn check(model: &Model, found: &mut Findings, sink: &mut Sink) {
         let Some(why) = why else { continue };
         let population = &model.populations[p];
         let neuron = &model.neurons[population.model.index()];
-        // Neurons without a use of their spikes may well be silent: a membrane to look at.
-        let used = model.projections_from(PopId(p as u32)).any(|c| c.event.is_none());
-        let recorded = model.script.spikes_recorded.contains(&PopId(p as u32));
-        // To count the spikes of a cell without a drive may be to show that there is none: an excitable cell.
-        let excitable = matches!(why, Why::Rest { followed: true, .. });
-        let counted = model.script.counted.contains(&PopId(p as u32)) && !excitable;
-        if !used && !recorded && !counted {
+        if !heard(model, p) && !model.script.counted.contains(&PopId(p as u32)) {
             continue;
         }
         let d = Diagnostic::new(
@@ -80,7 +68,7 @@ pub(super) fn check(model: &Model, found: &mut Findings, sink: &mut Sink) {
             Why::Rate(x) => d
                 .label(format!("their rate is {} Hz, and no experiment sets it", number(x * 1000.0)))
                 .help("give them a rate, as in `poisson(rate = 20 Hz)`, or assign it: `X.rate = 20 Hz`"),
-            Why::Rest { var, from, to, .. } => {
+            Why::Rest { var, from, to } => {
                 let decl = &neuron.vars[var.index()];
                 let shown = |x: f64| {
                     let text = number(x / decl.shown.factor);
@@ -107,6 +95,12 @@ pub(super) fn check(model: &Model, found: &mut Findings, sink: &mut Sink) {
             }
         });
     }
+}
+
+/// Whether something is made of a population's spikes. Neurons without a use of them may well be silent: a membrane to look at.
+fn heard(model: &Model, p: usize) -> bool {
+    let pop = PopId(p as u32);
+    model.projections_from(pop).any(|c| c.event.is_none()) || model.script.spikes_recorded.contains(&pop)
 }
 
 fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
@@ -177,15 +171,14 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
         let (a, b) = (value(a, 0.0), value(b, 0.0));
         let (from, to) = (start(var)?, 0.0 - b / a);
         let quiet = |own: f64| value(test, own) == 0.0;
-        (a < 0.0 && to.is_finite() && quiet(from) && quiet(to)).then_some(Why::Rest { var, from, to, followed: false })
+        (a < 0.0 && to.is_finite() && quiet(from) && quiet(to)).then_some((from, to))
     });
-    linear.or_else(|| {
-        if !undriven {
-            return None;
-        }
-        let (from, to) = settle::rest(population, neuron, &known, cond, var, model.settings.dt)?;
-        Some(Why::Rest { var, from, to, followed: true })
-    })
+    // To count the spikes of a cell without a drive may be to show that there is none (an excitable cell): nothing is said of those.
+    let rest = linear.or_else(|| {
+        let follow = undriven && heard(model, p);
+        follow.then(|| settle::rest(population, neuron, &known, cond, var, model.settings.dt)).flatten()
+    });
+    rest.map(|(from, to)| Why::Rest { var, from, to })
 }
 
 fn states(neuron: &NeuronModel) -> impl Iterator<Item = VarId> {

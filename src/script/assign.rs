@@ -75,7 +75,7 @@ const LANES: usize = 8;
 /// Multiplies `N` elements, `stride` apart: whether a bound stopped one, and how many are no numbers now.
 fn scale_part<T: Float, const N: usize>(part: &mut [T], stride: usize, factor: T, (lo, hi): (T, T)) -> (bool, usize) {
     let mut values = [T::of(0.0); N];
-    for (value, x) in values.iter_mut().zip(part.iter().step_by(stride.max(1))) {
+    for (value, x) in values.iter_mut().zip(part.iter().step_by(stride)) {
         *value = *x;
     }
     // What is no number differs from itself.
@@ -86,7 +86,7 @@ fn scale_part<T: Float, const N: usize>(part: &mut [T], stride: usize, factor: T
         stops |= *value != free;
         undefined += usize::from(value.is_undefined());
     }
-    for (value, x) in values.iter().zip(part.iter_mut().step_by(stride.max(1))) {
+    for (value, x) in values.iter().zip(part.iter_mut().step_by(stride)) {
         *x = *value;
     }
     (stops, undefined)
@@ -110,17 +110,18 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
         let bounds = bounds.map_or((T::of(f64::NEG_INFINITY), T::of(f64::INFINITY)), |(lo, hi)| (T::of(lo), T::of(hi)));
         let end = if rows == 0 { 0 } else { (rows - 1) * stride + columns.iter().max().map_or(0, |c| *c as usize + 1) };
         let data = data.get_mut(..end).ok_or(WriteFault::OutOfRange)?;
+        let stride = stride.max(1);
         let mut stopped = Vec::new();
         let mut nans = 0;
         for (column, factor) in columns.iter().zip(factors) {
             let elements = data.get_mut(*column as usize..).ok_or(WriteFault::OutOfRange)?;
             let (mut stops, mut undefined) = (false, 0);
             // From the end on: it was summed last, and is still in the caches.
-            for part in elements.chunks_mut(stride.max(1).saturating_mul(LANES)).rev() {
+            for part in elements.chunks_mut(stride.saturating_mul(LANES)).rev() {
                 let (stop, nan) = if part.len() > (LANES - 1) * stride {
                     scale_part::<T, LANES>(part, stride, *factor, bounds)
                 } else {
-                    part.chunks_mut(stride.max(1))
+                    part.chunks_mut(stride)
                         .map(|one| scale_part::<T, 1>(one, stride, *factor, bounds))
                         .fold((false, 0), |(s, n), (stop, nan)| (s | stop, n + nan))
                 };
