@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::warn::{Place, place};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{Expr, ExprKind, LetDecl, Model, Ode, PopId, Role, Side, Stmt, StmtKind, VarDecl, VarId};
-use crate::script::machine::Entity;
+use crate::script::decl;
 use crate::source::FileId;
 
 /// Reports the states that are never read.
@@ -57,13 +57,7 @@ pub(super) fn check(model: &Model, sink: &mut Sink) {
         values.for_each(|e| m.expr(e, None));
         changed.extend(p.target.and_then(|v| post.get(v.index())).map(place));
     }
-    for key in &model.script.read {
-        let vars = match key.entity {
-            Entity::Pop(p) => vars_of(p),
-            Entity::Proj(p) => model.projections.get(p.index()).map_or(&[][..], |p| p.synapse.vars.as_slice()),
-        };
-        read.extend(vars.get(key.var.index()).map(place));
-    }
+    read.extend(model.script.read.iter().filter_map(|key| decl(model, *key)).map(place));
     let neurons = model.neurons.iter().map(|n| (&n.name, &n.vars));
     for (name, vars) in neurons.chain(model.projections.iter().map(|c| (&c.synapse.name, &c.synapse.vars))) {
         let state = |v: &&VarDecl| v.role == Role::State && v.span.file == FileId(0);

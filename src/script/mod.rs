@@ -53,5 +53,6 @@ pub mod walk;
 pub(crate) use expr::var_name;
 pub use ir::Program;
 pub use lower::lower;
+pub(crate) use names::decl;
 #[cfg(feature = "lsp")]
 pub(crate) use table::functions;

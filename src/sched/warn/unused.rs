@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::hir::{self, Expr, ExprKind, LetDecl, Model, PopId, Role, Side, Stmt, StmtKind, VarDecl, VarId};
-use crate::script::machine::Entity;
+use crate::script::decl;
 use crate::source::FileId;
 
 /// A declaration, by its place: one model may be instantiated several times.
@@ -174,13 +174,8 @@ pub(super) fn check(model: &Model, sink: &mut Sink) {
         }
     }
     let script = &model.script;
-    for key in script.assigned.iter().chain(&script.read).chain(&script.frozen).chain(&script.reset) {
-        let vars = match key.entity {
-            Entity::Pop(p) => vars_of(p),
-            Entity::Proj(p) => model.projections[p.index()].synapse.vars.as_slice(),
-        };
-        used.extend(vars.get(key.var.index()).map(place));
-    }
+    let named = script.assigned.iter().chain(&script.read).chain(&script.frozen).chain(&script.reset);
+    used.extend(named.filter_map(|key| decl(model, *key)).map(place));
     for (n, neuron) in model.neurons.iter().enumerate().filter(|(_, n)| n.span.file == file) {
         for (k, event) in neuron.events.iter().enumerate() {
             let sent = model

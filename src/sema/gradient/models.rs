@@ -5,6 +5,7 @@ use crate::hir::{
     BinaryOp, DelayKind, Expr, ExprKind, LetDecl, LetId, Model, PopId, Population, ProjId, Projection, Side, SpikeCond,
     Stmt, StmtKind, Type, UnaryOp, VarDecl, VarId,
 };
+use crate::script::decl;
 use crate::script::machine::{Entity, VarKey};
 use crate::source::{FileId, Span};
 
@@ -195,7 +196,7 @@ impl<'a> Part<'a> {
     fn leaves(&self, e: &Expr, gap: Option<Gap>, out: &mut Vec<Edge>) {
         let gap_of = |why| gap.or(Some(self.gap(why, e.span)));
         let variable = |key: VarKey, out: &mut Vec<Edge>| {
-            let gap = match self.decl(key).map(|d| d.ty) {
+            let gap = match decl(self.model, key).map(|d| d.ty) {
                 Some(Type::Int) => gap_of(Why::Whole),
                 Some(Type::Bool) => gap_of(Why::Truth),
                 _ => gap,
@@ -227,13 +228,6 @@ impl<'a> Part<'a> {
                 args.iter().for_each(|a| self.leaves(a, inside, out));
             }
             _ => e.each_part(&mut |part| self.leaves(part, here, out)),
-        }
-    }
-
-    fn decl(&self, key: VarKey) -> Option<&'a VarDecl> {
-        match key.entity {
-            Entity::Pop(p) => self.model.neuron_of(p)?.vars.get(key.var.index()),
-            Entity::Proj(p) => self.model.projections.get(p.index())?.synapse.vars.get(key.var.index()),
         }
     }
 }

@@ -4,8 +4,7 @@ use crate::hir::{Model, Type};
 use crate::script::ir::{
     Body, Expr, ExprKind, Home, IndexItem, Kind, Learning, Metric, ProcId, Reduction, Select, Stmt, StmtKind, Ty,
 };
-use crate::script::machine::{Entity, VarKey};
-use crate::script::walk;
+use crate::script::{decl, walk};
 
 use super::graph::{Edge, Gap, Graph, Node, Why};
 use super::models::flat;
@@ -99,8 +98,9 @@ impl Of<'_> {
         let mut edges = under.to_vec();
         leaves(value, self.home, why.map(|why| Gap { why, span: value.span }), &mut edges);
         let gap = match node {
-            Node::Var(key) if declared(self.model, key) != Some(false) => None,
-            Node::Var(_) => Some(Gap { why: Why::Whole, span: value.span }),
+            Node::Var(key) if decl(self.model, key).is_some_and(|d| !matches!(d.ty, Type::Real(_))) => {
+                Some(Gap { why: Why::Whole, span: value.span })
+            }
             _ => None,
         };
         self.graph.add(node, edges.into_iter().map(|e| Edge { gap: e.gap.or(gap), ..e }).collect());
@@ -133,15 +133,6 @@ impl Of<'_> {
             self.set(Node::Value(Home::Procedure(proc), *param), arg, None, &[]);
         }
     }
-}
-
-/// Whether a variable holds real numbers.
-fn declared(model: &Model, key: VarKey) -> Option<bool> {
-    let decl = match key.entity {
-        Entity::Pop(p) => model.neuron_of(p)?.vars.get(key.var.index()),
-        Entity::Proj(p) => model.projections.get(p.index())?.synapse.vars.get(key.var.index()),
-    };
-    Some(matches!(decl?.ty, Type::Real(_)))
 }
 
 fn leaves(e: &Expr, home: Option<Home>, gap: Option<Gap>, out: &mut Vec<Edge>) {

@@ -4,8 +4,8 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::Model;
 use crate::script::ir::Learning;
 use crate::script::learning::is_trainable;
-use crate::script::machine::{Entity, VarKey};
-use crate::script::var_name;
+use crate::script::machine::VarKey;
+use crate::script::{decl, var_name};
 use crate::source::Span;
 
 use super::graph::{Gap, Reach, Way, Why};
@@ -48,13 +48,7 @@ pub(super) fn unreached(
 }
 
 fn trainable(model: &Model, key: VarKey) -> bool {
-    let role = match key.entity {
-        Entity::Pop(p) => model.neuron_of(p).and_then(|n| n.vars.get(key.var.index())).map(|v| v.role),
-        Entity::Proj(p) => {
-            model.projections.get(p.index()).and_then(|p| p.synapse.vars.get(key.var.index())).map(|v| v.role)
-        }
-    };
-    role.is_some_and(is_trainable)
+    decl(model, key).is_some_and(|v| is_trainable(v.role))
 }
 
 /// The broken link in words.
