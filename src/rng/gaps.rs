@@ -25,8 +25,10 @@ pub struct EventList {
     pub offsets: Vec<u32>,
     /// The elements that fire.
     pub elements: Vec<u32>,
-    /// (step, element) in the order of drawing.
-    drawn: Vec<(u32, u32)>,
+    /// Steps of events in the order of drawing.
+    drawn: Vec<u32>,
+    /// Whose they are: an element, and where its events end among `drawn`.
+    runs: Vec<(u32, usize)>,
 }
 
 impl EventList {
@@ -63,7 +65,10 @@ impl EventList {
         for (step, _) in events {
             list.offsets[*step as usize] += 1;
         }
-        list.place(events);
+        let mut places = Places::new(&mut list.offsets, &mut list.elements);
+        for &(step, element) in events.iter().rev() {
+            places.put(step, element);
+        }
         list
     }
 
@@ -103,38 +108,63 @@ impl EventList {
     /// Empties the list for a run of `steps`.
     pub(super) fn begin(&mut self, steps: u32) {
         self.drawn.clear();
+        self.runs.clear();
         self.offsets.clear();
         self.offsets.resize(steps as usize + 1, 0);
     }
 
     #[inline]
     pub(super) fn push(&mut self, step: u32, element: u32) {
-        self.offsets[step as usize] += 1;
-        self.drawn.push((step, element));
+        self.drawn.push(step);
+        match self.runs.last_mut() {
+            Some((last, end)) if *last == element => *end += 1,
+            _ => self.runs.push((element, self.drawn.len())),
+        }
     }
 
-    /// The events that were drawn are put in order.
+    /// The events that were drawn are put in order: they come by (element, step) and leave by (step, element).
     pub(super) fn finish(&mut self) {
         self.elements.clear();
         self.elements.resize(self.drawn.len(), 0);
-        let drawn = std::mem::take(&mut self.drawn);
-        self.place(&drawn);
-        self.drawn = drawn;
+        let offsets = self.offsets.as_mut_slice();
+        for &step in &self.drawn {
+            offsets[step as usize] += 1;
+        }
+        let mut places = Places::new(offsets, &mut self.elements);
+        let mut end = self.drawn.len();
+        for (k, &(element, _)) in self.runs.iter().enumerate().rev() {
+            let start = k.checked_sub(1).map_or(0, |k| self.runs[k].1);
+            for &step in self.drawn[start..end].iter().rev() {
+                places.put(step, element);
+            }
+            end = start;
+        }
     }
+}
 
-    /// Counting sort: the events come by (element, step) and leave by (step, element); they have been counted.
-    fn place(&mut self, drawn: &[(u32, u32)]) {
+/// Counting sort of events whose numbers by step are known: where the next one goes.
+struct Places<'a> {
+    offsets: &'a mut [u32],
+    elements: &'a mut [u32],
+}
+
+impl<'a> Places<'a> {
+    /// Numbers of events become the places where each step's end.
+    fn new(offsets: &'a mut [u32], elements: &'a mut [u32]) -> Self {
         let mut end = 0;
-        for count in &mut self.offsets {
+        for count in &mut *offsets {
             end += *count;
             *count = end;
         }
-        // From the last event to the first: each step's end moves down to its start, and equal steps keep their order.
-        for &(step, element) in drawn.iter().rev() {
-            let place = &mut self.offsets[step as usize];
-            *place -= 1;
-            self.elements[*place as usize] = element;
-        }
+        Self { offsets, elements }
+    }
+
+    /// To be called from the last event to the first: a step's end moves down to its start, and its events keep their order.
+    #[inline(always)]
+    fn put(&mut self, step: u32, element: u32) {
+        let place = &mut self.offsets[step as usize];
+        *place -= 1;
+        self.elements[*place as usize] = element;
     }
 }
 
@@ -144,11 +174,17 @@ pub fn chunk_steps(elements: usize) -> u32 {
     ((1 << 26) / elements.max(1)).clamp(1, 4096) as u32
 }
 
+/// Steps of a run that is drawn at once, at most: the sum of a batch of gaps, none longer than the run, fits 32 bits.
+const MOST_STEPS: u32 = 1 << 27;
+
 /// Draws all spikes of a run of `steps` steps. `rates_per_step` is r dt (dimensionless) per element; the stream is that
 /// of the run. The product of elements and steps must stay below 2^32 - 1: cut longer runs by [`GapSource`], which gives
 /// the same spikes.
 pub fn draw_gaps(stream: Stream, rates_per_step: &[f64], steps: u32, out: &mut EventList) {
     debug_assert!((rates_per_step.len() as u64).saturating_mul(u64::from(steps)) < u64::from(u32::MAX));
+    if steps > MOST_STEPS {
+        return GapSource::new(stream, rates_per_step).advance(steps, out);
+    }
     out.begin(steps);
     with_eights(Draw { stream, rates: rates_per_step, steps, out });
     out.finish();
@@ -229,36 +265,53 @@ impl Draw<'_> {
     /// Turns gaps into spikes.
     #[inline(always)]
     fn use_up<E: Eights>(&mut self, e: E, keys: &Schedule<E>, gaps: &[Gaps], ahead: &[(u32, usize)]) {
+        // Whole batches are written, and what lies behind the run's end is written over.
+        let mut n = self.out.drawn.len();
+        let room = |drawn: &mut Vec<u32>, n: usize| drawn.resize(n + (AHEAD + 1) * BATCH, 0);
+        room(&mut self.out.drawn, n);
         let mut rest = gaps;
-        for &(element, n) in ahead {
-            let (own, others) = rest.split_at(n);
+        for &(element, batches) in ahead {
+            let (own, others) = rest.split_at(batches);
             rest = others;
-            let mut left = self.steps;
-            if own.iter().all(|gaps| self.spikes(element, gaps, &mut left)) {
-                let rate = self.rates[element as usize];
-                for number in n as u64.. {
-                    let gaps = draw(e, keys, element, rate, number);
-                    if !self.spikes(element, &gaps, &mut left) {
-                        break;
-                    }
+            let start = n;
+            let mut past = 0;
+            for gaps in own {
+                if past < self.steps {
+                    n += spikes(gaps, self.steps, &mut past, &mut self.out.drawn[n..n + BATCH]);
                 }
             }
-        }
-    }
-
-    /// The spikes of one batch, with `left` steps to the run's end; false if it was reached. A gap is at least one step, so that none fits when
-    /// no step is left.
-    #[inline(always)]
-    fn spikes(&mut self, element: u32, gaps: &Gaps, left: &mut u32) -> bool {
-        for &gap in gaps {
-            if gap > *left {
-                return false;
+            let mut number = batches as u64;
+            while past < self.steps {
+                // Rare: more spikes than are likely.
+                if self.out.drawn.len() < n + (AHEAD + 1) * BATCH {
+                    room(&mut self.out.drawn, n);
+                }
+                let gaps = draw(e, keys, element, self.rates[element as usize], number);
+                n += spikes(&gaps, self.steps, &mut past, &mut self.out.drawn[n..n + BATCH]);
+                number += 1;
             }
-            *left -= gap;
-            self.out.push(self.steps - 1 - *left, element);
+            if n > start {
+                self.out.runs.push((element, n));
+            }
         }
-        true
+        self.out.drawn.truncate(n);
     }
+}
+
+/// The spikes of one batch: how many fall into a run of `steps` steps, of which the gaps before took `past`. The steps of all are written, and
+/// `past` is the sum now; it lies beyond the run's end when that was reached.
+#[inline(always)]
+fn spikes(gaps: &Gaps, steps: u32, past: &mut u32, out: &mut [u32]) -> usize {
+    let mut n = 0;
+    let mut end = *past;
+    for (step, gap) in out.iter_mut().zip(gaps) {
+        // A gap of g steps puts its spike into the step g - 1 behind the last one; one behind the run's end is as good as any other.
+        end += (*gap).min(steps + 1);
+        *step = end - 1;
+        n += usize::from(end <= steps);
+    }
+    *past = end;
+    n
 }
 
 /// A gap in whole steps, at least one (an infinite rate gives the quotient 0), at most 2^32 - 1.

@@ -20,7 +20,7 @@ use crate::backend::{Backend, BackendError, Buf, Buffers, Kernels};
 use crate::codegen::layout::Depth;
 use crate::codegen::{Action, Layout, RUN};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{Model, ProjId, Side};
+use crate::hir::{Model, ProjId, Side, VarId};
 use crate::lir::{BufId, FuncId};
 use crate::methods::Derived;
 use crate::methods::expm::{Matrix, noise_factor, propagator};
@@ -214,7 +214,7 @@ impl Network {
             passed: 0,
         };
         for p in 0..network.shared.layout.projs.len() {
-            network.relist(p);
+            (0..network.shared.layout.projs[p].lists.len()).for_each(|v| network.relist(p, VarId(v as u32)));
         }
         network
     }
@@ -526,30 +526,24 @@ impl Network {
         }
     }
 
-    /// Rebuilds the list of non-zero traces of projection `p` after something else wrote them.
-    fn relist(&mut self, p: usize) {
-        for v in 0..self.shared.layout.projs[p].lists.len() {
-            let (Some([count, list, mark]), Some(buf)) =
-                (self.shared.layout.projs[p].lists[v], self.shared.layout.projs[p].vars[v])
-            else {
-                continue;
-            };
-            let place = self.compiled.plan.projections[p].place[v];
-            let bufs = &self.shared.layout.projs[p];
-            let n = if place == Place::Pre { bufs.pre } else { bufs.post } as usize;
-            let active: Vec<i32> =
-                (0..n).filter(|k| self.buffers[buf.0 as usize].get_f64(*k) != Some(0.0)).map(|k| k as i32).collect();
-            if let Buf::I32(m) = self.buf(mark) {
-                m.fill(0);
-                for k in &active {
-                    m[*k as usize] = 1;
-                }
+    /// Rebuilds the list of neurons whose trace `var` of projection `p` is not zero, if there is one, after something else wrote it.
+    fn relist(&mut self, p: usize, var: VarId) {
+        let bufs = &self.shared.layout.projs[p];
+        let (Some([count, list, mark]), Some(buf)) = (bufs.lists[var.index()], bufs.vars[var.index()]) else { return };
+        let place = self.compiled.plan.projections[p].place[var.index()];
+        let n = if place == Place::Pre { bufs.pre } else { bufs.post } as usize;
+        let active: Vec<i32> =
+            (0..n).filter(|k| self.buffers[buf.0 as usize].get_f64(*k) != Some(0.0)).map(|k| k as i32).collect();
+        if let Buf::I32(m) = self.buf(mark) {
+            m.fill(0);
+            for k in &active {
+                m[*k as usize] = 1;
             }
-            if let Buf::I32(l) = self.buf(list) {
-                l[..active.len()].copy_from_slice(&active);
-            }
-            self.set_int(count, 0, active.len() as i32);
         }
+        if let Buf::I32(l) = self.buf(list) {
+            l[..active.len()].copy_from_slice(&active);
+        }
+        self.set_int(count, 0, active.len() as i32);
         self.flag_listed(p);
     }
 
@@ -607,7 +601,7 @@ impl Network {
         self.stamp(key);
         self.set_live(key, true);
         match key.entity {
-            Entity::Proj(p) => self.relist(p.index()),
+            Entity::Proj(p) => self.relist(p.index(), key.var),
             Entity::Pop(p) => {
                 self.stale_slots[p.index()] = true;
                 self.wake(p.index());

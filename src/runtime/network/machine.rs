@@ -251,7 +251,7 @@ impl Machine for Network {
             }
             Entity::Proj(p) => {
                 self.share_entries(p.index());
-                self.relist(p.index());
+                self.relist(p.index(), key.var);
                 if let Some(kind) = self.shared.model.projections[p.index()].delay_kind(key.var) {
                     self.delays_changed(p.index(), kind);
                 }

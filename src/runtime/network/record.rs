@@ -55,17 +55,39 @@ impl Network {
             let Some(record) = record else { continue };
             let least = NEARLY * plan.faint[v];
             let n = self.ints(count).first().map_or(0, |n| *n as usize);
-            let flagged: Vec<i32> = {
-                let present = self.present(VarKey { entity, var: VarId(v as u32) }, values);
-                let stays = |k: &i32| {
-                    let x = present(*k as usize);
-                    x.abs() >= least || x.is_nan()
-                };
-                self.ints(list).iter().take(n).copied().filter(stays).collect()
+            let listed = self.ints(list).iter().take(n).copied();
+            let stays = |x: f64| x.abs() >= least || x.is_nan();
+            let key = VarKey { entity, var: VarId(v as u32) };
+            let flagged: Vec<i32> = if let Some(left) = self.left_by_table(key, values) {
+                listed.filter(|k| stays(left(*k as usize))).collect()
+            } else {
+                let present = self.present(key, values);
+                listed.filter(|k| stays(present(*k as usize))).collect()
             };
             for k in flagged {
                 self.set_int(record, k as usize, 1);
             }
         }
+    }
+
+    /// What is left of a trace by now, where a table says how it decays: by number, to the rounding of compiled code.
+    fn left_by_table(&self, key: VarKey, values: BufId) -> Option<impl Fn(usize) -> f64 + '_> {
+        let Entity::Proj(p) = key.entity else { return None };
+        self.compiled.plan.projections[p.index()].decays.get(key.var.index()).copied().flatten()?;
+        let bufs = &self.shared.layout.projs[p.index()];
+        let (table, last) = (bufs.decays[key.var.index()]?, bufs.last[key.var.index()]?);
+        let (Buf::F32(values), Buf::F32(left)) =
+            (&self.buffers[values.0 as usize], &self.buffers[table.left.0 as usize])
+        else {
+            return None;
+        };
+        if self.frozen.contains(&key) {
+            return None;
+        }
+        let (last, end) = (self.ints(last), table.len as usize - 1);
+        Some(move |k: usize| {
+            let gap = usize::try_from(self.step.saturating_sub(last[k])).unwrap_or(0);
+            f64::from(values[k] * left[gap.min(end)])
+        })
     }
 }
