@@ -36,12 +36,16 @@ pub(super) fn function(layout: &Layout) -> Option<Function> {
     Some(b.finish())
 }
 
-/// What is left of a trace after `gap` steps, if it has a table.
-pub(super) fn left(b: &mut FuncBuilder, s: &Step<'_>, p: usize, v: VarId, gap: Val) -> Option<Val> {
+/// The table of a trace, if it has one.
+pub(super) fn table(s: &Step<'_>, p: usize, v: VarId) -> Option<Table> {
     // What is frozen now decided nothing about storage: a plan may do without its table.
     s.plan.projections[p].decays.get(v.index()).copied().flatten()?;
-    let table = s.layout.projs[p].decays[v.index()]?;
+    s.layout.projs[p].decays[v.index()]
+}
+
+/// What is left of a trace after `gap` steps.
+pub(super) fn left(b: &mut FuncBuilder, table: Table, gap: Val) -> Val {
     let last = b.int(table.len as i32 - 1);
     let at = b.bin(BinOp::Min, gap, last);
-    Some(b.load(table.left, at))
+    b.load(table.left, at)
 }

@@ -501,36 +501,47 @@ fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
     let zero = b.int(0);
     let one = b.int(1);
     let n = b.load(count, zero);
-    // Without a table: most were last brought up to date in the same step and share the exponential. That of one step is a constant.
     let nothing = b.float(s.float, 0.0);
-    let single = shrink(b, s, p, z, one);
-    let kept = b.fold_loop(zero, n, &[zero, one, single], |b, k, carried| {
-        let e = b.load(list, k);
+    // Brings one trace up to date by what is left of it, and keeps its neuron on the list, of which `m` are kept so far, unless nothing is.
+    let advance = |b: &mut FuncBuilder, e: Val, factor: Val, m: Val| {
         let x = b.load(buf, e);
-        let since = b.load(last, e);
-        let gap = b.sub(s.done, since);
-        let factor = decay::left(b, s, p, z, gap).unwrap_or_else(|| {
-            let same = b.cmp(CmpOp::Eq, gap, carried[1]);
-            b.if_else(same, |_| vec![carried[2]], |b| vec![shrink(b, s, p, z, gap)])[0]
-        });
         let y = b.mul(x, factor);
         let y = population::faded(b, s, y, s.plan.projections[p].faint[z.index()]);
         b.store(buf, e, y);
         b.store(last, e, s.done);
         let alive = b.cmp(CmpOp::Ne, y, nothing);
-        let m = b.if_else(
+        b.if_else(
             alive,
             |b| {
-                b.store(list, carried[0], e);
-                vec![b.add(carried[0], one)]
+                b.store(list, m, e);
+                vec![b.add(m, one)]
             },
             |b| {
                 b.store(mark, e, zero);
-                vec![carried[0]]
+                vec![m]
             },
-        );
-        vec![m[0], gap, factor]
-    });
+        )[0]
+    };
+    let kept = if let Some(table) = decay::table(s, p, z) {
+        b.fold_loop(zero, n, &[zero], |b, k, carried| {
+            let e = b.load(list, k);
+            let since = b.load(last, e);
+            let gap = b.sub(s.done, since);
+            let factor = decay::left(b, table, gap);
+            vec![advance(b, e, factor, carried[0])]
+        })
+    } else {
+        // Most were last brought up to date in the same step and share the exponential. That of one step is a constant.
+        let single = shrink(b, s, p, z, one);
+        b.fold_loop(zero, n, &[zero, one, single], |b, k, carried| {
+            let e = b.load(list, k);
+            let since = b.load(last, e);
+            let gap = b.sub(s.done, since);
+            let same = b.cmp(CmpOp::Eq, gap, carried[1]);
+            let factor = b.if_else(same, |_| vec![carried[2]], |b| vec![shrink(b, s, p, z, gap)])[0];
+            vec![advance(b, e, factor, carried[0]), gap, factor]
+        })
+    };
     b.store(count, zero, kept[0]);
 }
 

@@ -34,7 +34,8 @@ pub(super) fn signature(module: &dyn Module) -> ir::Signature {
 /// The distance in bytes between the arguments of `run` and its like, which are `i32`.
 pub(super) const SPACING: i32 = 4;
 
-/// Fills `func` (with [`signature`]) with the code of `function`, whose arguments are `spacing` bytes apart; says which of its loops became wide kernels, and why others did not.
+/// Fills `func` (with [`signature`]) with the code of `function`, whose arguments are `spacing` bytes apart, and which leaves `results` behind them;
+/// says which of its loops became wide kernels, and why others did not.
 pub(super) fn emit(
     module: &mut dyn Module,
     program: &Program,
@@ -43,6 +44,7 @@ pub(super) fn emit(
     context: &mut FunctionBuilderContext,
     wide_kernels: Option<wide::Width>,
     spacing: i32,
+    results: &[Val],
 ) -> Result<Vec<String>, BackendError> {
     let config = module.target_config();
     let pointer = config.pointer_type();
@@ -88,14 +90,19 @@ pub(super) fn emit(
         wide_kernels,
         notes: Vec::new(),
     };
+    let place =
+        |i: usize| i32::try_from(i).ok().and_then(|i| i.checked_mul(spacing)).ok_or_else(|| bug("too many arguments"));
     for (i, param) in function.params.iter().enumerate() {
-        let offset =
-            i32::try_from(i).ok().and_then(|i| i.checked_mul(spacing)).ok_or_else(|| bug("too many arguments"))?;
+        let offset = place(i)?;
         let ty = clif_type(emitter.ty(*param)?);
         let value = emitter.b.ins().load(ty, TABLE_FLAGS, args, offset);
         emitter.define(*param, value)?;
     }
     emitter.block(&function.body)?;
+    for (i, result) in (function.params.len()..).zip(results) {
+        let value = emitter.value(*result)?;
+        emitter.b.ins().store(MemFlagsData::trusted(), value, args, place(i)?);
+    }
     emitter.b.ins().return_(&[]);
     emitter.b.seal_all_blocks();
     emitter.b.finalize(config);
@@ -205,8 +212,8 @@ impl<'a> Emitter<'a, '_> {
         }
         if self.depth > 0 && outline::worth(stmt) {
             let taken = outline::taken(stmt);
-            // An argument has the room of one element.
-            if taken.iter().all(|v| self.ty(*v).is_ok_and(|ty| ty.lanes == 1)) {
+            // An argument has the room of one element, and so has a result.
+            if taken.iter().chain(&stmt.results).all(|v| self.ty(*v).is_ok_and(|ty| ty.lanes == 1)) {
                 return self.outlined(stmt, &taken);
             }
         }
@@ -293,18 +300,29 @@ impl<'a> Emitter<'a, '_> {
         Ok(())
     }
 
-    /// Calls a function of the module with the table and with values, 8 bytes each.
-    pub(super) fn call(&mut self, id: cranelift_module::FuncId, vals: &[Val]) -> Result<(), BackendError> {
+    /// Calls a function of the module with the table and with values; takes its results.
+    pub(super) fn call(
+        &mut self,
+        id: cranelift_module::FuncId,
+        vals: &[Val],
+        results: &[Val],
+    ) -> Result<(), BackendError> {
         let function = self.module.declare_func_in_func(id, self.b.func);
-        let size = u32::try_from(8 * vals.len().max(1)).map_err(|_| bug("too many arguments"))?;
+        let room = (vals.len() + results.len()).max(1) * outline::SPACING as usize;
+        let size = u32::try_from(room).map_err(|_| bug("too many arguments"))?;
         let slot = self.b.create_sized_stack_slot(ir::StackSlotData::new(ir::StackSlotKind::ExplicitSlot, size, 3));
         let args = self.b.ins().stack_addr(types::I64, slot, 0);
         for (n, val) in vals.iter().enumerate() {
             let value = self.value(*val)?;
-            self.b.ins().store(MemFlagsData::trusted(), value, args, 8 * n as i32);
+            self.b.ins().store(MemFlagsData::trusted(), value, args, outline::SPACING * n as i32);
         }
         let table = self.table;
         self.b.ins().call(function, &[table, args]);
+        for (n, result) in (vals.len()..).zip(results) {
+            let ty = clif_type(self.ty(*result)?);
+            let value = self.b.ins().load(ty, MemFlagsData::trusted(), args, outline::SPACING * n as i32);
+            self.define(*result, value)?;
+        }
         Ok(())
     }
 
@@ -315,7 +333,7 @@ impl<'a> Emitter<'a, '_> {
         let id = self.module.declare_anonymous_function(&signature).map_err(codegen)?;
         self.module.define_function_bytes(id, width.bytes() as u64, &kernel.code, &[]).map_err(codegen)?;
         self.notes.push(format!("a loop of {} bytes of {}-bit code", kernel.code.len(), 8 * width.bytes()));
-        self.call(id, &kernel.args)
+        self.call(id, &kernel.args, &[])
     }
 
     /// Lanes of the mask that are true append, one after the other; nearly always there are none.
@@ -692,12 +710,21 @@ impl<'a> Emitter<'a, '_> {
 
     fn constant(&mut self, c: Const) -> Value {
         match c {
+            // Scalar constants would be made anew at each use, by two instructions; the first lane of a vector is loaded, once before a loop.
+            Const::F32(x) if x.to_bits() != 0 => self.first_lane(types::F32X4, &x.to_le_bytes()),
+            Const::F64(x) if x.to_bits() != 0 => self.first_lane(types::F64X2, &x.to_le_bytes()),
             Const::F32(x) => self.b.ins().f32const(x),
             Const::F64(x) => self.b.ins().f64const(x),
             Const::I32(x) => integer_constant(&mut self.b, types::I32, i64::from(x)),
             Const::I64(x) => integer_constant(&mut self.b, types::I64, x),
             Const::Bool(x) => self.b.ins().iconst(types::I8, i64::from(x)),
         }
+    }
+
+    /// The first lane of a constant vector.
+    fn first_lane(&mut self, clif: ir::Type, lane: &[u8]) -> Value {
+        let vector = self.vector_constant(clif, lane.repeat(clif.lane_count() as usize));
+        self.b.ins().extractlane(vector, 0)
     }
 
     /// The constant in every lane of a type.

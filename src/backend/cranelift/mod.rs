@@ -74,7 +74,7 @@ impl Backend for CraneliftJit {
         for function in &program.functions {
             let id = module.declare_anonymous_function(&signature).map_err(codegen)?;
             context.func.signature = signature.clone();
-            emit::emit(module, program, function, &mut context.func, &mut builder, self.kernels(), emit::SPACING)?;
+            emit::emit(module, program, function, &mut context.func, &mut builder, self.kernels(), emit::SPACING, &[])?;
             module.define_function(id, &mut context).map_err(|error| explain(&function.name, &error))?;
             module.clear_context(&mut context);
             ids.push(id);
@@ -120,8 +120,16 @@ impl CraneliftJit {
         for function in &program.functions {
             let mut context = module.make_context();
             context.func.signature = signature.clone();
-            let notes =
-                emit::emit(module, program, function, &mut context.func, &mut builder, self.kernels(), emit::SPACING)?;
+            let notes = emit::emit(
+                module,
+                program,
+                function,
+                &mut context.func,
+                &mut builder,
+                self.kernels(),
+                emit::SPACING,
+                &[],
+            )?;
             let printed = print(&mut context, module)?;
             let _ = writeln!(text, "; {}", function.name);
             for note in notes {

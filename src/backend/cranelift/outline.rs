@@ -1,5 +1,6 @@
-//! Loops over lists within loops over lists (what the events of a step do to listed synapses) become functions of their own. In the one big
-//! function of a step most values live in memory, and an inner loop of ten instructions would fetch its pointers anew in every round.
+//! Loops over lists within loops over lists (what the events of a step do to listed synapses), and long loops that carry values (bringing
+//! listed traces up to date) become functions of their own. In the one big function of a step most values live in memory, and an inner loop of ten
+//! instructions would fetch its pointers anew in every round.
 
 use cranelift::prelude::FunctionBuilderContext;
 
@@ -7,17 +8,17 @@ use super::emit::{Emitter, emit, signature, slot};
 use crate::backend::BackendError;
 use crate::lir::{Block, For, Function, Op, Stmt, Val};
 
-/// The distance in bytes between the arguments of such a function.
-const SPACING: i32 = 8;
+/// The distance in bytes between the arguments of such a function, and between its results, which stand behind them.
+pub(super) const SPACING: i32 = 8;
 
-/// Whether a loop is one of those: a loop with a plain loop inside, and nothing that is a call already.
+/// A loop that carries values is worth a call from so many operations on.
+const LONG: usize = 12;
+
+/// Whether a loop is one of those: a loop with a plain loop inside, or a long one that carries values, and nothing that is a call already.
 pub(super) fn worth(stmt: &For) -> bool {
     let mut inner = false;
-    plain(stmt) && holds(&stmt.body, &mut inner) && inner
-}
-
-fn plain(stmt: &For) -> bool {
-    !stmt.vector && stmt.params.is_empty()
+    let long = !stmt.params.is_empty() && operations(&stmt.body) >= LONG;
+    !stmt.vector && holds(&stmt.body, &mut inner) && (inner || long)
 }
 
 fn holds(block: &Block, inner: &mut bool) -> bool {
@@ -25,11 +26,21 @@ fn holds(block: &Block, inner: &mut bool) -> bool {
         Stmt::Def { .. } | Stmt::Store { .. } => true,
         Stmt::For(f) => {
             *inner = true;
-            plain(f) && holds(&f.body, inner)
+            !f.vector && f.params.is_empty() && holds(&f.body, inner)
         }
-        Stmt::If(i) => i.results.is_empty() && holds(&i.then, inner) && holds(&i.els, inner),
+        Stmt::If(i) => holds(&i.then, inner) && holds(&i.els, inner),
         Stmt::Scatter { .. } | Stmt::Append { .. } | Stmt::AddRows(_) => false,
     })
+}
+
+/// How much is defined and stored in a block and its choices, constants apart.
+fn operations(block: &Block) -> usize {
+    let of = |stmt: &Stmt| match stmt {
+        Stmt::Def { op: Op::Const(_), .. } => 0,
+        Stmt::If(i) => 1 + operations(&i.then) + operations(&i.els),
+        _ => 1,
+    };
+    block.stmts.iter().map(of).sum()
 }
 
 impl<'a> Emitter<'a, '_> {
@@ -54,11 +65,12 @@ impl<'a> Emitter<'a, '_> {
         let mut context = self.module.make_context();
         context.func.signature = signature(self.module);
         let mut builder = FunctionBuilderContext::new();
-        emit(self.module, self.program, &function, &mut context.func, &mut builder, self.wide_kernels, SPACING)?;
+        let (module, results) = (&mut *self.module, &stmt.results);
+        emit(module, self.program, &function, &mut context.func, &mut builder, self.wide_kernels, SPACING, results)?;
         let id = self.module.declare_anonymous_function(&context.func.signature).map_err(codegen)?;
         self.module.define_function(id, &mut context).map_err(codegen)?;
         self.notes.push(format!("the loop over {} is a function of its own", stmt.var));
-        self.call(id, &function.params)
+        self.call(id, &function.params, &stmt.results)
     }
 }
 
@@ -81,7 +93,9 @@ struct Found {
 impl Found {
     fn loop_(&mut self, f: &For) {
         self.read.extend([f.from, f.to]);
+        self.read.extend(f.inits.iter().chain(&f.next));
         self.made.push(f.var);
+        self.made.extend(f.params.iter().chain(&f.results));
         self.block(&f.body);
     }
 
@@ -99,6 +113,8 @@ impl Found {
                 Stmt::For(f) => self.loop_(f),
                 Stmt::If(i) => {
                     self.read.push(i.cond);
+                    self.read.extend(i.then_vals.iter().chain(&i.else_vals));
+                    self.made.extend(&i.results);
                     self.block(&i.then);
                     self.block(&i.els);
                 }
