@@ -1,7 +1,7 @@
 //! The buffers of a network: one layout for all of its plans, whatever is frozen.
 
 use super::decay::Table;
-use crate::hir::{Model, Precision, Restructuring, Role, VarId};
+use crate::hir::{Model, PopId, Precision, Restructuring, Role, VarId};
 use crate::lir::{BufId, Buffer, PAD, Scalar};
 use crate::sched::response::Recursion;
 use crate::sched::{Place, Plan, ProjPlan, Spiking, Storage, Wiring, late};
@@ -23,10 +23,8 @@ pub struct PopBufs {
     pub spikes: BufId,
     /// How many.
     pub spike_count: BufId,
-    /// Spikes of each neuron in this run.
-    pub count: BufId,
-    /// The first step of this run at whose end each neuron spiked, from 1; valid where `count` is not 0.
-    pub first: BufId,
+    /// How many spikes there were in this run.
+    pub counts: Counts,
     /// The spikes of the last steps, for delays.
     pub history: Option<History>,
     /// By variable: what synapses add to an input in this step.
@@ -353,6 +351,27 @@ pub struct SynapseSignal {
     pub below: Option<BufId>,
 }
 
+/// Spikes of a population in a run.
+#[derive(Debug, Clone, Copy)]
+pub enum Counts {
+    /// Of each neuron: a protocol asks for them, or there are no protocols and whoever drives the network may.
+    Each {
+        /// How many (`i32`).
+        count: BufId,
+        /// The first step of the run at whose end it spiked, from 1; valid where `count` is not 0.
+        first: BufId,
+    },
+    /// Of all together (`i64`).
+    Total(BufId),
+}
+
+/// Whether the spikes of each neuron are counted.
+fn counted(model: &Model, pop: PopId) -> bool {
+    let script = &model.script;
+    let free = script.experiments.is_empty() && script.tests.is_empty() && script.procedures.is_empty();
+    free || script.counted.contains(&pop)
+}
+
 /// All buffers of a network.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -457,8 +476,14 @@ pub fn layout(model: &Model, plan: &Plan, sizes: &[ProjSize]) -> Layout {
             below: crosses.then(|| new(format!("{name}@below"), int, n)),
             spikes: new(format!("{name}@spikes"), Scalar::I32, n),
             spike_count: new(format!("{name}@spikes.n"), Scalar::I32, 1),
-            count: new(format!("{name}@count"), Scalar::I32, n),
-            first: new(format!("{name}@first"), Scalar::I32, n),
+            counts: if counted(model, p.pop) {
+                Counts::Each {
+                    count: new(format!("{name}@count"), Scalar::I32, n),
+                    first: new(format!("{name}@first"), Scalar::I32, n),
+                }
+            } else {
+                Counts::Total(new(format!("{name}@total"), Scalar::I64, 1))
+            },
             history,
             logging: new(format!("{name}@log.on"), Scalar::I32, 1),
             log: [

@@ -1,6 +1,7 @@
 //! One population in one step: slow states, integration and detection, reactions.
 
 use super::expr::Emit;
+use super::layout::Counts;
 use super::shards::Lists;
 use super::stimulate::{self, Outer};
 use super::{Step, arriving};
@@ -576,16 +577,25 @@ fn spikes(b: &mut FuncBuilder, s: &Step<'_>, p: usize, outer: &Outer) {
     let (list, lo, hi) = arriving(b, s, (p, None), 0, None);
     let zero = b.int(0);
     let one = b.int(1);
+    if let Counts::Total(total) = bufs.counts {
+        let n = b.sub(hi, lo);
+        let n = b.cast(n, Scalar::I64);
+        let before = b.load(total, zero);
+        let all = b.add(before, n);
+        b.store(total, zero, all);
+    }
     b.for_loop(lo, hi, |b, k| {
         let j = b.load(list, k);
-        let n = b.load(bufs.count, j);
-        let more = b.add(n, one);
-        b.store(bufs.count, j, more);
-        let is_first = b.cmp(CmpOp::Eq, n, zero);
-        b.if_then(is_first, |b| {
-            let at = b.add(s.run_step, one);
-            b.store(bufs.first, j, at);
-        });
+        if let Counts::Each { count, first } = bufs.counts {
+            let n = b.load(count, j);
+            let more = b.add(n, one);
+            b.store(count, j, more);
+            let is_first = b.cmp(CmpOp::Eq, n, zero);
+            b.if_then(is_first, |b| {
+                let at = b.add(s.run_step, one);
+                b.store(first, j, at);
+            });
+        }
         on_spike(b, s, p, j, outer);
         wake(b, s, p, j);
         stir(b, s, p, j);

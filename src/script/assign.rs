@@ -69,27 +69,32 @@ pub fn assign_at(
     if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
 }
 
-/// Elements of a column that are scaled at once.
-const LANES: usize = 8;
+/// Elements of a column that are scaled at once: as many as the plainest vectors have lanes.
+const LANES: usize = 4;
 
-/// Multiplies `N` elements, `stride` apart: whether a bound stopped one, and how many are no numbers now.
-fn scale_part<T: Float, const N: usize>(part: &mut [T], stride: usize, factor: T, (lo, hi): (T, T)) -> (bool, usize) {
-    let mut values = [T::of(0.0); N];
-    for (value, x) in values.iter_mut().zip(part.iter().step_by(stride)) {
-        *value = *x;
+/// Multiplies `LANES` elements, `stride` apart: for each, whether a bound stopped one here so far, and how many are no numbers now.
+#[inline]
+fn scale_part<T: Float>(
+    part: &mut [T],
+    stride: usize,
+    factor: T,
+    (lo, hi): (T, T),
+    (stops, undefined): (&mut [bool; LANES], &mut [u32; LANES]),
+) {
+    let mut values = [T::of(0.0); LANES];
+    for (k, value) in values.iter_mut().enumerate() {
+        *value = part[k * stride];
     }
-    // What is no number differs from itself.
-    let (mut stops, mut undefined) = (false, 0);
-    for value in &mut values {
+    for ((value, stops), undefined) in values.iter_mut().zip(stops).zip(undefined) {
         let free = *value * factor;
         *value = free.saturate(lo, hi);
-        stops |= *value != free;
-        undefined += usize::from(value.is_undefined());
+        // What is no number differs from itself.
+        *stops |= *value != free;
+        *undefined += u32::from(value.is_undefined());
     }
-    for (value, x) in values.iter().zip(part.iter_mut().step_by(stride)) {
-        *x = *value;
+    for (k, value) in values.iter().enumerate() {
+        part[k * stride] = *value;
     }
-    (stops, undefined)
 }
 
 /// Multiplies each of some columns by its factor; gives those in which a bound stopped an element.
@@ -115,23 +120,24 @@ pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data
         let mut nans = 0;
         for (column, factor) in columns.iter().zip(factors) {
             let elements = data.get_mut(*column as usize..).ok_or(WriteFault::OutOfRange)?;
-            let (mut stops, mut undefined) = (false, 0);
+            let (mut stops, mut undefined) = ([false; LANES], [0; LANES]);
             // From the end on: it was summed last, and is still in the caches.
-            for part in elements.chunks_mut(stride.saturating_mul(LANES)).rev() {
-                let (stop, nan) = if part.len() > (LANES - 1) * stride {
-                    scale_part::<T, LANES>(part, stride, *factor, bounds)
-                } else {
-                    part.chunks_mut(stride)
-                        .map(|one| scale_part::<T, 1>(one, stride, *factor, bounds))
-                        .fold((false, 0), |(s, n), (stop, nan)| (s | stop, n + nan))
-                };
-                stops |= stop;
-                undefined += nan;
+            let mut row = rows;
+            while row >= LANES {
+                row -= LANES;
+                let part = &mut elements[row * stride..=(row + LANES - 1) * stride];
+                scale_part(part, stride, *factor, bounds, (&mut stops, &mut undefined));
             }
-            if stops {
+            for one in elements.iter_mut().step_by(stride).take(row) {
+                let free = *one * *factor;
+                *one = free.saturate(bounds.0, bounds.1);
+                stops[0] |= *one != free;
+                undefined[0] += u32::from(one.is_undefined());
+            }
+            if stops.contains(&true) {
                 stopped.push(*column);
             }
-            nans += undefined;
+            nans += undefined.iter().map(|n| *n as usize).sum::<usize>();
         }
         if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(stopped) }
     }

@@ -862,9 +862,7 @@ impl<'h, 'a> Interp<'h, 'a> {
         let fault = if result.is_ok() { watch.fault(self.machine, self.cx.model, span) } else { None };
         let done = self.machine.steps().saturating_sub(start);
         let model = self.cx.model;
-        let spikes = (0..model.populations.len())
-            .map(|p| self.machine.counts(PopId(p as u32)).iter().map(|&n| u64::from(n.unsigned_abs())).sum())
-            .collect();
+        let spikes = (0..model.populations.len()).map(|p| self.machine.total(PopId(p as u32))).collect();
         let logs = drain(self.machine, self.cx.program);
         self.emit(Effect::Ran(Ran { start, steps: done, spikes, logs }))?;
         match fault {

@@ -48,6 +48,10 @@ impl Interp<'_, '_> {
                 _ => return Err(bug(span, "a local variable is read before it is set")),
             },
             ExprKind::Var(place) => self.read(place, &e.ty)?,
+            ExprKind::Count(n) if n.at.is_empty() && n.view.select == hir::Select::All => {
+                let counts = self.machine.counts(n.view.pop).iter().map(|c| i64::from(*c)).collect();
+                shaped(n.view.shape.iter().map(|len| *len as usize).collect(), Data::I64(counts))
+            }
             ExprKind::Count(n) => {
                 let (at, shape) = self.neurons_chosen(n)?;
                 let counts = self.machine.counts(n.view.pop);

@@ -130,8 +130,13 @@ pub trait Machine: Send {
     /// A run-time fault.
     fn advance(&mut self, steps: u64) -> Result<(), Diagnostic>;
 
-    /// Spikes of each neuron in the last (or current) run.
+    /// Spikes of each neuron in the last (or current) run; of a population whose counts no protocol reads there may be none.
     fn counts(&self, pop: PopId) -> &[i32];
+
+    /// Spikes of all its neurons in the last (or current) run.
+    fn total(&self, pop: PopId) -> u64 {
+        self.counts(pop).iter().map(|n| u64::from(n.unsigned_abs())).sum()
+    }
 
     /// Number of the step at whose end each neuron first spiked in the last run (`None`: it did not), counted from the run's start (first step: 1).
     fn first(&self, pop: PopId) -> Vec<Option<u64>>;

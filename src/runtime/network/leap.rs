@@ -79,9 +79,7 @@ impl Network {
     }
 
     fn spikes_so_far(&self) -> u64 {
-        (0..self.shared.model.populations.len() as u32)
-            .map(|p| self.counts(PopId(p)).iter().map(|n| *n as u64).sum::<u64>())
-            .sum()
+        (0..self.shared.model.populations.len() as u32).map(|p| self.total(PopId(p))).sum()
     }
 
     fn longest_delay(&self) -> u32 {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{CHUNK, Network, WRAP, failed, leap};
 use crate::backend::Buf;
+use crate::codegen::layout::Counts;
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{PopId, ProjId, VarId};
 use crate::sched::{Place, Storage, Wiring};
@@ -91,9 +92,13 @@ impl Machine for Network {
         self.run_step = 0;
         self.silent = None;
         for p in 0..self.shared.layout.pops.len() {
-            let id = self.shared.layout.pops[p].count;
-            if let Buf::I32(v) = self.buf(id) {
-                v.fill(0);
+            match self.shared.layout.pops[p].counts {
+                Counts::Each { count, .. } => self.fill_ints(count, 0),
+                Counts::Total(total) => {
+                    if let Buf::I64(v) = self.buf(total) {
+                        v.fill(0);
+                    }
+                }
             }
         }
         self.run = key;
@@ -138,13 +143,24 @@ impl Machine for Network {
 
     fn counts(&self, pop: PopId) -> &[i32] {
         let n = self.shared.model.populations[pop.index()].size() as usize;
-        let all = self.ints(self.shared.layout.pops[pop.index()].count);
+        let Counts::Each { count, .. } = self.shared.layout.pops[pop.index()].counts else { return &[] };
+        let all = self.ints(count);
         &all[..n.min(all.len())]
     }
 
+    fn total(&self, pop: PopId) -> u64 {
+        match self.shared.layout.pops[pop.index()].counts {
+            Counts::Each { .. } => self.counts(pop).iter().map(|n| u64::from(n.unsigned_abs())).sum(),
+            Counts::Total(total) => match &self.buffers[total.0 as usize] {
+                Buf::I64(v) => v.first().map_or(0, |n| n.unsigned_abs()),
+                _ => 0,
+            },
+        }
+    }
+
     fn first(&self, pop: PopId) -> Vec<Option<u64>> {
-        let bufs = &self.shared.layout.pops[pop.index()];
-        let first = self.ints(bufs.first);
+        let Counts::Each { first, .. } = self.shared.layout.pops[pop.index()].counts else { return Vec::new() };
+        let first = self.ints(first);
         self.counts(pop).iter().zip(first).map(|(n, f)| (*n > 0).then_some(*f as u64)).collect()
     }
 
