@@ -1,7 +1,7 @@
 //! Poisson sources with a rate that is constant during a run, drawn as gaps.
 //!
 //! A source that fires in a step with probability 1 - exp(-r dt), independently from step to step, has gaps between
-//! spikes that are geometric: ceil(ln(u)/(-r dt)) steps, at least one. Draw n of the element's stream gives gap n; a
+//! spikes that are geometric: ceil(ln(u) m) steps, at least one, where m is -1/(r dt), rounded. Draw n of the element's stream gives gap n; a
 //! gap g counted from the run's start puts the first spike into step g - 1. So a run costs one draw a spike, not one a
 //! step, and gives the same spikes however it is cut into chunks.
 //!
@@ -235,10 +235,10 @@ impl WithEights for Draw<'_> {
     }
 }
 
-/// The number of batches that mostly suffice for `mean` spikes: up to two standard deviations more.
+/// The number of batches that mostly suffice for `mean` spikes: up to one standard deviation more.
 #[inline(always)]
 fn likely(mean: f64) -> usize {
-    let batches = (mean + 2.0 * mean.sqrt()) / BATCH as f64;
+    let batches = (mean + mean.sqrt()) / BATCH as f64;
     if batches < 7.0 { batches as usize + 1 } else { 8 }
 }
 
@@ -247,10 +247,11 @@ fn likely(mean: f64) -> usize {
 fn draw<E: Eights>(e: E, keys: &Schedule<E>, element: u32, rate: f64, number: u64) -> Gaps {
     // A uniform is never subnormal, so the logarithm without a branch applies.
     let halves = uniform_halves(e, keys, u64::from(element), number);
+    let mean = -1.0 / rate;
     let mut steps = [[0; BATCH / 2]; 2];
     for (steps, half) in steps.iter_mut().zip(&halves) {
         for (steps, x) in steps.iter_mut().zip(half) {
-            *steps = whole(ln_of_normal(*x) / -rate);
+            *steps = whole(ln_of_normal(*x) * mean);
         }
     }
     let [even, odd] = &steps;
@@ -314,7 +315,7 @@ fn spikes(gaps: &Gaps, steps: u32, past: &mut u32, out: &mut [u32]) -> usize {
     n
 }
 
-/// A gap in whole steps, at least one (an infinite rate gives the quotient 0), at most 2^32 - 1.
+/// A gap in whole steps, at least one (an infinite rate gives the product 0), at most 2^32 - 1.
 #[inline(always)]
 fn whole(gap: f64) -> u32 {
     const MOST: f64 = u32::MAX as f64;
@@ -401,7 +402,7 @@ impl GapSource {
 /// The gap in steps for a uniform `u`, or `u64::MAX` when it lies beyond any run.
 #[inline]
 fn steps_until(u: f64, rate: f64) -> u64 {
-    let gap = ln(u) / -rate;
+    let gap = ln(u) * (-1.0 / rate);
     if gap < 9e18 { ceil(gap).max(1) } else { u64::MAX }
 }
 
@@ -415,7 +416,7 @@ mod tests {
         let mut at = -1.0;
         let mut fired = Vec::new();
         for draw in 0.. {
-            let gap = (ln(stream.uniform(element, draw)) / -rate).ceil().max(1.0);
+            let gap = (ln(stream.uniform(element, draw)) * (-1.0 / rate)).ceil().max(1.0);
             at += gap;
             if at >= f64::from(steps) {
                 break;

@@ -214,7 +214,7 @@ impl<'a> Emitter<'a, '_> {
             let taken = outline::taken(stmt);
             // An argument has the room of one element, and so has a result.
             if taken.iter().chain(&stmt.results).all(|v| self.ty(*v).is_ok_and(|ty| ty.lanes == 1)) {
-                return self.outlined(stmt, &taken);
+                return self.called(stmt, &taken);
             }
         }
         if self.depth == 0 {
@@ -272,6 +272,33 @@ impl<'a> Emitter<'a, '_> {
         again.extend(&next);
         self.b.ins().brif(more, body, &again, exit, &next);
 
+        self.b.switch_to_block(exit);
+        Ok(())
+    }
+
+    /// A loop that is a function of its own, called unless there is nothing to do.
+    fn called(&mut self, stmt: &'a For, taken: &[Val]) -> Result<(), BackendError> {
+        let (from_range, to_range) = (*slot(&mut self.ranges, stmt.from)?, *slot(&mut self.ranges, stmt.to)?);
+        if from_range.1 < to_range.0 {
+            return self.outlined(stmt, taken);
+        }
+        let (from, to) = (self.value(stmt.from)?, self.value(stmt.to)?);
+        let inits = self.args(&stmt.inits)?;
+        let (some, exit) = (self.b.create_block(), self.b.create_block());
+        let any = self.b.ins().icmp(IntCC::SignedLessThan, from, to);
+        self.b.ins().brif(any, some, &[], exit, &inits);
+        self.b.switch_to_block(some);
+        // What a branch loads does not dominate what follows.
+        let pointers = self.pointers.clone();
+        self.outlined(stmt, taken)?;
+        self.pointers = pointers;
+        let results = self.args(&stmt.results)?;
+        self.b.ins().jump(exit, &results);
+        for result in &stmt.results {
+            let ty = clif_type(self.ty(*result)?);
+            let value = self.b.append_block_param(exit, ty);
+            self.define(*result, value)?;
+        }
         self.b.switch_to_block(exit);
         Ok(())
     }

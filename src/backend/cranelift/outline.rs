@@ -1,6 +1,6 @@
-//! Loops over lists within loops over lists (what the events of a step do to listed synapses), and long loops that carry values (bringing
-//! listed traces up to date) become functions of their own. In the one big function of a step most values live in memory, and an inner loop of ten
-//! instructions would fetch its pointers anew in every round.
+//! Loops over lists within loops over lists (what the events of a step do to listed synapses), and long loops (bringing listed traces up to date,
+//! what neurons do that spike) become functions of their own. In the one big function of a step most values live in memory, and an inner loop of ten
+//! instructions would fetch its pointers anew in every round; and what a loop needs that has nothing to do in most steps would be made ready in each.
 
 use cranelift::prelude::FunctionBuilderContext;
 
@@ -11,14 +11,13 @@ use crate::lir::{Block, For, Function, Op, Stmt, Val};
 /// The distance in bytes between the arguments of such a function, and between its results, which stand behind them.
 pub(super) const SPACING: i32 = 8;
 
-/// A loop that carries values is worth a call from so many operations on.
+/// A loop is worth a call from so many operations on.
 const LONG: usize = 12;
 
-/// Whether a loop is one of those: a loop with a plain loop inside, or a long one that carries values, and nothing that is a call already.
+/// Whether a loop is one of those: a loop with a plain loop inside, or a long one, and nothing that is a call already.
 pub(super) fn worth(stmt: &For) -> bool {
     let mut inner = false;
-    let long = !stmt.params.is_empty() && operations(&stmt.body) >= LONG;
-    !stmt.vector && holds(&stmt.body, &mut inner) && (inner || long)
+    !stmt.vector && holds(&stmt.body, &mut inner) && (inner || operations(&stmt.body) >= LONG)
 }
 
 fn holds(block: &Block, inner: &mut bool) -> bool {
