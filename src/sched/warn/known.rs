@@ -77,6 +77,12 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// Whether the same is known of another population of the same model.
+    pub(in crate::sched) fn same(&self, other: &Self) -> bool {
+        let bits = |x: &Option<f64>| x.map(f64::to_bits);
+        self.values.iter().map(bits).eq(other.values.iter().map(bits)) && self.size.to_bits() == other.size.to_bits()
+    }
+
     pub(in crate::sched) fn value(&self, e: &Expr) -> Option<f64> {
         if let ExprKind::Const(x) = e.kind {
             return Some(x).filter(|x| x.is_finite());
