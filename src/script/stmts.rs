@@ -307,6 +307,12 @@ impl Lower<'_, '_> {
         }
         let target_ast = text::path_expr(&a.target);
         let target = self.resolve(&target_ast);
+        if !matches!(target, Thing::Value(_) | Thing::Poisoned) {
+            // That the other side is no value either is no other fault.
+            self.resolve(&a.value);
+            self.not_assignable(&target, a);
+            return None;
+        }
         let value = self.expr(&a.value);
         let op = match a.op {
             ast::AssignOp::Set => AssignOp::Set,

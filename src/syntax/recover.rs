@@ -33,7 +33,8 @@ pub(super) struct Recovered {
 
 /// Parses all items of a file; those that stood in an old one are taken out of it.
 pub(super) fn file(id: FileId, lexed: &Lexed<'_>, brackets: &Brackets, old: Option<&mut Old<'_>>) -> Recovered {
-    let mut recovery = Recovery { id, lexed, brackets, old, is_sound: false, faults: Vec::new(), hidden: 0 };
+    let mut recovery =
+        Recovery { id, lexed, brackets, old, is_sound: false, faults: Vec::new(), hidden: 0, misplaced: Vec::new() };
     let (items, sound) = recovery.file();
     Recovered { items, sound, faults: recovery.faults, hidden: recovery.hidden }
 }
@@ -47,6 +48,8 @@ struct Recovery<'l, 't> {
     is_sound: bool,
     faults: Vec<Diagnostic>,
     hidden: usize,
+    /// What declarations inside of blocks and models would define.
+    misplaced: Vec<Ident>,
 }
 
 /// How many bindings of a faulty list are taken apart.
@@ -91,7 +94,14 @@ impl Recovery<'_, '_> {
             let before = self.faults.len();
             let word = self.lexed.word(piece.start).to_owned();
             self.is_sound = false;
-            let new = self.item(piece);
+            let mut new = self.item(piece);
+            let span = new.first().map_or(Span::new(self.id, 0, 0), |i| i.span);
+            let inside = std::mem::take(&mut self.misplaced).into_iter();
+            new.extend(inside.map(|name| Item {
+                doc: String::new(),
+                kind: ItemKind::Error { defines: Some(name) },
+                span,
+            }));
             let leaked = matches!(word.as_str(), "param" | "let" | "record" | "for")
                 || (errors::begins(&word) != Some(Place::File)
                     && matches!(new.first().map(|i| &i.kind), Some(ItemKind::Error { .. })));
@@ -346,6 +356,9 @@ impl Recovery<'_, '_> {
             return Stmt { kind, span };
         }
         let kind = self.leaf(Rule::only_stmt, piece, Place::Block, Builder::stmt);
+        if kind.is_none() && errors::begins(self.lexed.word(piece.start)) == Some(Place::File) {
+            self.misplaced.extend(self.defines(piece));
+        }
         Stmt { kind: kind.unwrap_or_else(|| self.faulty_stmt(piece, span)), span }
     }
 
@@ -541,7 +554,14 @@ impl Recovery<'_, '_> {
 
     /// The name that a faulty piece would define, so that its uses stay silent.
     fn defines(&self, piece: &Range<usize>) -> Option<Ident> {
-        match self.lexed.word(piece.start) {
+        let word = self.lexed.word(piece.start);
+        // `Population E[3]: lif()`
+        let meant = if errors::begins(word).is_none() && self.lexed.kind(piece.start + 1) == Kind::Word {
+            errors::nearest(word, errors::FILE_WORDS).unwrap_or(word)
+        } else {
+            word
+        };
+        match meant {
             "connect" if self.lexed.word(piece.start + 2) == ":" => self.name(piece.start + 1),
             "import" => piece.clone().find(|t| self.lexed.word(*t) == "as").and_then(|t| self.name(t + 1)),
             // A model whose spike clause is faulty does spike.
