@@ -70,6 +70,8 @@ struct Owed {
     colon: Option<usize>,
     /// The colons that began a block within the last item.
     within: usize,
+    /// The braces that were explained.
+    paid: usize,
 }
 
 impl Recovery<'_, '_> {
@@ -115,6 +117,13 @@ impl Recovery<'_, '_> {
             items.extend(new);
         }
         self.stray_braces(done..self.lexed.tokens.len(), &mut explained, &mut owed);
+        // A brace in place of a colon mends nothing where no other one closes the block.
+        let opens = |d: &Diagnostic| {
+            d.message == errors::COLON_BLOCK && matches!(d.fixes.as_slice(), [fix] if fix.replacement == " {")
+        };
+        if self.faults.iter().filter(|d| opens(d)).count() != owed.paid {
+            self.faults.iter_mut().filter(|d| opens(d)).for_each(|d| d.fixes.clear());
+        }
         (items, sound)
     }
 
@@ -144,12 +153,14 @@ impl Recovery<'_, '_> {
                 && owed.colon.is_some_and(|column| self.column(&(at..at + 1)) == column)
             {
                 owed.colon = None;
+                owed.paid += 1;
                 continue;
             }
             self.faults.truncate(*explained);
             // `for k in 0..3:` within a block: the `}` below it has closed the block, and this one is left over.
             if matches!(fault, BracketFault::Stray { .. }) && owed.within > 0 {
                 owed.within -= 1;
+                owed.paid += 1;
                 continue;
             }
             self.report_bracket(fault);
