@@ -615,6 +615,9 @@ impl<'l> Fault<'l> {
             fault = fault.label("the line ends here").help("write it on one line");
         } else if self.kind(0) == Some(Kind::Close) {
             fault = fault.label("closes here");
+        } else if self.word(-1) == "}" && matches!(expected, [end] if end == "the end of the line") {
+            let before = Span { end: self.span.start, ..self.span };
+            fault = fault.help("begin a new line here, or separate the two with `;`").fix(before, "; ");
         } else if self.value_behind_bounds() {
             fault = fault.help("the value comes first: `weight w = 0.5 in [0, 1]`");
         } else if let Some(help) = self.unit_behind_a_value() {

@@ -183,7 +183,7 @@ fn call<'l>(head: &Fault<'l>) -> Option<(Span, &'l str, &'static str)> {
                 "write `record P.v every 1 ms to \"run.npz\"` in an experiment, and draw the file with another program"
             }
             "ResetKernel" | "prefs" | "set_device" => "delete the line: each run begins with a new network, and the compiler chooses how",
-            "init_leaky" | "init_lif" | "reset_mem" => "delete the line: states have their initial values, and `reset(P)` gives them again",
+            "init_leaky" | "reset_mem" => "delete the line: states have their initial values, and `reset(P)` gives them again",
             "backward" | "zero_grad" => "write `minimize L over W.w by adam(lr = 1e-3)` in an experiment: it takes the gradient and makes the step",
             "defaultclock" | "SetKernelStatus" | "start_scope" | "seed" => {
                 "write `simulation { dt = 0.1 ms; seed = 1 }`"
