@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn small_matrices_have_the_bits_of_large_ones() {
-        let entry = |i: usize, j: usize| if (i + 2 * j) % 3 == 0 { 0.0 } else { 0.37 * (i as f64 - 1.3 * j as f64) };
+        let entry =
+            |i: usize, j: usize| if (i + 2 * j).is_multiple_of(3) { 0.0 } else { 0.37 * (i as f64 - 1.3 * j as f64) };
         for n in 1..=8 {
             let m: Matrix = (0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect();
             // Among zeros, so that it is computed by the way for large ones.
