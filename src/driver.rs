@@ -3,6 +3,7 @@
 mod allowed;
 mod files;
 mod probe;
+pub mod vocabulary;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -183,3 +183,16 @@ fn json_has_the_fields_that_the_documentation_lists() {
         assert!(docs.contains(&format!("`{field}`")), "docs/diagnostics.md does not mention `{field}`");
     }
 }
+
+#[test]
+fn every_word_of_the_language_has_a_page() {
+    use snnc::driver::vocabulary::{DELAYS, FUNCTIONS, KEYWORDS, MEMBERS, SETTINGS};
+    let tables = [KEYWORDS, MEMBERS, SETTINGS, DELAYS].into_iter().flatten().map(|(name, _)| *name);
+    let names: Vec<&str> = tables.chain(FUNCTIONS.iter().map(|(name, ..)| *name)).chain(["t", "i", "inf"]).collect();
+    let out = std::process::Command::new(env!("CARGO_BIN_EXE_snnc")).arg("explain").args(&names).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8_lossy(&out.stdout);
+    let titles = text.lines().filter(|l| l.starts_with("# ")).count();
+    assert!(titles >= names.len(), "{titles} pages for {} names", names.len());
+    assert!(text.contains("# max_rate(classes): a readout\n\nA neuron stands for"), "{text}");
+}

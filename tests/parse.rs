@@ -346,7 +346,8 @@ fn idioms_of_other_languages_are_translated() {
         ("let a = 5 \u{b5}F", "\u{b5}", Some("u")),
         ("let a = 5 \u{2212} 3", "\u{2212}", Some("-")),
         ("def f(x):\n    return x", "def", None),
-        ("for x in range(10):\n    run 1 s\n    run 2 s", ":", Some(" {")),
+        ("for x in range(10):\n    run 1 s\n    run 2 s", ":", None),
+        ("experiment e { for k in 0..3: { run 1 s } }", ":", Some("")),
         ("let rate = 5 %", "%", None),
     ] {
         let found = faults(text);

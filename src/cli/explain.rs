@@ -1,4 +1,5 @@
-//! `snnc explain`: one page on a diagnostic code, a model of the prelude, a function, distribution, method, rule or unit.
+//! `snnc explain`: one page on a diagnostic code, a model of the prelude, a function, distribution, method, rule or unit, or a word of the
+//! language.
 
 use super::ExplainArgs;
 use super::common::out;
@@ -6,8 +7,10 @@ use super::messages::Messages;
 use crate::builtins::{Builtin, DISTS, DimRule, Dist, TABLE};
 use crate::connect::{self, PATTERNS};
 use crate::diag::{Code, Diagnostic};
+use crate::driver::vocabulary;
 use crate::methods::{self, METHODS};
 use crate::sema::PRELUDE;
+use crate::sema::misleading::built_in;
 use crate::source::FileId;
 use crate::syntax::{self, ast::ItemKind};
 use crate::units::{self, nearest::nearest};
@@ -27,7 +30,7 @@ pub(super) fn run(args: &ExplainArgs, messages: &Messages) -> u8 {
             let d = match nearest(name, names.iter().map(String::as_str)) {
                 Some(near) => d.help(format!("did you mean `{near}`?")),
                 None => d.note(
-                    "codes, models of the prelude, functions, distributions, methods, rules and units are explained",
+                    "codes, models of the prelude, functions, distributions, methods, rules, units and words of the language are explained",
                 ),
             };
             messages.show_fault(&d);
@@ -43,6 +46,8 @@ fn names() -> Vec<String> {
     let functions = TABLE.iter().map(|r| r.name).chain(DISTS.iter().map(|r| r.name));
     let rules = METHODS.iter().map(|m| m.name).chain(PATTERNS.iter().map(|p| p.name()));
     let mut out: Vec<String> = codes.chain(functions).chain(rules).map(str::to_owned).collect();
+    let words = vocabulary::KEYWORDS.iter().map(|(n, _)| *n).chain(vocabulary::FUNCTIONS.iter().map(|(n, ..)| *n));
+    out.extend(words.map(str::to_owned));
     out.extend(models().into_iter().map(|(name, _)| name));
     out.extend(units::table::all().iter().map(|u| u.name.clone()));
     out
@@ -56,7 +61,29 @@ fn page(name: &str) -> Option<String> {
         .or_else(|| distribution(name))
         .or_else(|| method(name))
         .or_else(|| rule(name))
+        .or_else(|| word(name))
         .or_else(|| unit(name))
+}
+
+/// A word of the language, a function of protocols, a readout, a member or a setting.
+fn word(name: &str) -> Option<String> {
+    let page = |title: String, about: &str| format!("# {title}\n\n{}.\n", capital(about));
+    let keyword =
+        vocabulary::about(vocabulary::KEYWORDS, name).map(|a| page(format!("{name}: a word of the language"), a));
+    let call = || {
+        let (_, args, about) = vocabulary::FUNCTIONS.iter().find(|(n, ..)| *n == name)?;
+        let readout = about.strip_prefix("a readout: ");
+        let (kind, about) = readout.map_or(("a call of protocols", *about), |about| ("a readout", about));
+        Some(page(format!("{name}({args}): {kind}"), about))
+    };
+    let told = |table, kind: &str| vocabulary::about(table, name).map(|a| page(format!("{name}: {kind}"), a));
+    let named = || built_in(name, true).map(|a| page(format!("{name}: a name of the language"), a));
+    keyword
+        .or_else(call)
+        .or_else(|| told(vocabulary::SETTINGS, "a setting of `simulation { … }`"))
+        .or_else(named)
+        .or_else(|| told(vocabulary::MEMBERS, "what populations, data sets or samples have (`X.…`)"))
+        .or_else(|| told(vocabulary::DELAYS, "an argument of connections"))
 }
 
 /// The models of the prelude with their source, documentation included.

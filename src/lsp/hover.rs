@@ -4,9 +4,9 @@ use gen_lsp_types as lsp;
 
 use super::document::{FILE, Seen};
 use super::names::{Def, Kind};
-use super::words;
 use crate::builtins::{Builtin, DimRule, Dist, Row};
 use crate::diag::Code;
+use crate::driver::vocabulary as words;
 use crate::hir::{Expr, ExprKind, LetDecl, Model, Population, Type, VarDecl};
 use crate::methods;
 use crate::units;
@@ -85,7 +85,16 @@ fn fact(seen: Seen<'_>, def: &Def) -> String {
             text += &format!("; by default {value}");
         }
     } else if let Some(g) = seen.model.and_then(|m| m.globals.iter().find(|g| g.name == def.name)) {
-        if matches!(def.kind, Kind::Const | Kind::Param) {
+        // Of a list only the first value is kept there; the declaration above shows all.
+        let listed = |d: &Def| {
+            let after = seen.text.as_str().get(d.span.end as usize..).unwrap_or("").split_once('=');
+            after.is_some_and(|(_, value)| {
+                value.trim_start().starts_with('[') || value.trim_start().starts_with("array(")
+            })
+        };
+        if matches!(def.kind, Kind::Const | Kind::Param) && listed(def) {
+            text += ", a list";
+        } else if matches!(def.kind, Kind::Const | Kind::Param) {
             text += &format!(", {}", value(g.value, g.ty));
         }
     } else if def.span.file != FILE && seen.imported(def.span).is_none() {

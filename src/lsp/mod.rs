@@ -18,7 +18,6 @@ mod rename;
 mod symbols;
 mod text;
 mod walk;
-mod words;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

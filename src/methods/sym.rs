@@ -132,6 +132,19 @@ impl Node {
 }
 
 impl Graph {
+    /// A graph that takes no memory yet.
+    #[must_use]
+    pub fn small() -> Self {
+        Self { nodes: Vec::new(), index: HashMap::default(), tables: Vec::new() }
+    }
+
+    /// Forgets everything, but keeps the memory for what comes next.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        self.index.clear();
+        self.tables.clear();
+    }
+
     /// The node of a symbol.
     #[must_use]
     pub fn node(&self, s: Sym) -> &Node {

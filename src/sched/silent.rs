@@ -22,6 +22,7 @@ enum Why {
 /// Reports the populations that can never spike. Those that are not silent are noted, with the silent ones among their sources.
 pub(super) fn check(model: &Model, found: &mut Findings, sink: &mut Sink) {
     let mut silent: Vec<Option<Why>> = model.populations.iter().map(|_| None).collect();
+    let mut followed = settle::Followed::default();
     // A population is silent if it rests below its threshold and all that reaches it comes from silent ones or inhibits.
     loop {
         let mut changed = false;
@@ -33,7 +34,7 @@ pub(super) fn check(model: &Model, found: &mut Findings, sink: &mut Sink) {
             if loud.as_ref().is_some_and(|with| sources.iter().zip(with).all(|(now, with)| *with || !*now)) {
                 continue;
             }
-            match why(model, p, &|q: PopId| silent[q.index()].is_some()) {
+            match why(model, p, &|q: PopId| silent[q.index()].is_some(), &mut followed) {
                 Some(why) => {
                     silent[p] = Some(why);
                     changed = true;
@@ -103,7 +104,12 @@ fn heard(model: &Model, p: usize) -> bool {
     model.projections_from(pop).any(|c| c.event.is_none()) || model.script.spikes_recorded.contains(&pop)
 }
 
-fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
+fn why<'m>(
+    model: &'m Model,
+    p: usize,
+    silent: &dyn Fn(PopId) -> bool,
+    followed: &mut settle::Followed<'m>,
+) -> Option<Why> {
     let population = &model.populations[p];
     let neuron = &model.neurons[population.model.index()];
     let entity = Entity::Pop(PopId(p as u32));
@@ -176,7 +182,7 @@ fn why(model: &Model, p: usize, silent: &dyn Fn(PopId) -> bool) -> Option<Why> {
     // To count the spikes of a cell without a drive may be to show that there is none (an excitable cell): nothing is said of those.
     let rest = linear.or_else(|| {
         let follow = undriven && heard(model, p);
-        follow.then(|| settle::rest(population, neuron, &known, cond, var, model.settings.dt)).flatten()
+        follow.then(|| followed.rest(population, neuron, known, cond, var, model.settings.dt)).flatten()
     });
     rest.map(|(from, to)| Why::Rest { var, from, to })
 }

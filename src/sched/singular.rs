@@ -58,41 +58,60 @@ impl Look<'_> {
         lets.iter().map(|l| &l.value).chain(odes.iter().map(|o| &o.rhs)).for_each(|e| self.expr(e));
     }
 
+    /// The code of an event.
     fn block(&mut self, block: &[Stmt]) {
+        self.statements(block, &mut Vec::new(), &mut Vec::new());
+    }
+
+    /// Statements that are executed where the conditions have these values. Variables that were assigned before have values of which
+    /// nothing is known.
+    fn statements<'e>(&mut self, block: &'e [Stmt], under: &mut Vec<(&'e Expr, bool)>, assigned: &mut Vec<VarId>) {
         for s in block {
             match &s.kind {
-                StmtKind::Assign { value, .. } | StmtKind::Local { value, .. } | StmtKind::Deliver { value, .. } => {
-                    self.expr(value);
+                StmtKind::Local { value, .. } | StmtKind::Deliver { value, .. } => self.part(value, under, assigned),
+                StmtKind::Assign { value, var, .. } => {
+                    self.part(value, under, assigned);
+                    assigned.push(*var);
                 }
-                // The condition may keep what stands below it from the value.
-                StmtKind::If { cond, .. } => self.expr(cond),
+                StmtKind::If { cond, then, els } => {
+                    self.part(cond, under, assigned);
+                    let before = assigned.len();
+                    let mut changed = Vec::new();
+                    for (side, holds) in [(then, true), (els, false)] {
+                        under.push((cond, holds));
+                        self.statements(side, under, assigned);
+                        under.pop();
+                        changed.extend(assigned.drain(before..));
+                    }
+                    assigned.append(&mut changed);
+                }
             }
         }
     }
 
     fn expr(&mut self, e: &Expr) {
-        self.part(e, &mut Vec::new());
+        self.part(e, &mut Vec::new(), &[]);
     }
 
     /// An expression that is only evaluated where the conditions have these values.
-    fn part<'e>(&mut self, e: &'e Expr, under: &mut Vec<(&'e Expr, bool)>) {
+    fn part<'e>(&mut self, e: &'e Expr, under: &mut Vec<(&'e Expr, bool)>, assigned: &[VarId]) {
         match &e.kind {
             ExprKind::If(cond, a, b) => {
-                self.part(cond, under);
+                self.part(cond, under, assigned);
                 for (side, holds) in [(a, true), (b, false)] {
                     under.push((cond, holds));
-                    self.part(side, under);
+                    self.part(side, under, assigned);
                     under.pop();
                 }
                 return;
             }
-            ExprKind::Binary(BinaryOp::Div, top, bottom) => self.quotient(e, top, bottom, under),
+            ExprKind::Binary(BinaryOp::Div, top, bottom) => self.quotient(e, top, bottom, under, assigned),
             _ => {}
         }
-        e.each_part(&mut |part| self.part(part, under));
+        e.each_part(&mut |part| self.part(part, under, assigned));
     }
 
-    fn quotient(&mut self, e: &Expr, top: &Expr, bottom: &Expr, under: &[(&Expr, bool)]) {
+    fn quotient(&mut self, e: &Expr, top: &Expr, bottom: &Expr, under: &[(&Expr, bool)], assigned: &[VarId]) {
         let (above, below) = (self.zero(top), self.zero(bottom));
         let (name, help) = match (&above, &below) {
             (Zero::Line(_), Zero::Line(_)) => return,
@@ -100,6 +119,9 @@ impl Look<'_> {
             (_, Zero::Curve(name, ..)) => (*name, help_below(name)),
         };
         let Some((side, var, root)) = self.common_root(&above, &below, under) else { return };
+        if side == Side::Own && assigned.contains(&var) {
+            return;
+        }
         let Some(decl) = (self.decl)(side, var) else { return };
         let whose = match side {
             Side::Own => "",
@@ -155,7 +177,7 @@ impl Look<'_> {
             let root = 0.0 - b / a;
             let zero = (c * root + d).abs() <= 1e-9 * (c * root).abs().max(d.abs());
             let found = a != 0.0 && c != 0.0 && root.is_finite() && zero;
-            (found && under.iter().all(|(cond, holds)| self.holds(cond, side, v, root) == Some(*holds)))
+            (found && under.iter().all(|(cond, holds)| self.allows(cond, *holds, side, v, root)))
                 .then_some((side, v, root))
         })
     }
@@ -172,6 +194,15 @@ impl Look<'_> {
             let (a, b) = low.graph.linear(s, x)?;
             Some((low.graph.as_const(a)?, low.graph.as_const(b)? - at))
         })
+    }
+
+    /// Whether a condition leaves a variable the value `x` where it is as given: it is so there, or does not ask for the variable.
+    fn allows(&self, cond: &Expr, given: bool, side: Side, v: VarId, x: f64) -> bool {
+        let local = |e: &Expr| matches!(e.kind, ExprKind::Local(_));
+        match self.holds(cond, side, v, x) {
+            Some(holds) => holds == given,
+            None => !cond.any(self.lets, &local) && !vars(cond, self.lets).contains(&(side, v)),
+        }
     }
 
     /// Whether a condition holds at a value of a variable, if that is known.

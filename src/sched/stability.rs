@@ -10,8 +10,8 @@ use super::warn::{Known, number};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, ExprKind, Model, NeuronModel, Population, Role, Side, VarId};
 use crate::methods::expm::{Matrix, expm};
-use crate::methods::sym::{Node, Sym};
-use crate::methods::tape::Tape;
+use crate::methods::sym::{Graph, Node, Sym};
+use crate::methods::tape::{Leaf, Tape};
 use crate::methods::{self, OdeSystem};
 
 /// Models with more equations are not checked: the cost grows with the third power.
@@ -110,10 +110,10 @@ fn unstable(
             given.unwrap_or(if var.role == Role::Input { 0.0 } else { f64::NAN })
         });
         let at = Point { given: given.collect(), vars: &system.vars };
-        let (new, rhs) = (Tape::new(graph, &update.new), Tape::new(graph, &system.rhs));
-        let judge = |x: &[f64], at_rest: bool| {
-            let step = at.jacobian(&new, x)?;
-            let mut flow = at.jacobian(&rhs, x)?;
+        let (mut new, mut rhs) = (at.tape(graph, &update.new), at.tape(graph, &system.rhs));
+        let mut judge = |rhs: &mut Tape, x: &[f64], at_rest: bool| {
+            let step = jacobian(&mut new, x)?;
+            let mut flow = jacobian(rhs, x)?;
             flow.iter_mut().flatten().for_each(|v| *v *= dt);
             let flow = expm(&flow);
             let (grows, bounded) = (growth(&step), growth(&flow));
@@ -124,7 +124,10 @@ fn unstable(
             let state = (0..x.len()).max_by(|a, b| worst(a).total_cmp(&worst(b)))?;
             Some(Unstable { method: update.method, factor: grows, state, at_rest, linear })
         };
-        judge(start, false).or_else(|| judge(&at.rest(&rhs, start)?, true))
+        judge(&mut rhs, start, false).or_else(|| {
+            let rest = rest(&mut rhs, start)?;
+            judge(&mut rhs, &rest, true)
+        })
     })
 }
 
@@ -153,7 +156,7 @@ pub(super) fn decays(jacobian: &Matrix, dt: f64) -> bool {
     growth(&expm(&flow)) < 1.0
 }
 
-/// Evaluates expressions at states of the model.
+/// What the variables of a model are when its equations are followed in numbers.
 pub(super) struct Point<'a> {
     /// What the variables have that no equation moves.
     pub(super) given: Vec<f64>,
@@ -162,53 +165,54 @@ pub(super) struct Point<'a> {
 }
 
 impl Point<'_> {
-    /// What expressions are at a state.
-    pub(super) fn values(&self, f: &Tape<'_>, x: &[f64]) -> Vec<f64> {
-        f.eval(&|node| match node {
+    /// Expressions over the states, ready to be evaluated.
+    pub(super) fn tape(&self, graph: &Graph, roots: &[Sym]) -> Tape {
+        Tape::new(graph, roots, &|node| match node {
             Node::Var(Side::Own, v, _) => match self.vars.iter().position(|w| w == v) {
-                Some(k) => x[k],
-                None => self.given[v.index()],
+                Some(k) => Leaf::State(k),
+                None => Leaf::Value(self.given[v.index()]),
             },
-            Node::Time | Node::Index(_) => 0.0,
-            _ => f64::NAN,
+            Node::Time | Node::Index(_) => Leaf::Value(0.0),
+            _ => Leaf::Value(f64::NAN),
         })
     }
+}
 
-    /// By central differences; `None` where a value is unknown or not finite.
-    pub(super) fn jacobian(&self, f: &Tape<'_>, x: &[f64]) -> Option<Matrix> {
-        let mut out = vec![vec![0.0; x.len()]; x.len()];
-        for j in 0..x.len() {
-            let h = 1e-6 * x[j].abs().max(1e-2);
-            let (mut up, mut down) = (x.to_vec(), x.to_vec());
-            up[j] += h;
-            down[j] -= h;
-            for ((row, above), below) in out.iter_mut().zip(self.values(f, &up)).zip(self.values(f, &down)) {
-                row[j] = (above - below) / (up[j] - down[j]);
-            }
-        }
-        out.iter().flatten().all(|v| v.is_finite()).then_some(out)
+/// The derivatives of the first expressions, one for each state, by central differences; `None` where a value is unknown or not finite.
+pub(super) fn jacobian(f: &mut Tape, x: &[f64]) -> Option<Matrix> {
+    let mut out = vec![vec![0.0; x.len()]; x.len()];
+    let mut moved = x.to_vec();
+    for j in 0..x.len() {
+        let h = 1e-6 * x[j].abs().max(1e-2);
+        let (up, down) = (x[j] + h, x[j] - h);
+        moved[j] = up;
+        out.iter_mut().zip(f.eval(&moved)).for_each(|(row, above)| row[j] = *above);
+        moved[j] = down;
+        out.iter_mut().zip(f.eval(&moved)).for_each(|(row, below)| row[j] = (row[j] - below) / (up - down));
+        moved[j] = x[j];
     }
+    out.iter().flatten().all(|v| v.is_finite()).then_some(out)
+}
 
-    /// A fixed point near a state, by Newton's method.
-    pub(super) fn rest(&self, f: &Tape<'_>, start: &[f64]) -> Option<Vec<f64>> {
-        let mut x = start.to_vec();
-        for _ in 0..40 {
-            let mut rows: Matrix = self.jacobian(f, &x)?;
-            for (row, y) in rows.iter_mut().zip(self.values(f, &x)) {
-                row.push(-y);
-            }
-            let delta = solve(rows)?;
-            let moved = delta.iter().zip(&x).map(|(d, v)| d.abs() / v.abs().max(1.0)).fold(0.0, f64::max);
-            x.iter_mut().zip(&delta).for_each(|(v, d)| *v += d);
-            if !moved.is_finite() {
-                return None;
-            }
-            if moved < 1e-9 {
-                return Some(x);
-            }
+/// A fixed point near a state, by Newton's method.
+pub(super) fn rest(f: &mut Tape, start: &[f64]) -> Option<Vec<f64>> {
+    let mut x = start.to_vec();
+    for _ in 0..40 {
+        let mut rows: Matrix = jacobian(f, &x)?;
+        for (row, y) in rows.iter_mut().zip(f.eval(&x)) {
+            row.push(-y);
         }
-        None
+        let delta = solve(rows)?;
+        let moved = delta.iter().zip(&x).map(|(d, v)| d.abs() / v.abs().max(1.0)).fold(0.0, f64::max);
+        x.iter_mut().zip(&delta).for_each(|(v, d)| *v += d);
+        if !moved.is_finite() {
+            return None;
+        }
+        if moved < 1e-9 {
+            return Some(x);
+        }
     }
+    None
 }
 
 /// Solves a linear system given as rows with the right side at their end, with pivoting.

@@ -75,7 +75,8 @@ impl Lower<'_, '_> {
             "play" => self.play(name, args),
             "freeze" | "thaw" => {
                 self.forbid(span, &format!("`{}`", name.node));
-                self.some(name, args, "the variables to hold, such as `XE.w`")?;
+                let which = if name.node == "freeze" { "hold" } else { "let change again" };
+                self.some(name, args, &format!("the variables to {which}, such as `XE.w`"))?;
                 let keys: Vec<_> = args.iter().map(|a| self.freezable(&name.node, &a.value)).collect();
                 let keys: Vec<VarKey> = keys.into_iter().collect::<Option<_>>()?;
                 self.frozen.retain(|(key, _)| !keys.contains(key));
@@ -268,6 +269,10 @@ impl Lower<'_, '_> {
             }
         }
         for arg in rest {
+            // A file name that stands elsewhere is the one that is missing in front.
+            if path.is_none() && matches!(arg.value.kind, ast::ExprKind::Str(_)) {
+                continue;
+            }
             match self.savable(&name.node, arg) {
                 Some(more) => vars.extend(more),
                 None => ok = false,

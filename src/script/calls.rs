@@ -8,7 +8,7 @@ use crate::script::ir::{Axis, AxisName, Expr, ExprKind, Kind, Metric, NumTy, Ove
 use crate::script::lower::{Bound, Lower, poisoned};
 use crate::script::names::Thing;
 use crate::script::operators::{Operand, convert, fits_any, kind_of, to_real};
-use crate::script::{over_time, quantity, shape, table};
+use crate::script::{names, over_time, quantity, shape, table};
 use crate::sema::scope::Symbol;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -186,13 +186,15 @@ impl Lower<'_, '_> {
         }
         // A program that imports nothing has not been asked for the files of such names.
         if let Some((first, own)) = name.split_once('.') {
+            // What is faulty has been reported where it is declared.
+            if self.lookup(first).is_none() && matches!(self.cx.scope.names.get(first), Some((Symbol::Poisoned, _))) {
+                return;
+            }
             if self.lookup(first).is_some() || self.cx.scope.names.get(first).is_some() {
                 let d = Diagnostic::new(Code::E0104, span, format!("`{first}` has no statement `{own}(…)`"));
                 let readout = matches!(self.cx.scope.names.get(first), Some((Symbol::Readout(_), _)));
-                if readout && matches!(own, "observe" | "fit" | "score" | "accuracy" | "predict") {
-                    self.err(d.label("nothing of this name can be called").help(
-                        "the calls of a readout name it first: `observe(r, E.count, s.label)`, `fit(r)`, `score(r, E.count, s.label)`, `accuracy(r)`",
-                    ));
+                if readout && names::CALLS_OF_READOUTS.contains(&own) {
+                    self.err(d.label("nothing of this name can be called").help(names::HOW_READOUTS_ARE_CALLED));
                     return;
                 }
                 self.err(d.label("nothing of this name can be called").help(format!(

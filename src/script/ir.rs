@@ -82,6 +82,8 @@ pub struct Program {
     pub over_time: u32,
     /// What `minimize` is to learn. Each is refused by `sema::gradient`, so a model without errors has none.
     pub learning: Vec<Learning>,
+    /// The calls of procedures: who calls (`None` in a procedure that nothing calls), and what is frozen then for certain.
+    pub frozen_calls: Vec<(Option<Home>, ProcId, Vec<(VarKey, Span)>)>,
 }
 
 /// `minimize L over W.w, H.tau by …`
@@ -95,7 +97,7 @@ pub struct Learning {
     pub loss_span: Span,
     /// What is learned, and where each is named.
     pub over: Vec<(VarKey, Span)>,
-    /// What is frozen whenever the statement is reached, unless it was thawed somewhere else; with the places.
+    /// What its own body has frozen whenever the statement is reached, unless it was thawed somewhere else; with the places.
     pub frozen: Vec<(VarKey, Span)>,
     /// Whether something that cannot be learned has been reported.
     pub refused: bool,

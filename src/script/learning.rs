@@ -128,8 +128,10 @@ impl Lower<'_, '_> {
         }
     }
 
-    /// The noted statements of a finished body, which is `home`.
+    /// The noted statements and calls of a finished body, which is `home`.
     pub(crate) fn note_learning(&mut self, home: Option<Home>) {
+        let called = std::mem::take(&mut self.called);
+        self.cx.program.frozen_calls.extend(called.into_iter().map(|(proc, frozen)| (home, proc, frozen)));
         let noted = std::mem::take(&mut self.learning);
         self.cx.program.learning.extend(noted.into_iter().map(|l| Learning { home, ..l }));
     }

@@ -14,6 +14,7 @@ use crate::script::ir::{
 };
 use crate::script::machine::VarKey;
 use crate::script::walk;
+use crate::sema::misleading::built_in;
 use crate::sema::scope::Scope;
 use crate::sema::{ArrayReader, ArrayValues};
 use crate::source::Span;
@@ -54,6 +55,8 @@ pub(crate) struct Instance {
     pub(crate) args: Vec<ArgKey>,
     pub(crate) id: ProcId,
     pub(crate) effects: Effects,
+    /// What it has frozen for certain when it ends.
+    pub(crate) frozen: Vec<(VarKey, Span)>,
 }
 
 /// What tells instances of a procedure apart.
@@ -140,6 +143,8 @@ pub(crate) struct Lower<'c, 'a> {
     pub(crate) functions: Vec<String>,
     /// What is frozen here for certain, as long as nothing else thaws it, and where it was frozen.
     pub(crate) frozen: Vec<(VarKey, Span)>,
+    /// The procedures that are called here, and what is frozen then.
+    pub(crate) called: Vec<(ProcId, Vec<(VarKey, Span)>)>,
     /// The `minimize` statements of the body so far.
     pub(crate) learning: Vec<Learning>,
     /// Locals made from a whole number: place of the name, place of the number, the number.
@@ -241,6 +246,7 @@ impl<'a> Cx<'a> {
             let mut lower = Lower::new(self, BodyKind::Procedure, name.node.clone());
             lower.cx.stack.push(name.node.clone());
             lower.scopes.push(params.iter().map(|p| (p.node.clone(), Bound::Poisoned, p.span)).collect());
+            params.iter().for_each(|p| lower.hides(p));
             lower.block(body);
             lower.note_learning(None);
             lower.cx.stack.pop();
@@ -248,8 +254,10 @@ impl<'a> Cx<'a> {
             self.sink.holes.truncate(holes);
             let procedures = std::mem::take(&mut self.program.procedures);
             let learning = std::mem::take(&mut self.program.learning);
+            let frozen_calls = std::mem::take(&mut self.program.frozen_calls);
             // What only dead code does must cost nothing; instances that it made stay known, so their code is kept.
-            self.program = Program { procedures, learning, over_time: self.program.over_time, ..assigned };
+            self.program =
+                Program { procedures, learning, frozen_calls, over_time: self.program.over_time, ..assigned };
         }
     }
 }
@@ -271,6 +279,7 @@ impl<'c, 'a> Lower<'c, 'a> {
             effects: Effects::default(),
             functions: Vec::new(),
             frozen: Vec::new(),
+            called: Vec::new(),
             learning: Vec::new(),
             int_lets: Vec::new(),
         }
@@ -320,9 +329,22 @@ impl<'c, 'a> Lower<'c, 'a> {
                 Diagnostic::new(Code::E0103, name.span, format!("`{}` is the name of a unit", name.node))
                     .label("choose another name"),
             );
+        } else {
+            self.hides(name);
         }
         if let Some(scope) = self.scopes.last_mut() {
             scope.push((name.node.clone(), bound, name.span));
+        }
+    }
+
+    /// Warns of a variable with a name that means something in protocols.
+    fn hides(&mut self, name: &ast::Ident) {
+        if let (Some(what), "t" | "dt" | "pi" | "inf") = (built_in(&name.node, false), name.node.as_str()) {
+            self.err(
+                Diagnostic::new(Code::W0801, name.span, format!("`{}` hides {what}", name.node))
+                    .label("from here on it is this variable")
+                    .help("rename the variable"),
+            );
         }
     }
 

@@ -81,6 +81,10 @@ pub(crate) fn entity_name(model: &Model, entity: Entity) -> &str {
     }
 }
 
+/// The calls that name a readout.
+pub(crate) const CALLS_OF_READOUTS: &[&str] = &["observe", "fit", "score", "accuracy", "predict"];
+pub(crate) const HOW_READOUTS_ARE_CALLED: &str = "the calls of a readout name it first: `observe(r, E.count, s.label)`, `fit(r)`, `score(r, E.count, s.label)`, `accuracy(r)`";
+
 impl Lower<'_, '_> {
     /// What the expression stands for. Everything that is no name, member, index or call is a value.
     pub(crate) fn resolve(&mut self, e: &ast::Expr) -> Thing {
@@ -357,6 +361,8 @@ impl Lower<'_, '_> {
                     .also(base_span, format!("this is {}", other.describe()));
                 if let Thing::Samples(_) = other {
                     d = d.help("take the samples one by one: `for s in … { … s.image … }`");
+                } else if matches!(other, Thing::Readout(_)) && CALLS_OF_READOUTS.contains(&member.node.as_str()) {
+                    d = d.help(HOW_READOUTS_ARE_CALLED);
                 }
                 self.err(d);
                 Thing::Poisoned

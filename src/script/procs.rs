@@ -53,6 +53,10 @@ impl Lower<'_, '_> {
             None => self.instantiate(name, defined, params, body, keys.clone()),
         };
         self.batch_effects(id, name, span);
+        self.called.push((id, self.frozen.clone()));
+        let freezes = self.cx.instances.iter().find(|i| i.id == id).map(|i| i.frozen.clone()).unwrap_or_default();
+        self.frozen.retain(|(key, _)| !freezes.iter().any(|(k, _)| k == key));
+        self.frozen.extend(freezes);
         let returns = self.cx.program.procedures.get(id.index()).map_or(Ty::Poisoned, |p| p.returns.clone());
         if returns == Ty::Poisoned {
             return None;
@@ -119,6 +123,8 @@ impl Lower<'_, '_> {
         let stmts = inner.block(body);
         let mut returns = inner.returns.take().map_or(Ty::None, |(ty, _)| ty);
         let effects = std::mem::take(&mut inner.effects);
+        // What stands behind a `return` is not reached for certain.
+        let frozen = if may_return_early(&stmts) { Vec::new() } else { std::mem::take(&mut inner.frozen) };
         inner.note_learning(Some(Home::Procedure(ProcId(inner.cx.program.procedures.len() as u32))));
         let body_ir = Body { locals: std::mem::take(&mut inner.locals), stmts };
         self.cx.stack.pop();
@@ -139,7 +145,7 @@ impl Lower<'_, '_> {
             returns,
             span: defined,
         });
-        self.cx.instances.push(Instance { name: name.to_owned(), args: keys, id, effects });
+        self.cx.instances.push(Instance { name: name.to_owned(), args: keys, id, effects, frozen });
         id
     }
 
@@ -204,6 +210,14 @@ fn always_returns(stmts: &[Stmt]) -> bool {
         StmtKind::If { then, els, .. } => always_returns(then) && always_returns(els),
         StmtKind::Repeat { body, .. } => always_returns(body) && !has_break(body),
         _ => false,
+    })
+}
+
+/// Whether a `return` stands anywhere but at the end.
+fn may_return_early(stmts: &[Stmt]) -> bool {
+    let inner = |block: &[Stmt]| super::walk::any_stmt(block, &mut |s| matches!(s.kind, StmtKind::Return(_)));
+    stmts.split_last().is_some_and(|(last, before)| {
+        inner(before) || !matches!(last.kind, StmtKind::Return(_)) && inner(std::slice::from_ref(last))
     })
 }
 

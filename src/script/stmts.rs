@@ -10,7 +10,6 @@ use crate::script::machine::{Entity, VarKey};
 use crate::script::names::{Thing, entity_name};
 use crate::script::operators::{const_value, convert, fits_any, is_literal, to_real};
 use crate::script::{quantity, shape, text};
-use crate::sema::misleading::built_in;
 use crate::source::Span;
 use crate::syntax::ast;
 
@@ -165,13 +164,6 @@ impl Lower<'_, '_> {
             self.declare(&l.name, Ty::Poisoned, None);
             return None;
         }
-        if let (Some(what), "t" | "dt" | "pi" | "inf") = (built_in(&l.name.node, false), l.name.node.as_str()) {
-            self.err(
-                Diagnostic::new(Code::W0801, l.name.span, format!("`{}` hides {what}", l.name.node))
-                    .label("from here on it is this variable")
-                    .help("rename the variable"),
-            );
-        }
         let thing = self.resolve(&l.value);
         let mut value = match thing {
             Thing::Neurons(_) | Thing::Synapses { .. } | Thing::Data(_) | Thing::Samples(_) | Thing::Readout(_) => {
@@ -315,6 +307,12 @@ impl Lower<'_, '_> {
         }
         let target_ast = text::path_expr(&a.target);
         let target = self.resolve(&target_ast);
+        if !matches!(target, Thing::Value(_) | Thing::Poisoned) {
+            // That the other side is no value either is no other fault.
+            self.resolve(&a.value);
+            self.not_assignable(&target, a);
+            return None;
+        }
         let value = self.expr(&a.value);
         let op = match a.op {
             ast::AssignOp::Set => AssignOp::Set,

@@ -296,8 +296,23 @@ pub(crate) fn evaluate(b: &Binding<'_>, typer: &mut Typer<'_>) -> Option<Worth> 
             return None;
         }
     }
+    finite(x, v, &what, typer)?;
     let any = any && expr.ty.dim().is_none();
     Some(Worth::One(GlobalValue { ty: expr.ty, value: x, any, span: b.binding.name.span }))
+}
+
+/// A value that is a number, or E0205: infinite only where it says so.
+fn finite(x: f64, written: &ast::Expr, what: &str, typer: &mut Typer<'_>) -> Option<()> {
+    if x.is_finite() || (!x.is_nan() && super::misleading::names(written, "inf")) {
+        return Some(());
+    }
+    let found = if x.is_nan() { "is not a number" } else { "is infinite" };
+    typer.error(
+        Diagnostic::new(Code::E0205, written.span, format!("{what} {found}"))
+            .label("no finite number comes out of this")
+            .help("look for a division by zero, the root or logarithm of a negative number, and numbers beyond 10^308"),
+    );
+    None
 }
 
 fn list(items: &[ast::Expr], span: Span, declared: Option<Type>, typer: &mut Typer<'_>) -> Option<Worth> {
@@ -333,6 +348,7 @@ fn list(items: &[ast::Expr], span: Span, declared: Option<Type>, typer: &mut Typ
     }
     for item in cells {
         let (t, x) = constant(item, typer)?;
+        finite(x, item, "this value of the list", typer)?;
         match ty {
             None => ty = Some(t.expr.ty),
             // `[1, 2.5]` is a list of reals.

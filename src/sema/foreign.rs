@@ -136,7 +136,9 @@ pub(crate) fn function(name: &str, span: Span, drawn: bool) -> Option<Diagnostic
         "SpikeMonitor" | "StateMonitor" | "Monitor" => "write `record P.spikes, P.v every 1 ms`",
         "Simulate" => "write `run 100 ms`",
         "GetStatus" => "write `print(P.v)` or `record P.v every 1 ms`",
-        "plot" | "show" => "write `record P.v every 1 ms to \"run.npz\"`, and draw the file with another program",
+        "plot" | "show" | "figure" | "savefig" | "subplot" | "raster_plot" => {
+            "write `record P.v every 1 ms to \"run.npz\"`, and draw the file with another program"
+        }
         "SetStatus" => "assign to it: `P.I = 20 pA`",
         "backward" | "zero_grad" => {
             "write `minimize L over W.w by adam(lr = 1e-3)`: it takes the gradient and makes the step"

@@ -44,7 +44,7 @@ impl Typed {
 #[derive(Debug, Clone)]
 pub(crate) enum Meaning {
     /// A variable: side, id, type; `None`: its declaration is faulty.
-    Var(Side, VarId, Option<Type>, Span),
+    Var(Side, VarId, Option<Type>, Span, Option<Arc<str>>),
     /// A `let`.
     Let(LetId, Option<Type>, Span),
     /// A `let` of a handler.

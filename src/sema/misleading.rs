@@ -54,6 +54,11 @@ fn mention(
     found
 }
 
+/// Whether an expression mentions a name.
+pub(crate) fn names(e: &ast::Expr, name: &str) -> bool {
+    mention(e, &BTreeMap::new(), &|n| n == name, 0).is_some()
+}
+
 /// Whether an item of a model mentions a name in one of its expressions.
 pub(crate) fn mentions(item: &ModelItemKind, name: &str) -> bool {
     let mut found = false;

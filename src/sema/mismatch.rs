@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use super::infer::Typed;
 use crate::diag::{Code, Diagnostic, Label};
-use crate::hir::{ExprKind, Type};
+use crate::hir::{ExprKind, ShownUnit, Type};
 use crate::source::Span;
 use crate::units::{self, Dim};
 
@@ -13,8 +14,10 @@ use crate::units::{self, Dim};
 /// message.
 #[derive(Debug, Clone)]
 pub(crate) enum Said<'n> {
-    /// The name is of a type.
-    Is(Cow<'n, str>, Type),
+    /// The name is of a type; with the unit of its declaration where that is not the usual one.
+    Is(Cow<'n, str>, Type, Option<Arc<str>>),
+    /// The name is of a type and declared in this unit.
+    In(Cow<'n, str>, Type, &'n ShownUnit),
     /// The name is declared as of a type.
     Declared(&'n str, Type),
     /// In words.
@@ -24,12 +27,21 @@ pub(crate) enum Said<'n> {
 impl Said<'_> {
     /// A name that is kept for longer.
     pub(crate) fn is(name: &str, ty: Type) -> Said<'static> {
-        Said::Is(Cow::Owned(name.to_owned()), ty)
+        Said::Is(Cow::Owned(name.to_owned()), ty, None)
+    }
+
+    /// The unit in which it is declared, if that is known and not the usual one.
+    fn unit(&self) -> Option<&str> {
+        match self {
+            Said::Is(_, _, unit) => unit.as_deref(),
+            Said::In(_, _, shown) => Some(shown.name.as_str()).filter(|n| !n.is_empty()),
+            Said::Declared(..) | Said::Words(_) => None,
+        }
     }
 
     fn words(&self) -> String {
         match self {
-            Said::Is(name, ty) => format!("`{name}` is {}", type_words(*ty)),
+            Said::Is(name, ty, _) | Said::In(name, ty, _) => format!("`{name}` is {}", type_words(*ty)),
             Said::Declared(name, ty) => format!("`{name}` is declared as {}", type_words(*ty)),
             Said::Words(words) => words.clone().into_owned(),
         }
@@ -121,7 +133,7 @@ const GIVE: &str = "give `";
 /// Where a variable or constant without a unit is declared that a value consists of, and its name.
 fn without_unit(t: &Typed) -> Option<(Span, &str)> {
     match &t.origin {
-        Some((span, Said::Is(name, ty))) if *ty != Type::Bool && ty.dim().is_none() => Some((*span, name)),
+        Some((span, Said::Is(name, ty, _))) if *ty != Type::Bool && ty.dim().is_none() => Some((*span, name)),
         _ => None,
     }
 }
@@ -153,7 +165,9 @@ pub(crate) struct Blame {
 impl Blame {
     /// Of a declaration whose unit is wrong by a time; any other factor is more likely missing where the value is used.
     fn of(origin: Option<(Span, &Said<'_>)>, factor: Dim, at: Span) -> Option<Self> {
-        let Some((declared, Said::Is(name, Type::Real(dim)))) = origin else { return None };
+        let Some((declared, Said::Is(name, Type::Real(dim), _) | Said::In(name, Type::Real(dim), _))) = origin else {
+            return None;
+        };
         let by_time = factor == Dim::TIME || factor == Dim::frequency();
         (by_time && !dim.is_none()).then(|| Self { declared, name: name.to_string(), wanted: dim.mul(factor), at })
     }
@@ -205,8 +219,10 @@ pub(crate) fn derivative_blame(name: &str, var: Dim, declared: Span, needed: Dim
 pub(crate) fn operands(l: &Typed, r: &Typed, at: Span, what: &str) -> Diagnostic {
     for (number, other) in [(l, r), (r, l)] {
         if number.bare_literal && !other.dim().is_none() {
-            return bare(number, other.dim(), None)
-                .also(other.expr.span, format!("this is {}", dim_words(other.dim())));
+            // A variable by itself is spoken of in the unit in which it is declared.
+            let own = other.origin.as_ref().filter(|_| matches!(other.expr.kind, ExprKind::Var(..)));
+            let unit = own.and_then(|(_, said)| said.unit()).map_or_else(|| dim_words(other.dim()), str::to_owned);
+            return bare(number, &unit, None).also(other.expr.span, format!("this is {unit}"));
         }
     }
     let (ld, rd) = (l.dim(), r.dim());
@@ -228,7 +244,11 @@ pub(crate) fn operands(l: &Typed, r: &Typed, at: Span, what: &str) -> Diagnostic
         }
     }
     // One declaration is enough to look at: that of the side the help is about.
-    d = with_origin(d, if r.origin.is_some() { r } else { l });
+    // The labels of both inside of a place that is underlined as a whole leave no room for it.
+    let whole = at.start <= l.expr.span.start && r.expr.span.end <= at.end;
+    if !whole {
+        d = with_origin(d, if r.origin.is_some() { r } else { l });
+    }
     match missing(rd, ld) {
         Some(m) => d.help(format!("to make the right side {}: {m}", dim_words(ld))),
         None => d,
@@ -236,8 +256,7 @@ pub(crate) fn operands(l: &Typed, r: &Typed, at: Span, what: &str) -> Diagnostic
 }
 
 /// E0206: a number needs a unit.
-fn bare(number: &Typed, dim: Dim, what: Option<&dyn Display>) -> Diagnostic {
-    let unit = units::show(dim).name;
+fn bare(number: &Typed, unit: &str, what: Option<&dyn Display>) -> Diagnostic {
     let place = what.map_or_else(|| "this number".to_owned(), ToString::to_string);
     let d = Diagnostic::new(Code::E0206, number.expr.span, format!("{place} needs a unit: {unit}"));
     if let ExprKind::Const(x) = number.expr.kind
@@ -260,7 +279,12 @@ pub(crate) fn place(t: &Typed, ty: Type, what: &dyn Display, because: Option<(Sp
         && t.bare_literal
         && !dim.is_none()
     {
-        return add(bare(t, dim, Some(what)));
+        let unit = because.as_ref().and_then(|(_, said)| said.unit()).map_or_else(|| dim_words(dim), str::to_owned);
+        let d = bare(t, &unit, Some(what));
+        return match &because {
+            Some((span, Said::Is(name, ..) | Said::In(name, ..))) => d.also(*span, format!("`{name}` is {unit}")),
+            _ => add(d),
+        };
     }
     let d = Diagnostic::new(
         Code::E0205,
@@ -269,7 +293,7 @@ pub(crate) fn place(t: &Typed, ty: Type, what: &dyn Display, because: Option<(Sp
     )
     .label(type_words(t.expr.ty));
     let d = add(with_origin(d, t));
-    if let Some((_, Said::Is(name, _))) = &because
+    if let Some((_, Said::Is(name, ..) | Said::In(name, ..))) = &because
         && matches!((t.expr.ty, ty), (Type::Real(found), Type::Real(needed)) if needed.is_none() && !found.is_none())
         && what.to_string().starts_with("the value assigned")
     {

@@ -5,6 +5,7 @@ mod equations;
 mod handlers;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::infer::{Count, Meaning, Names, Typed, Typer};
 use crate::diag::{Code, Diagnostic};
@@ -96,6 +97,8 @@ pub(crate) struct Var<'a> {
     init: Option<hir::Expr>,
     pub(super) bounds: Option<(hir::Expr, hir::Expr)>,
     shown: ShownUnit,
+    /// The unit's name, where it is not the usual one of its dimension.
+    pub(crate) unit: Option<Arc<str>>,
 }
 
 impl Var<'_> {
@@ -146,7 +149,7 @@ impl Names for ModelCx<'_> {
             Slot::Var(k) => {
                 self.resolve_var(k, span, typer);
                 let v = &self.vars[k];
-                Some(Meaning::Var(Side::Own, VarId(k as u32), v.ty, v.name.span))
+                Some(Meaning::Var(Side::Own, VarId(k as u32), v.ty, v.name.span, v.unit.clone()))
             }
             Slot::Let(k) => {
                 self.resolve_let(k, span, typer);
@@ -178,7 +181,7 @@ impl Names for ModelCx<'_> {
         let ends = self.ends?;
         let vars = if side == Side::Pre { ends.pre } else { ends.post };
         Some(match vars.iter().position(|v| v.name == name) {
-            Some(k) => Ok(Meaning::Var(side, VarId(k as u32), Some(vars[k].ty), vars[k].span)),
+            Some(k) => Ok(Meaning::Var(side, VarId(k as u32), Some(vars[k].ty), vars[k].span, None)),
             None => Err(vars.iter().map(|v| v.name.clone()).collect()),
         })
     }
@@ -335,6 +338,7 @@ impl<'a> ModelCx<'a> {
                         init: None,
                         bounds: None,
                         shown: units::show(Dim::NONE),
+                        unit: None,
                     });
                 }
             }

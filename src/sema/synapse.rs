@@ -70,11 +70,19 @@ pub(crate) fn instantiate(
             None => match names.get(k) {
                 Some(n) => n.clone(),
                 None => {
-                    typer.error(Diagnostic::new(
-                        Code::E0105,
-                        a.span,
-                        format!("`{}` takes at most {} arguments", model.name.node, names.len()),
-                    ));
+                    typer.error(
+                        Diagnostic::new(
+                            Code::E0105,
+                            a.span,
+                            match names.len() {
+                                0 => format!("`{}` takes no arguments", model.name.node),
+                                1 => format!("`{}` takes one argument without a name", model.name.node),
+                                n => format!("`{}` takes at most {n} arguments without names", model.name.node),
+                            },
+                        )
+                        .label("not expected")
+                        .help("a delay is named: `delay = 1 ms`"),
+                    );
                     ok = false;
                     continue;
                 }
@@ -180,7 +188,7 @@ pub(crate) fn instantiate(
             }
             None => cx.argument(&a.value, typer),
         };
-        let because = Some((declared, Said::Is(name.into(), ty)));
+        let because = Some((declared, Said::Is(name.into(), ty, cx.vars[k].unit.clone())));
         let value = value.and_then(|t| typer.expect(t, ty, format_args!("the value of `{name}`"), because));
         match value {
             Some(e) => {

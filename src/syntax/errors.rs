@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-const FILE_WORDS: &[&str] = &[
+pub(super) const FILE_WORDS: &[&str] = &[
     "neuron",
     "synapse",
     "population",
@@ -186,8 +186,12 @@ pub(super) fn explain(
     if let Some(wrong) = fault.wrong_character().or_else(|| fault.glue()).or_else(|| fault.reserved_name(&expected)) {
         return wrong;
     }
-    let two_words =
-        fault.token == piece.start + 1 && fault.kind(0) == Some(Kind::Word) && fault.kind(-1) == Some(Kind::Word);
+    let second = fault.token == piece.start + 1 && fault.kind(-1) == Some(Kind::Word);
+    // `Run 1 ms`: a misspelt word before its value.
+    let misspelt = matches!(fault.kind(0), Some(Kind::Number | Kind::Str))
+        && !place.allowed().contains(&fault.word(-1))
+        && nearest(fault.word(-1), place.allowed()).is_some();
+    let two_words = second && (fault.kind(0) == Some(Kind::Word) || misspelt);
     if (fault.token == piece.start || (two_words && !is_reserved(fault.word(0))))
         && let Some(wrong) = fault.beginning(two_words).wrong_beginning(place)
     {
@@ -213,7 +217,8 @@ pub(super) struct Fault<'l> {
 impl<'l> Fault<'l> {
     fn new(id: FileId, lexed: &'l Lexed<'l>, piece: Range<usize>, at: usize) -> Self {
         let token = lexed.token_at(at).clamp(piece.start, piece.end);
-        let before = token.checked_sub(1).filter(|t| *t >= piece.start).and_then(|t| lexed.tokens.get(t));
+        let before =
+            token.checked_sub(1).filter(|t| *t >= piece.start || piece.is_empty()).and_then(|t| lexed.tokens.get(t));
         let start = lexed.tokens.get(token).map_or(usize::MAX, |t| t.start as usize);
         let line_break = token < piece.end && at < start && lexed.text.get(at..start).is_some_and(|t| t.contains('\n'));
         let span = match (lexed.tokens.get(token), before) {
@@ -500,15 +505,19 @@ impl<'l> Fault<'l> {
         if let Some(elsewhere) = elsewhere {
             return Some(fault.label(format!("`{word}` belongs {elsewhere}")));
         }
-        if let Some(near) = nearest(word, allowed) {
+        let used = matches!(self.word(1), "." | "(" | "[");
+        if let Some(near) = nearest(word, allowed).filter(|_| !used) {
             return Some(fault.help(format!("did you mean `{near}`?")).fix(self.span, near));
         }
-        if place == Place::File && matches!(self.word(1), "=" | "+=" | "-=" | "*=" | "/=" | "." | "(" | "[") {
-            return Some(fault.label("statements belong inside an `experiment`, a `procedure` or a `test`").help(
-                format!(
+        if place == Place::File && (used || matches!(self.word(1), "=" | "+=" | "-=" | "*=" | "/=")) {
+            let d = fault.label("statements belong inside an `experiment`, a `procedure` or a `test`");
+            return Some(if self.word(1) == "=" {
+                d.help(format!(
                     "for a constant write `const {word} = …`; `param {word} = …` can be changed from the command line"
-                ),
-            ));
+                ))
+            } else {
+                d.help("write it inside `experiment main { … }`, or leave it out if only another program needs it")
+            });
         }
         Some(fault.help(self.begin_help(place)))
     }
@@ -533,6 +542,44 @@ impl<'l> Fault<'l> {
             && expected.iter().any(|e| e == "an operator")
             && (self.piece.start..self.token).any(|t| self.lexed.word(t) == "=")
             && self.word(1) != "="
+    }
+
+    /// A unit behind something else than a number.
+    fn unit_behind_a_value(&self) -> Option<String> {
+        let before = self.word(-1);
+        let value = matches!(before, ")" | "]") || (self.kind(-1) == Some(Kind::Word) && !is_reserved(before));
+        (value && self.kind(0) == Some(Kind::Word) && is_known_unit(self.word(0)) && self.word(1) != "=").then(|| {
+            format!(
+                "a unit stands right behind a number; to give one to something else, multiply: `… * 1 {}`",
+                self.word(0)
+            )
+        })
+    }
+
+    /// What to write instead of a clause that a statement or declaration does not have.
+    fn clause(&self, expected: &[String], place: Place) -> Option<&'static str> {
+        let wants = |what: &str| expected.iter().any(|e| e == what);
+        let model = matches!(place, Place::Neuron | Place::Synapse);
+        match (self.head().word(0), self.word(0)) {
+            ("connect", "when" | "if") => Some("which pairs are connected is said by `where i != j`"),
+            ("connect", "delay" | "weight" | "," | "w") if self.word(-1) == ")" => {
+                Some("what belongs to the synapses stands in their parentheses: `static(w = 1 mV, delay = 1 ms)`")
+            }
+            ("minimize", _) => Some("its form is `minimize mean(E.v over time) over W.w by adam(lr = 1e-3)`"),
+            _ if wants("`until`") => {
+                Some("a loop says when it ends: `repeat { … } until x > 1`, or `for k in 0..10 { … }`")
+            }
+            ("if" | "while", _) if place == Place::Block && wants("`{`") => {
+                Some("what is done stands in braces: `if x > 1 { … }`")
+            }
+            _ if wants("`else`") && self.contains("then") => {
+                Some("a value is needed in either case: `if c then a else b`")
+            }
+            _ if model && self.word(-1) == "dt" && self.word(-2) == "/" && self.word(-3).starts_with('d') => {
+                Some("the derivative stands alone on the left: `tau * dv/dt = …`")
+            }
+            _ => None,
+        }
     }
 
     /// The general case.
@@ -568,8 +615,15 @@ impl<'l> Fault<'l> {
             fault = fault.label("the line ends here").help("write it on one line");
         } else if self.kind(0) == Some(Kind::Close) {
             fault = fault.label("closes here");
+        } else if self.word(-1) == "}" && matches!(expected, [end] if end == "the end of the line") {
+            let before = Span { end: self.span.start, ..self.span };
+            fault = fault.help("begin a new line here, or separate the two with `;`").fix(before, "; ");
         } else if self.value_behind_bounds() {
             fault = fault.help("the value comes first: `weight w = 0.5 in [0, 1]`");
+        } else if let Some(help) = self.unit_behind_a_value() {
+            fault = fault.help(help);
+        } else if let Some(help) = self.clause(expected, place) {
+            fault = fault.help(help);
         } else if self.side_by_side(expected) {
             fault = fault.help("to multiply, write `*` between the two");
         } else if let Some(form) = form(self.head().word(0), place).filter(|_| self.token <= self.piece.start + 8) {

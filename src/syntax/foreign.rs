@@ -61,6 +61,10 @@ pub(super) fn line(f: &Fault<'_>, place: Place) -> Option<Diagnostic> {
             let d = Diagnostic::new(Code::E0003, at, "`assert` does not begin a statement: what must hold is expected");
             Some(d.help("write `expect rate(E) > 0 Hz`").fix(at, "expect"))
         }
+        (Place::File | Place::Block, "plot" | "figure" | "show" | "savefig" | "raster_plot", next) if place == Place::File || next != "(" => {
+            let message = format!("there is no `{word}`: nothing is drawn here");
+            said(message, "write `record P.v every 1 ms to \"run.npz\"`, and draw the file with another program")
+        }
         (Place::Block, "print", next) if !matches!(next, "" | "(" | "=" | "." | "[") => {
             said("what is printed stands in parentheses".into(), "write `print(\"rate\", rate(E))`")
         }
@@ -107,6 +111,10 @@ fn model_line(word: &str, next: &str) -> Option<(String, &'static str)> {
     let begins = |what: &str| format!("`{word}` does not begin a line of a model: {what}");
     Some(match (word, next) {
         ("refractory", "=") => (format!("`{word}` is a clause, not a setting"), "write `refractory 5 ms hold v`"),
+        ("on_pre" | "on_post", "{") => (
+            format!("`{word}` is written `{}`", word.replace('_', " ")),
+            "write `on pre { … }` and `on post { … }`; what arrives at the post neuron is `deliver w`",
+        ),
         ("method", "=") => (format!("`{word}` is a clause, not a setting"), "write `method euler`"),
         ("update" | "onReceive" | "onCondition", "{" | "(") => {
             let (_, help) = block_of_nestml(word)?;
@@ -171,6 +179,12 @@ fn call<'l>(head: &Fault<'l>) -> Option<(Span, &'l str, &'static str)> {
             "IClamp" => "give the current where the neurons are made: `population P: M(I = if t > 5 ms then 20 pA else 0 pA)`",
             "NetCon" => "write `connect A -> B.g_e via one_to_one with static(w = 1 nS, delay = 1 ms)`",
             "Network" => "delete the line: a file is one network",
+            "plot" | "figure" | "savefig" | "raster_plot" | "subplot" => {
+                "write `record P.v every 1 ms to \"run.npz\"` in an experiment, and draw the file with another program"
+            }
+            "ResetKernel" | "prefs" | "set_device" => "delete the line: each run begins with a new network, and the compiler chooses how",
+            "init_leaky" | "reset_mem" => "delete the line: states have their initial values, and `reset(P)` gives them again",
+            "backward" | "zero_grad" => "write `minimize L over W.w by adam(lr = 1e-3)` in an experiment: it takes the gradient and makes the step",
             "defaultclock" | "SetKernelStatus" | "start_scope" | "seed" => {
                 "write `simulation { dt = 0.1 ms; seed = 1 }`"
             }

@@ -315,6 +315,10 @@ fn python_head(f: &Fault<'_>) -> Option<Diagnostic> {
                 .fix(f.span, " {")
                 .fix(end, " }")
         }),
+        // `for k in 0..3: { … }` has a sign too many.
+        "for" | "while" | "if" | "else" if f.word(0) == ":" && f.lexed.word(f.token + 1) == "{" => {
+            Some(idiom(f.span, COLON_BLOCK).label("Python's form").help(format!("write `{head} … {{`")).fix(f.span, ""))
+        }
         "for" | "while" | "if" | "else" | "try" if f.word(0) == ":" => Some(
             idiom(f.span, COLON_BLOCK)
                 .label("Python's form")

@@ -33,7 +33,8 @@ pub(super) struct Recovered {
 
 /// Parses all items of a file; those that stood in an old one are taken out of it.
 pub(super) fn file(id: FileId, lexed: &Lexed<'_>, brackets: &Brackets, old: Option<&mut Old<'_>>) -> Recovered {
-    let mut recovery = Recovery { id, lexed, brackets, old, is_sound: false, faults: Vec::new(), hidden: 0 };
+    let mut recovery =
+        Recovery { id, lexed, brackets, old, is_sound: false, faults: Vec::new(), hidden: 0, misplaced: Vec::new() };
     let (items, sound) = recovery.file();
     Recovered { items, sound, faults: recovery.faults, hidden: recovery.hidden }
 }
@@ -47,6 +48,8 @@ struct Recovery<'l, 't> {
     is_sound: bool,
     faults: Vec<Diagnostic>,
     hidden: usize,
+    /// What declarations inside of blocks and models would define.
+    misplaced: Vec<Ident>,
 }
 
 /// How many bindings of a faulty list are taken apart.
@@ -67,6 +70,8 @@ struct Owed {
     colon: Option<usize>,
     /// The colons that began a block within the last item.
     within: usize,
+    /// The braces that were explained.
+    paid: usize,
 }
 
 impl Recovery<'_, '_> {
@@ -91,7 +96,14 @@ impl Recovery<'_, '_> {
             let before = self.faults.len();
             let word = self.lexed.word(piece.start).to_owned();
             self.is_sound = false;
-            let new = self.item(piece);
+            let mut new = self.item(piece);
+            let span = new.first().map_or(Span::new(self.id, 0, 0), |i| i.span);
+            let inside = std::mem::take(&mut self.misplaced).into_iter();
+            new.extend(inside.map(|name| Item {
+                doc: String::new(),
+                kind: ItemKind::Error { defines: Some(name) },
+                span,
+            }));
             let leaked = matches!(word.as_str(), "param" | "let" | "record" | "for")
                 || (errors::begins(&word) != Some(Place::File)
                     && matches!(new.first().map(|i| &i.kind), Some(ItemKind::Error { .. })));
@@ -105,6 +117,13 @@ impl Recovery<'_, '_> {
             items.extend(new);
         }
         self.stray_braces(done..self.lexed.tokens.len(), &mut explained, &mut owed);
+        // A brace in place of a colon mends nothing where no other one closes the block.
+        let opens = |d: &Diagnostic| {
+            d.message == errors::COLON_BLOCK && matches!(d.fixes.as_slice(), [fix] if fix.replacement == " {")
+        };
+        if self.faults.iter().filter(|d| opens(d)).count() != owed.paid {
+            self.faults.iter_mut().filter(|d| opens(d)).for_each(|d| d.fixes.clear());
+        }
         (items, sound)
     }
 
@@ -134,12 +153,14 @@ impl Recovery<'_, '_> {
                 && owed.colon.is_some_and(|column| self.column(&(at..at + 1)) == column)
             {
                 owed.colon = None;
+                owed.paid += 1;
                 continue;
             }
             self.faults.truncate(*explained);
             // `for k in 0..3:` within a block: the `}` below it has closed the block, and this one is left over.
             if matches!(fault, BracketFault::Stray { .. }) && owed.within > 0 {
                 owed.within -= 1;
+                owed.paid += 1;
                 continue;
             }
             self.report_bracket(fault);
@@ -346,6 +367,9 @@ impl Recovery<'_, '_> {
             return Stmt { kind, span };
         }
         let kind = self.leaf(Rule::only_stmt, piece, Place::Block, Builder::stmt);
+        if kind.is_none() && errors::begins(self.lexed.word(piece.start)) == Some(Place::File) {
+            self.misplaced.extend(self.defines(piece));
+        }
         Stmt { kind: kind.unwrap_or_else(|| self.faulty_stmt(piece, span)), span }
     }
 
@@ -541,7 +565,14 @@ impl Recovery<'_, '_> {
 
     /// The name that a faulty piece would define, so that its uses stay silent.
     fn defines(&self, piece: &Range<usize>) -> Option<Ident> {
-        match self.lexed.word(piece.start) {
+        let word = self.lexed.word(piece.start);
+        // `Population E[3]: lif()`
+        let meant = if errors::begins(word).is_none() && self.lexed.kind(piece.start + 1) == Kind::Word {
+            errors::nearest(word, errors::FILE_WORDS).unwrap_or(word)
+        } else {
+            word
+        };
+        match meant {
             "connect" if self.lexed.word(piece.start + 2) == ":" => self.name(piece.start + 1),
             "import" => piece.clone().find(|t| self.lexed.word(*t) == "as").and_then(|t| self.name(t + 1)),
             // A model whose spike clause is faulty does spike.

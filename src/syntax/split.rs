@@ -199,6 +199,10 @@ fn awaits_more(word: &str) -> bool {
 /// Whether the token `at`, the first of its line, continues the piece that began with token `head`.
 fn continues(lexed: &Lexed<'_>, head: usize, at: usize) -> bool {
     let (word, before) = (lexed.word(at), lexed.word(at.saturating_sub(1)));
+    // `from brian2 import *` of Python ends in a sign that joins nothing.
+    if before == "*" && lexed.word(head) == "from" {
+        return false;
+    }
     if lexed.kind(at) == Kind::Comma || begins_no_line(word) {
         return true;
     }
@@ -272,6 +276,7 @@ pub(crate) fn match_brackets(lexed: &Lexed<'_>) -> Brackets {
         nesting: 0,
         askew: Vec::new(),
         refused: false,
+        misplaced_until: 0,
         out: Brackets { close: vec![0; lexed.tokens.len()], faults: Vec::new() },
     };
     for at in 0..lexed.tokens.len() {
@@ -296,6 +301,8 @@ struct Matcher<'l> {
     askew: Vec<(usize, usize)>,
     /// The item is already refused for its size.
     refused: bool,
+    /// Up to here declarations stand inside braces that are closed.
+    misplaced_until: usize,
     out: Brackets,
 }
 
@@ -307,8 +314,10 @@ impl Matcher<'_> {
         let brace = self.braces.last().copied().unwrap_or(0);
         if first {
             if begins_item(word) || (word == "test" && lexed.kind(at + 1) == Kind::Str) {
-                // It can only begin an item: brackets that hold no items were never closed.
-                self.unwind(self.unrolls, at);
+                // It can only begin an item: brackets that hold no items were never closed, unless all else says that they were.
+                if !self.misplaced(at) {
+                    self.unwind(self.unrolls, at);
+                }
             } else if begins_model_line(word) && self.stack.get(self.unrolls).is_some_and(|l| l.model) {
                 // A line of a model, so the block it stands in was never closed.
                 self.unwind(self.unrolls + 1, at);
@@ -343,6 +352,34 @@ impl Matcher<'_> {
             let deep = self.nesting > MAX_NESTING;
             self.out.faults.push(if deep { BracketFault::TooDeep(at) } else { BracketFault::TooLong(at) });
         }
+    }
+
+    /// Whether a declaration only stands in the wrong place: inside braces that are closed further on, by their indentation too.
+    fn misplaced(&mut self, at: usize) -> bool {
+        if at < self.misplaced_until {
+            return true;
+        }
+        let open = self.stack.get(self.unrolls..).unwrap_or_default();
+        let Some(outermost) = open.first().map(|l| self.indent(l.open)) else { return false };
+        if open.iter().any(|l| l.sign != "{") || self.indent(at) <= outermost {
+            return false;
+        }
+        let mut depth = open.len();
+        for token in at..self.lexed.tokens.len() {
+            let closes = self.lexed.kind(token) == Kind::Close && self.lexed.word(token) == "}";
+            if closes {
+                depth -= 1;
+                if depth == 0 {
+                    self.misplaced_until = token;
+                    return true;
+                }
+            } else if self.lexed.word(token) == "{" {
+                depth += 1;
+            } else if self.lexed.tokens.get(token).is_some_and(|t| t.first) && self.indent(token) <= outermost {
+                return false;
+            }
+        }
+        false
     }
 
     fn operator(&mut self, nested: usize) {

@@ -1,5 +1,6 @@
 //! What is known of the variables of one population or projection before the simulation starts.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::super::lower::{Context, Lowering};
@@ -15,6 +16,8 @@ pub(in crate::sched) struct Known<'a> {
     lets: &'a [LetDecl],
     size: f64,
     dt: f64,
+    /// What expressions are lowered into, again and again.
+    graph: RefCell<Graph>,
 }
 
 impl<'a> Known<'a> {
@@ -29,6 +32,7 @@ impl<'a> Known<'a> {
             lets: &neuron.lets,
             size: population.size() as f64,
             dt: model.settings.dt,
+            graph: RefCell::new(Graph::small()),
         };
         known.resolved(&population.args, Entity::Pop(PopId(p as u32)), model)
     }
@@ -43,6 +47,7 @@ impl<'a> Known<'a> {
             // A size in a delay is rare: unknown, so that nothing is said.
             size: f64::NAN,
             dt: model.settings.dt,
+            graph: RefCell::new(Graph::small()),
         };
         known.resolved(&projection.args, Entity::Proj(ProjId(k as u32)), model)
     }
@@ -77,6 +82,12 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// Whether the same is known of another population of the same model.
+    pub(in crate::sched) fn same(&self, other: &Self) -> bool {
+        let bits = |x: &Option<f64>| x.map(f64::to_bits);
+        self.values.iter().map(bits).eq(other.values.iter().map(bits)) && self.size.to_bits() == other.size.to_bits()
+    }
+
     pub(in crate::sched) fn value(&self, e: &Expr) -> Option<f64> {
         if let ExprKind::Const(x) = e.kind {
             return Some(x).filter(|x| x.is_finite());
@@ -89,8 +100,14 @@ impl<'a> Known<'a> {
         let constant = |side: Side, v: VarId| if side == Side::Own { self.values[v.index()] } else { None };
         let size = |_: Side| self.size;
         let context = Context { constant: &constant, size: &size, lets: self.lets, vars: self.vars, dt: self.dt };
-        let mut graph = Graph::default();
-        f(Lowering::new(&mut graph, &context))
+        // What is asked while something else is asked has a graph of its own.
+        match self.graph.try_borrow_mut() {
+            Ok(mut graph) => {
+                graph.clear();
+                f(Lowering::new(&mut graph, &context))
+            }
+            Err(_) => f(Lowering::new(&mut Graph::default(), &context)),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What names mean where they stand, and what is said of names that mean nothing there.
 
+use std::borrow::Cow;
+
 use super::{Count, Meaning, Names, Typed, Typer, list, plain, what_is};
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{ExprKind, Side, Type};
@@ -137,10 +139,10 @@ impl Typer<'_> {
 
     pub(super) fn meaning(&mut self, name: &str, meaning: Meaning, span: Span) -> Option<Typed> {
         match meaning {
-            Meaning::Var(side, id, ty, declared) => {
+            Meaning::Var(side, id, ty, declared, unit) => {
                 let ty = ty?;
                 let t = plain(ExprKind::Var(side, id), ty, span);
-                Some(Typed { origin: Some((declared, Said::is(name, ty))), ..t })
+                Some(Typed { origin: Some((declared, Said::Is(Cow::Owned(name.to_owned()), ty, unit))), ..t })
             }
             Meaning::Let(id, ty, declared) => {
                 let ty = ty?;

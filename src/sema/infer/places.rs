@@ -200,7 +200,7 @@ impl Typer<'_> {
                         return None;
                     }
                     let ty = if ty == Type::Int { Type::Real(Dim::NONE) } else { ty };
-                    let said = Said::Is(format!("{n}.{}", member.node).into(), ty);
+                    let said = Said::Is(format!("{n}.{}", member.node).into(), ty, None);
                     let t = plain(ExprKind::Other(*p, var), ty, span);
                     return Some(Typed { origin: Some((declared, said)), ..t });
                 }
@@ -225,6 +225,11 @@ impl Typer<'_> {
             }
             ast::ExprKind::Name(n) if self.scope.names.get(n).is_none() && !names.all().contains(n) => {
                 let d = Diagnostic::new(Code::E0101, base.span, format!("unknown population `{n}`"));
+                let low = n.to_lowercase();
+                if matches!(low.as_str(), "pre" | "post") && names.side(Side::Post, &member.node).is_some() {
+                    self.error(d.help(format!("the neuron at this end of the synapse is `{low}`")).fix(base.span, low));
+                    return None;
+                }
                 let pops = self.scope.names.iter().filter(|(_, (s, _))| matches!(s, Symbol::Pop(_) | Symbol::View(_)));
                 let pops: Vec<&str> = pops.map(|(n, _)| n.as_str()).collect();
                 match nearest(n, pops.iter().copied()) {

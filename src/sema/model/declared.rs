@@ -1,8 +1,10 @@
 //! Variables and `let`s of a model: declared in any order, each typed when first needed, so that circles are found.
 
+use std::sync::Arc;
+
 use super::{ModelCx, Progress, Slot, written_unit};
 use crate::diag::{Code, Diagnostic};
-use crate::hir::{ExprKind, LetDecl, LetId, Role, Type};
+use crate::hir::{ExprKind, LetDecl, LetId, Role, ShownUnit, Type};
 use crate::sema::infer::{Names, Typer, strip};
 use crate::sema::mismatch::Said;
 use crate::source::Span;
@@ -105,6 +107,7 @@ impl ModelCx<'_> {
                     // The unit may still be known, so that uses of the variable are checked.
                     if let Some(((ty, shown), _)) = declared {
                         self.vars[k].ty = Some(ty);
+                        self.vars[k].unit = unusual(&shown, ty);
                         self.vars[k].shown = shown;
                     }
                     return;
@@ -148,6 +151,7 @@ impl ModelCx<'_> {
             return;
         }
         self.vars[k].ty = Some(ty);
+        self.vars[k].unit = unusual(&shown, ty);
         self.vars[k].shown = shown;
         if let Some(v) = value {
             let because = declared.map(|(_, span)| (span, Said::Declared(name, ty)));
@@ -278,4 +282,11 @@ fn needs_initial(binding: &ast::Binding) -> Diagnostic {
     let name = &binding.name.node;
     Diagnostic::new(Code::E0105, binding.span, format!("the state `{name}` needs an initial value"))
         .help(format!("write `{name} = …`; the value also gives the unit"))
+}
+
+/// The name of a unit that is not the usual one of its dimension: `nA`, `V`.
+fn unusual(shown: &ShownUnit, ty: Type) -> Option<Arc<str>> {
+    // Most units are usual, and it costs less to see that by the factor than to look for the name.
+    let usual = shown.name.is_empty() || shown.factor == 1.0;
+    (!usual && units::show(ty.dim()).name != shown.name).then(|| shown.name.as_str().into())
 }

@@ -219,7 +219,7 @@ impl ModelCx<'_> {
         } else {
             (ty, "the value assigned to")
         };
-        let because = Some((self.vars[k].name.span, Said::Is(name.into(), ty)));
+        let because = Some((self.vars[k].name.span, Said::In(name.into(), ty, &self.vars[k].shown)));
         let what = format_args!("{what} `{name}`");
         let value = typer.expect(value?, want, what, if scales { None } else { because })?;
         Some(hir::StmtKind::Assign { var: VarId(k as u32), op, value })

@@ -132,8 +132,21 @@ pub(in crate::sema) fn population(
             ok = false;
             continue;
         };
-        let because = Some((var.span, Said::Is(var.name.as_str().into(), var.ty)));
+        let found = t.expr.ty;
+        let because = Some((var.span, Said::In(var.name.as_str().into(), var.ty, &var.shown)));
         let Some(e) = typer.expect(t, var.ty, format_args!("the value of `{}`", var.name), because) else {
+            if a.name.is_none()
+                && let Some(d) = typer.sink.items.last_mut().filter(|d| d.code == Code::E0205)
+            {
+                // Values without names go by the order of the declarations.
+                let meant =
+                    decl.vars.iter().find(|v| v.role == Role::Param && v.ty == found).map_or("…", |v| &v.name);
+                let first = if k == 0 { "first" } else { "at this place" };
+                d.helps = vec![format!(
+                    "`{}` comes {first}: name the one that is meant, as in `{}({meant} = …)`",
+                    var.name, decl.name
+                )];
+            }
             ok = false;
             continue;
         };
@@ -237,7 +250,7 @@ pub(super) fn arguments_of_faulty(
             continue;
         }
         seen.push(&name.node);
-        let (Some(ty), declared) = (var.ty, var.name.span) else { continue };
+        let (Some(ty), declared, unit) = (var.ty, var.name.span, var.unit.clone()) else { continue };
         let follows = matches!(var.role, Role::Param | Role::Input);
         let value = if follows { cx.live_argument(&a.value, typer) } else { cx.argument(&a.value, typer) };
         // A variable without a unit that the model itself takes for one with a unit: reported there.
@@ -255,7 +268,7 @@ pub(super) fn arguments_of_faulty(
         if disputed {
             continue;
         }
-        let because = Some((declared, Said::Is(name.node.as_str().into(), ty)));
+        let because = Some((declared, Said::Is(name.node.as_str().into(), ty, unit)));
         let _ = value.and_then(|t| typer.expect(t, ty, format_args!("the value of `{}`", name.node), because));
     }
     // A faulty argument may be the missing one, and so may one that is given by its place.

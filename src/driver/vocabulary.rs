@@ -1,7 +1,8 @@
-//! One line on each word of the language and each function of protocols, for what the cursor points to and for completions.
+//! One line on each word of the language and each function of protocols: for `snnc explain`, for what the cursor points to in an editor, and
+//! for completions.
 
 /// Words that begin or join declarations, statements and clauses.
-pub(super) const KEYWORDS: &[(&str, &str)] = &[
+pub const KEYWORDS: &[(&str, &str)] = &[
     ("simulation", "the time step, the seed, the precision and the threads of the whole file"),
     ("import", "takes the declarations of another file"),
     ("const", "a constant"),
@@ -95,7 +96,7 @@ pub(super) const KEYWORDS: &[(&str, &str)] = &[
 ];
 
 /// Functions and actions of protocols, with their arguments.
-pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
+pub const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("sum", "x over axis", "the sum of all values, or over an axis: `sum(W.w over pre)`"),
     ("mean", "x over axis", "the mean of all values, or over an axis; `over time` of the last run"),
     ("std", "x over axis", "the standard deviation, of all values or over an axis"),
@@ -145,7 +146,7 @@ pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[
 ];
 
 /// What populations, data sets and samples have without declaring it.
-pub(super) const MEMBERS: &[(&str, &str)] = &[
+pub const MEMBERS: &[(&str, &str)] = &[
     ("count", "the spikes of each neuron in the last run"),
     ("first", "the time of each neuron's first spike in the last run"),
     ("spikes", "the spikes, for recordings"),
@@ -158,7 +159,7 @@ pub(super) const MEMBERS: &[(&str, &str)] = &[
 ];
 
 /// The settings of `simulation { … }`.
-pub(super) const SETTINGS: &[(&str, &str)] = &[
+pub const SETTINGS: &[(&str, &str)] = &[
     ("dt", "the time step; 0.1 ms if it is not set"),
     ("seed", "the seed of all random numbers"),
     ("precision", "the floating point of states and weights: `f32` or `f64`"),
@@ -166,13 +167,13 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
 ];
 
 /// Arguments that connections have besides those of their synapse.
-pub(super) const DELAYS: &[(&str, &str)] = &[
+pub const DELAYS: &[(&str, &str)] = &[
     ("delay", "the time from the spike to the synapse; one value or a distribution"),
     ("dendritic_delay", "the time from the synapse to the soma, and of post spikes back to it"),
 ];
 
 /// Arguments of functions, readouts and methods.
-pub(super) const ARGUMENTS: &[(&str, &str)] = &[
+pub const ARGUMENTS: &[(&str, &str)] = &[
     ("from", "the time from which on spikes count"),
     ("bin", "the length of the bins in which spikes are counted"),
     ("classes", "the number of classes"),
@@ -185,7 +186,7 @@ pub(super) const ARGUMENTS: &[(&str, &str)] = &[
 ];
 
 /// The line on a word in a table.
-pub(super) fn about(table: &[(&str, &'static str)], word: &str) -> Option<&'static str> {
+pub fn about(table: &[(&str, &'static str)], word: &str) -> Option<&'static str> {
     table.iter().find(|(name, _)| *name == word).map(|(_, about)| *about)
 }
 
