@@ -133,7 +133,7 @@ fn both_executions_agree_over_three_samples_with_learning() {
                 show(n, key, sample, 1.5);
                 n.begin_run(700, RunKey(sample as u64)).expect("a run");
                 n.advance(700).expect("a run");
-                spikes += n.counts(PopId(1)).iter().sum::<i32>();
+                spikes += n.total(PopId(1));
                 show(n, key, sample, 0.0);
                 n.begin_run(300, RunKey(100 + sample as u64)).expect("a run");
                 n.advance(300).expect("a run");

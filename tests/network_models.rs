@@ -101,7 +101,7 @@ fn both_executions_agree_on_reduced_models() {
             run(n, steps);
         }
         let population = jit.plan().populations.len().min(2) as u32 - 1;
-        let spikes: i32 = (0..=population).map(|p| jit.counts(PopId(p)).iter().sum::<i32>()).sum();
+        let spikes: u64 = (0..=population).map(|p| jit.total(PopId(p))).sum();
         assert!(spikes > 20, "{spikes}");
         bits_agree(&jit, &interp);
     }
@@ -131,7 +131,7 @@ fn both_executions_agree_on_reward_modulated_plasticity() {
         run(n, 600);
         assert!((read(n, level, 0) - 0.5 * (-600.0_f64 / 200.0).exp()).abs() < 1e-12);
     }
-    assert!(jit.counts(PopId(0)).iter().sum::<i32>() > 20);
+    assert!(jit.total(PopId(0)) > 20);
     bits_agree(&jit, &interp);
 }
 
@@ -147,7 +147,7 @@ fn both_executions_agree_on_sequence_memory() {
             }
             n.written(pop(0, 0));
             run(n, 400);
-            assert!(n.counts(PopId(1)).iter().sum::<i32>() >= 2, "symbol {symbol}");
+            assert!(n.total(PopId(1)) >= 2, "symbol {symbol}");
         }
     }
     bits_agree(&jit, &interp);

@@ -206,7 +206,7 @@ fn changing_rates_have_their_probabilities() {
            spike with rate r
            refractory 5 ms }}
          population Q[{n}]: Decay()
-         experiment e {{ run 1 ms }}"
+         experiment e {{ run 1 ms; print(Q.count) }}"
     ));
     net.record_spikes(PopId(0), true);
     run(&mut net, 400, 77);
