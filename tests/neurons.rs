@@ -280,3 +280,32 @@ fn truncated_draws_stay_inside() {
     assert!((mean - want).abs() < 4.0 * 0.75 / f64::from(n).sqrt(), "{mean} against {want}");
     assert!(values(&mut net, 0, 1).iter().all(|x| (0.5..=1.0).contains(x)));
 }
+
+/// Where no protocol asks for the spikes of single neurons, their total is the same as the sum where one does.
+#[test]
+fn totals_are_sums_of_counts() {
+    let of = |ask: &str| {
+        let mut net = network(&format!(
+            "simulation {{ dt = 0.5 ms; seed = 3 }}
+             neuron LIF {{ state v = 0 mV
+               dv/dt = -v / 10 ms
+               spike when v > 5 mV
+               on spike {{ v = 0 mV }} }}
+             population X[20]: poisson(rate = 100 Hz)
+             population E[10]: LIF()
+             connect X -> E.v via all_to_all with static(w = 1 mV)
+             experiment e {{ run 1 ms{ask} }}"
+        ));
+        run(&mut net, 200, 5);
+        let first: Vec<u64> = [0, 1].map(|p| net.total(PopId(p))).to_vec();
+        let sums: Vec<u64> = [0, 1].map(|p| net.counts(PopId(p)).iter().map(|n| *n as u64).sum()).to_vec();
+        // A run begins with none.
+        net.begin_run(10, RunKey(6)).unwrap();
+        assert_eq!([0, 1].map(|p| net.total(PopId(p))), [0, 0]);
+        (first, sums)
+    };
+    let (counted, sums) = of("; print(X.count, E.count)");
+    assert!(counted.iter().all(|n| *n > 100), "{counted:?}");
+    assert_eq!(counted, sums);
+    assert_eq!(of("").0, counted);
+}

@@ -247,11 +247,11 @@ fn likely(mean: f64) -> usize {
 fn draw<E: Eights>(e: E, keys: &Schedule<E>, element: u32, rate: f64, number: u64) -> Gaps {
     // A uniform is never subnormal, so the logarithm without a branch applies.
     let halves = uniform_halves(e, keys, u64::from(element), number);
-    let mean = -1.0 / rate;
+    let minus_mean = -1.0 / rate;
     let mut steps = [[0; BATCH / 2]; 2];
     for (steps, half) in steps.iter_mut().zip(&halves) {
         for (steps, x) in steps.iter_mut().zip(half) {
-            *steps = whole(ln_of_normal(*x) * mean);
+            *steps = whole(ln_of_normal(*x) * minus_mean);
         }
     }
     let [even, odd] = &steps;
