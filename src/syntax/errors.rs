@@ -496,6 +496,7 @@ impl<'l> Fault<'l> {
         let message = format!("`{word}` does not begin {}", place.what_begins());
         let fault = Diagnostic::new(Code::E0001, self.span, message);
         let elsewhere = match (begins(word), place) {
+            (_, Place::Block) if word == "param" => Some("outside of blocks: in a `neuron`, a `synapse`, or by itself"),
             (Some(Place::File), _) => Some("at the top level of the file, outside all braces"),
             (Some(Place::Neuron), _) => Some("inside a `neuron` or `synapse`"),
             (Some(Place::Block), Place::File) => Some("inside an `experiment`, a `procedure` or a `test`"),
