@@ -86,6 +86,7 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
     rate::assigned(model, sink);
     names::shared_noise(model, sink);
     unused::check(model, sink);
+    unused::unbound(model, sink);
     unread::check(model, sink);
 }
 
