@@ -516,6 +516,11 @@ fn completions_fit_the_place() {
         (CELLS.replace("Cell(tau = 10 ms)", "Cell(tau = 10 ms, @)"), "R", "tau"),
         (CELLS.replace("Push(w = 0.2 mV)", "Push(w = min(1 mV, 2 mV), @)"), "dendritic_delay", "w"),
         (CELLS.replace("random(p = 0.1)", "random(p = 0.1, @)"), "symmetric", "p"),
+        // No clause and no statement begins inside brackets.
+        (CELLS.replace("Cell(tau = 10 ms)", "Cell(tau = 10 ms, @)"), "if", "via"),
+        (CELLS.replace("Push(w = 0.2 mV)", "Push(w = @)"), "exp", "where"),
+        (CELLS.replace("Push(w = 0.2 mV)", "Push(w = 0.2 mV) @"), "where", "deliver"),
+        (CELLS.replace("mean(E.v)", "mean(@)"), "over", "run"),
         (CELLS.replace("on spike {", "on @ {"), "release", "tau"),
         (CELLS.replace("on post {", "on @ {"), "post", "spike"),
         (CELLS.replace("  spike when", "  refractory 2 ms hold @\n  spike when"), "v", "tau"),

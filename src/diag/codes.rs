@@ -117,7 +117,8 @@ codes! {
     W0716 Warning "a readout that knows no class";
     W0717 Warning "the same is fed twice in one step";
     W0718 Warning "a change that the precision loses";
-    W0801 Warning "a name or constant that misleads";
+    W0719 Warning "a state that grows without end";
+    W0801 Warning "a name, constant or sign that misleads";
     W0802 Warning "an `allow` that silences nothing";
     E0801 Error "a file cannot be read or written";
     E0802 Error "a data file is damaged or of the wrong shape";

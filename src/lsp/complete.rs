@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gen_lsp_types as lsp;
 
-use super::context::{Around, Wanted, around, wanted};
+use super::context::{Around, Wanted, around, in_brackets, wanted};
 use super::document::{FILE, Seen};
 use super::hover;
 use super::names::{Def, Kind};
@@ -75,6 +75,8 @@ const PROTOCOL: &[&str] = &[
 ];
 /// Words inside other declarations.
 const DECLARATION: &[&str] = &["via", "with", "where", "through", "over", "if", "then", "else", "and", "or", "not"];
+/// Words inside round and square brackets, where no clause and no statement begins.
+const EXPRESSION: &[&str] = &["over", "in", "if", "then", "else", "and", "or", "not", "true", "false"];
 
 /// What may stand at a byte.
 pub(super) fn complete(seen: Seen<'_>, byte: usize) -> Vec<lsp::CompletionItem> {
@@ -332,6 +334,7 @@ impl List<'_> {
             Around::Protocol => PROTOCOL,
             Around::Declaration => DECLARATION,
         };
+        let words = words.iter().filter(|w| EXPRESSION.contains(w) || !in_brackets(seen.text.as_str(), byte));
         for w in words {
             let first = w.split(' ').next().unwrap_or(w);
             self.word(w, Item::Keyword, words::about(words::KEYWORDS, first).unwrap_or_default());

@@ -135,6 +135,21 @@ fn callee(before: &str) -> Option<&str> {
     None
 }
 
+/// Whether a byte stands inside a round or square bracket.
+pub(super) fn in_brackets(text: &str, byte: usize) -> bool {
+    let mut depth = 0;
+    for c in text.get(..byte).unwrap_or("").chars().rev().take(FAR) {
+        match c {
+            ')' | ']' | '}' => depth += 1,
+            '(' | '[' if depth == 0 => return true,
+            '{' if depth == 0 => return false,
+            '(' | '[' | '{' => depth -= 1,
+            _ => {}
+        }
+    }
+    false
+}
+
 /// `E` of `E[..10]`.
 fn without_index(text: &str) -> &str {
     if !text.ends_with(']') {

@@ -31,10 +31,14 @@ pub(super) fn check(population: &hir::Population, neuron: &NeuronModel, known: &
         );
         return;
     }
-    let Some(var) = untouched(neuron, cond) else { return };
+    let Some((var, later)) = untouched(neuron, cond) else { return };
     let name = neuron.vars.get(var.index()).map_or("", |v| v.name.as_str());
     let d = Diagnostic::new(Code::W0704, place, format!("a spike of `{}` does not reset `{name}`", neuron.name))
-        .label("this changes nothing that the condition depends on")
+        .label(if later {
+            format!("this changes `{name}` only through its equation, while spikes go on")
+        } else {
+            "this changes nothing that the condition depends on".to_owned()
+        })
         .also(clause.span, "while this holds, there is a spike in every step")
         .help(format!("reset it, as in `on spike {{ {name} = … }}`, or say `refractory 2 ms`, or `{name} crosses …`"));
     // One model serves several populations.
@@ -65,15 +69,16 @@ fn after_reset(mut low: Lowering<'_, '_>, cond: &Expr, block: &[Stmt]) -> bool {
     low.graph.as_const(after) == Some(1.0)
 }
 
-/// The state that the condition is about, if nothing that `on spike` changes bears on the condition, at once or through equations, and nothing
-/// else ends a spike: no refractory period, no other handler, nothing that changes with time by itself.
-fn untouched(neuron: &NeuronModel, cond: &Expr) -> Option<VarId> {
+/// The state that the condition is about, if nothing that `on spike` changes stands in the condition, and nothing else ends a spike: no refractory
+/// period, no other handler, nothing that changes with time by itself. With it, whether what it changes bears on the condition through equations.
+fn untouched(neuron: &NeuronModel, cond: &Expr) -> Option<(VarId, bool)> {
     if neuron.refractory.is_some() || !neuron.every.is_empty() || !neuron.events.is_empty() {
         return None;
     }
     let mut bearing = Bearing { neuron, vars: BTreeSet::new(), lets: BTreeSet::new(), timed: false };
     bearing.expr(cond);
     let about = bearing.vars.iter().copied().find(|v| role(neuron, *v) == Some(Role::State))?;
+    let direct = bearing.vars.clone();
     let mut before = 0;
     while bearing.vars.len() > before {
         before = bearing.vars.len();
@@ -87,7 +92,8 @@ fn untouched(neuron: &NeuronModel, cond: &Expr) -> Option<VarId> {
     let moves = neuron.odes.iter().any(|o| o.var == about);
     let mut changed = BTreeSet::new();
     assigned(&neuron.on_spike, &mut changed);
-    (moves && !bearing.timed && !changed.is_empty() && changed.is_disjoint(&bearing.vars)).then_some(about)
+    let untouched = moves && !bearing.timed && !changed.is_empty() && changed.is_disjoint(&direct);
+    untouched.then(|| (about, !changed.is_disjoint(&bearing.vars)))
 }
 
 fn role(neuron: &NeuronModel, v: VarId) -> Option<Role> {

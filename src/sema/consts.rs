@@ -346,9 +346,15 @@ fn list(items: &[ast::Expr], span: Span, declared: Option<Type>, typer: &mut Typ
             }
         }
     }
+    // Each faulty value is reported, but of those with the same wrong unit only the first.
+    let (mut sound, mut wrong) = (true, Vec::new());
     for item in cells {
-        let (t, x) = constant(item, typer)?;
-        finite(x, item, "this value of the list", typer)?;
+        let Some((t, x)) =
+            constant(item, typer).filter(|(_, x)| finite(*x, item, "this value of the list", typer).is_some())
+        else {
+            sound = false;
+            continue;
+        };
         match ty {
             None => ty = Some(t.expr.ty),
             // `[1, 2.5]` is a list of reals.
@@ -356,9 +362,18 @@ fn list(items: &[ast::Expr], span: Span, declared: Option<Type>, typer: &mut Typ
                 ty = Some(t.expr.ty)
             }
             Some(Type::Real(d)) if t.expr.ty == Type::Int && d.is_none() => {}
-            Some(want) => drop(typer.expect(t, want, "this value of the list", None)?),
+            Some(want) if t.expr.ty != want && wrong.contains(&t.expr.ty) => {}
+            Some(want) => {
+                let found = t.expr.ty;
+                if typer.expect(t, want, "this value of the list", None).is_none() {
+                    wrong.push(found);
+                }
+            }
         }
         values.push(x);
+    }
+    if !sound || !wrong.is_empty() {
+        return None;
     }
     let Some(ty) = ty else {
         typer.error(

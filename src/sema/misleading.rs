@@ -28,6 +28,16 @@ fn step_in_noise(model: &ast::Model, sink: &mut Sink) {
         let (Some(_), Some(at)) = (mention(rhs, &lets, &|n| n == "dt", 0), mention(rhs, &lets, &noise, 0)) else {
             continue;
         };
+        // Wrong units of the same equation have been told, and what noise needs with them.
+        let told = |d: &Diagnostic| {
+            matches!(d.code, Code::E0201 | Code::E0202)
+                && d.primary.as_ref().is_some_and(|l| {
+                    l.span.file == item.span.file && l.span.start >= item.span.start && l.span.end <= item.span.end
+                })
+        };
+        if sink.items.iter().any(told) {
+            continue;
+        }
         let message = format!("the noise on `{}` is scaled with the time step by hand", var.node);
         sink.push(
             Diagnostic::new(Code::W0713, at, message)

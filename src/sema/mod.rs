@@ -20,6 +20,7 @@ pub mod qualify;
 mod rounds;
 mod rules;
 pub mod scope;
+mod signs;
 
 mod synapse;
 mod tables;
@@ -152,6 +153,7 @@ pub fn check(
             misleading::check(m, matches!(item.kind, ast::ItemKind::Synapse(_)), sink);
         }
     }
+    signs::check(file, sources, sink);
     let (said, holes) = (sink.items.len(), sink.holes.len());
     model.script = script::lower(file, &scope, &model, &options.arrays, sink);
     let delays = delays::wanted(&model);

@@ -253,15 +253,22 @@ pub(super) fn react(
                     name.span,
                     format!("`{}` has no event `{}`", model.name.node, name.node),
                 );
-                typer.error(
-                    match crate::units::nearest::nearest(
-                        &name.node,
-                        declared.iter().copied().chain(["spike", "release"]),
-                    ) {
-                        Some(n) => d.help(format!("did you mean `on {n}`?")).fix(name.span, n),
-                        None => d.help(format!("declare it: `event {} when …`", name.node)),
+                let known = declared.iter().copied().chain(["spike", "release"]);
+                let block = |event: &str| {
+                    model.items.iter().find_map(|item| match &item.kind {
+                        ast::ModelItemKind::On { event: e, .. } if e.node == event => Some(e.span),
+                        _ => None,
+                    })
+                };
+                typer.error(match crate::units::nearest::nearest(&name.node, known) {
+                    Some(n) => match block(n) {
+                        Some(other) => d
+                            .also(other, format!("`{n}` has its block here"))
+                            .help(format!("if `{n}` is meant, move these lines into its block")),
+                        None => d.help(format!("did you mean `on {n}`?")).fix(name.span, n),
                     },
-                );
+                    None => d.help(format!("declare it: `event {} when …`", name.node)),
+                });
             }
         }
     }

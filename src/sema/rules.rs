@@ -83,6 +83,18 @@ pub(super) fn rule(c: &ast::Connect, sizes: Option<(u64, u64)>, typer: &mut Type
     };
     let count = |key: &str, typer: &mut Typer<'_>| -> Option<u64> {
         let e = need(key, typer)?;
+        if let ast::ExprKind::List(sides) = &strip(e).kind {
+            let d = Diagnostic::new(Code::E0205, e.span, format!("`{key}` is one number, not a list"));
+            let d =
+                if matches!(key, "kernel" | "size") { d.label("it is a square with sides of this length") } else { d };
+            typer.error(match sides.first() {
+                Some(ast::Expr { kind: ast::ExprKind::Number { value, unit: None, .. }, .. }) => {
+                    d.help(format!("write `{key} = {}`", crate::units::number(*value)))
+                }
+                _ => d,
+            });
+            return None;
+        }
         match whole_in(e, &mut EndNames { sizes }, &format!("`{key}`"), typer)? {
             n if n >= 1 => Some(n as u64),
             n => {

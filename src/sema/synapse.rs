@@ -61,6 +61,8 @@ pub(crate) fn instantiate(
     let args = reference.args.as_deref().unwrap_or(&[]);
     let mut given: BTreeMap<String, (&ast::Arg, String)> = BTreeMap::new();
     let mut ok = true;
+    // A value was given under a name that does not exist: it may be the one that is missing.
+    let mut misnamed = false;
     let takes = || names.iter().filter(|_| true).cloned().collect::<Vec<_>>();
     for (k, a) in args.iter().enumerate() {
         let name = match &a.name {
@@ -103,6 +105,7 @@ pub(crate) fn instantiate(
                 )),
             });
             ok = false;
+            misnamed = true;
             continue;
         }
         if let Some((first, _)) = given.get(&name) {
@@ -139,6 +142,7 @@ pub(crate) fn instantiate(
                 }
                 None => ok = false,
             },
+            None if misnamed => ok = false,
             None => {
                 typer.error(
                     Diagnostic::new(
@@ -200,7 +204,12 @@ pub(crate) fn instantiate(
     }
     for v in &cx.vars {
         let has = given.contains_key(&v.name.node) || untyped.contains(&v.name.node);
-        if matches!(v.role, Role::Param | Role::Weight) && !has && v.ty.is_some() && !has_value(model, &v.name.node) {
+        if matches!(v.role, Role::Param | Role::Weight)
+            && !has
+            && !misnamed
+            && v.ty.is_some()
+            && !has_value(model, &v.name.node)
+        {
             typer.error(
                 Diagnostic::new(
                     Code::E0105,

@@ -496,8 +496,17 @@ impl<'l> Fault<'l> {
         let message = format!("`{word}` does not begin {}", place.what_begins());
         let fault = Diagnostic::new(Code::E0001, self.span, message);
         let elsewhere = match (begins(word), place) {
+            (_, Place::Block) if word == "param" => Some("outside of blocks: in a `neuron`, a `synapse`, or by itself"),
             (Some(Place::File), _) => Some("at the top level of the file, outside all braces"),
             (Some(Place::Neuron), _) => Some("inside a `neuron` or `synapse`"),
+            (_, Place::Neuron) if word == "deliver" => Some("inside a synapse's `on pre { … }`"),
+            (_, Place::Synapse) if word == "deliver" => {
+                return Some(
+                    fault
+                        .label("something is delivered when a spike comes")
+                        .help("write `on pre { deliver w }`; what acts at every step is `inject`"),
+                );
+            }
             (Some(Place::Block), Place::File) => Some("inside an `experiment`, a `procedure` or a `test`"),
             (Some(Place::Block), _) => Some("inside a block such as `on spike { … }` or an `experiment`"),
             _ => None,

@@ -315,12 +315,14 @@ impl Matcher<'_> {
         if first {
             if begins_item(word) || (word == "test" && lexed.kind(at + 1) == Kind::Str) {
                 // It can only begin an item: brackets that hold no items were never closed, unless all else says that they were.
-                if !self.misplaced(at) {
+                if !self.misplaced(self.unrolls, at) {
                     self.unwind(self.unrolls, at);
                 }
             } else if begins_model_line(word) && self.stack.get(self.unrolls).is_some_and(|l| l.model) {
-                // A line of a model, so the block it stands in was never closed.
-                self.unwind(self.unrolls + 1, at);
+                // A line of a model, so the block it stands in was never closed; likewise.
+                if !self.misplaced(self.unrolls + 1, at) {
+                    self.unwind(self.unrolls + 1, at);
+                }
             } else if starts(word) {
                 // A statement cannot stand inside round or square brackets: likewise.
                 self.unwind(brace + 1, at);
@@ -354,15 +356,21 @@ impl Matcher<'_> {
         }
     }
 
-    /// Whether a declaration only stands in the wrong place: inside braces that are closed further on, by their indentation too.
-    fn misplaced(&mut self, at: usize) -> bool {
+    /// Whether a declaration only stands in the wrong place: inside braces (those above the first `keep`) that are closed further on, by
+    /// their indentation too.
+    fn misplaced(&mut self, keep: usize, at: usize) -> bool {
         if at < self.misplaced_until {
             return true;
         }
-        let open = self.stack.get(self.unrolls..).unwrap_or_default();
+        let open = self.stack.get(keep..).unwrap_or_default();
         let Some(outermost) = open.first().map(|l| self.indent(l.open)) else { return false };
-        if open.iter().any(|l| l.sign != "{") || self.indent(at) <= outermost {
+        if open.iter().any(|l| l.sign != "{") {
             return false;
+        }
+        if self.indent(at) <= outermost {
+            let until = self.closed_below(keep, at);
+            self.misplaced_until = until.unwrap_or(self.misplaced_until);
+            return until.is_some();
         }
         let mut depth = open.len();
         for token in at..self.lexed.tokens.len() {
@@ -380,6 +388,37 @@ impl Matcher<'_> {
             }
         }
         false
+    }
+
+    /// Where the braces above the first `keep` are closed, if a declaration inside that is not indented still leaves no doubt of it: each by a
+    /// brace below its own line, before anything else begins that holds lines of its own.
+    fn closed_below(&self, keep: usize, at: usize) -> Option<usize> {
+        /// How many tokens are looked at: what is asked once for each declaration must not cost more in long files.
+        const LOOK: usize = 400;
+        let open = self.stack.get(keep..).unwrap_or_default();
+        let mut left = open.iter().rev().map(|l| self.indent(l.open));
+        let (mut inside, mut more) = (0_usize, open.len());
+        for token in at..self.lexed.tokens.len().min(at + LOOK) {
+            let first = self.lexed.tokens.get(token).is_some_and(|t| t.first);
+            let word = self.lexed.word(token);
+            let holds = matches!(word, "neuron" | "synapse" | "experiment" | "procedure" | "test" | "simulation");
+            if first && holds && token > at && inside == 0 {
+                return None;
+            }
+            match word {
+                "{" => inside += 1,
+                "}" if inside > 0 => inside -= 1,
+                "}" if !first || left.next() != Some(self.indent(token)) => return None,
+                "}" => {
+                    more -= 1;
+                    if more == 0 {
+                        return Some(token);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     fn operator(&mut self, nested: usize) {

@@ -32,6 +32,10 @@ fn off_grid(what: &str, x: f64, span: Span, dt: f64, sink: &mut Sink) {
     if (x / dt - steps).abs() <= 1e-6 * steps.abs().max(1.0) {
         return;
     }
+    // A period shorter than half a step is an error of its own.
+    if what == "period" && steps < 1.0 {
+        return;
+    }
     sink.push(
         Diagnostic::new(
             Code::W0702,

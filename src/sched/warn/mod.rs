@@ -4,6 +4,7 @@
 
 mod euler;
 mod grid;
+mod growth;
 mod known;
 mod names;
 mod unused;
@@ -38,6 +39,7 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
             rate::of_population(model, p, known, sink);
             singular::of_neuron(neuron, known, sink);
             grid::periods(model, population, neuron, known, sink);
+            growth::check(&neuron.vars, &neuron.odes, known, sink);
         });
         let mut steps = Vec::new();
         if neuron.method.as_ref().is_some_and(|m| m.name == "euler") {
@@ -75,6 +77,7 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
         found.projections[k].calm = unless_calm(sink, &|sink| {
             grid::of_projection(model, projection, &known, sink);
             euler::in_synapse(model, projection, &known, sink);
+            growth::check(&projection.synapse.vars, &projection.synapse.odes, &known, sink);
             let vars = |view: &hir::View| model.neuron_of(view.pop).map_or(&[][..], |n| n.vars.as_slice());
             let ends = [vars(&projection.pre), vars(&projection.post)];
             singular::of_synapse(&projection.synapse, ends, &known, sink);
@@ -83,6 +86,7 @@ pub fn warn_again(model: &Model, found: &mut Findings, sink: &mut Sink) {
     rate::assigned(model, sink);
     names::shared_noise(model, sink);
     unused::check(model, sink);
+    unused::unbound(model, sink);
     unread::check(model, sink);
 }
 

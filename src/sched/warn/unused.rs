@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::hir::{self, Expr, ExprKind, LetDecl, Model, PopId, Role, Side, Stmt, StmtKind, VarDecl, VarId};
+use crate::hir::{self, Expr, ExprKind, LetDecl, Model, PopId, ProjId, Role, Side, Stmt, StmtKind, VarDecl, VarId};
 use crate::script::decl;
+use crate::script::machine::{Entity, VarKey};
 use crate::source::FileId;
 
 /// A declaration, by its place: one model may be instantiated several times.
@@ -100,6 +101,30 @@ impl Mentions<'_> {
         self.expr(value);
         if let Some(w) = weight.filter(|_| !before) {
             self.used.remove(&w);
+        }
+    }
+}
+
+/// Inputs of synapses that nothing gives a value, such as a reward that no connection binds: what they scale stays zero.
+pub(super) fn unbound(model: &Model, sink: &mut Sink) {
+    let mut said = BTreeSet::new();
+    for (k, projection) in model.projections.iter().enumerate() {
+        for (v, var) in projection.synapse.vars.iter().enumerate() {
+            let id = VarId(v as u32);
+            let key = VarKey { entity: Entity::Proj(ProjId(k as u32)), var: id };
+            let given = var.init.is_some()
+                || projection.args.iter().any(|(a, _)| *a == id)
+                || model.script.assigned.contains(&key);
+            if var.role != Role::Input || given || var.span.file != FileId(0) || !said.insert(place(var)) {
+                continue;
+            }
+            let (name, synapse) = (&var.name, &projection.synapse.name);
+            sink.push(
+                Diagnostic::new(Code::W0709, var.span, format!("nothing sets the input `{name}` of `{synapse}`"))
+                    .label("it is zero at all times")
+                    .also(projection.span, "this connection leaves it out")
+                    .help(format!("give it a value, such as `{synapse}({name} = P.x)` for a population `P` of one neuron, or assign it in the protocol")),
+            );
         }
     }
 }
