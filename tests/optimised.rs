@@ -71,7 +71,7 @@ fn level_1_gives_the_bits_of_level_0() {
         run(n, 3000);
     }
     assert!(plain.spikes(PopId(1)).step.len() > 100, "the network is awake");
-    for name in ["A.v", "A.g_e", "A.g_i", "A@refractory", "B.v", "B.g_e", "XA.w", "A@total", "B@total"] {
+    for name in ["A.v", "A.g_e", "A.g_i", "A@refractory", "B.v", "B.g_e", "XA.w", "A@count", "B@count"] {
         // Padding may differ: nobody reads it.
         let (mut x, mut y) = (bits(&plain, name), bits(&exact, name));
         if name != "XA.w" {
@@ -370,10 +370,10 @@ fn rows_added_late_are_those_added_at_once() {
                     n.advance(*steps).expect("a piece");
                 }
             }
-            assert!(bits(&plain, "A@total").iter().sum::<u64>() > 10, "the network is awake");
+            assert!(bits(&plain, "A@count").iter().sum::<u64>() > 10, "the network is awake");
             for n in &others {
                 assert_eq!(n.plan().projections.iter().map(|p| p.late).collect::<Vec<_>>(), [true, false, false]);
-                for name in ["A.v", "A.g_e", "A.g_i", "A@refractory", "B.v", "XA.w", "XA.y", "A@total"] {
+                for name in ["A.v", "A.g_e", "A.g_i", "A@refractory", "B.v", "XA.w", "XA.y", "A@count"] {
                     let (mut x, mut y) = (bits(&plain, name), bits(n, name));
                     if name != "XA.w" {
                         x.truncate(neurons);

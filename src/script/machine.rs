@@ -138,7 +138,8 @@ pub trait Machine: Send {
         self.counts(pop).iter().map(|n| u64::from(n.unsigned_abs())).sum()
     }
 
-    /// Number of the step at whose end each neuron first spiked in the last run (`None`: it did not), counted from the run's start (first step: 1).
+    /// Number of the step at whose end each neuron first spiked in the last run (`None`: it did not), counted from the run's start (first step: 1); of a
+    /// population whose counts no protocol reads there may be none.
     fn first(&self, pop: PopId) -> Vec<Option<u64>>;
 
     /// The values of a variable, brought up to date.

@@ -45,7 +45,7 @@ population B[70]: I()
 connect XA: X -> A.g_e via all_to_all with Learning(w = uniform(0, 0.3))
 connect A -> B.g_e via one_to_one with static(w = 10.4)
 connect B -> A.g_i via all_to_all where i != j with static(w = 17, delay = 1 ms)
-experiment main { X.rate = 60 Hz; run 1 s; print("g", mean(A.g_i)) }
+experiment main { X.rate = 60 Hz; run 1 s; print("g", mean(A.g_i), sum(A.count), sum(B.count)) }
 "#;
 
 /// Recurrent populations with many synapses between the same two neurons, a state of each synapse that events change, and delays of all
