@@ -18,6 +18,8 @@ pub(crate) fn widest<R>(kernel: impl FnOnce() -> R) -> R {
 pub(crate) trait Eights: Copy {
     /// A vector.
     type Eight: Copy;
+    /// Whether the machine has fused products and sums.
+    const FUSED: bool;
     /// A vector of eight numbers.
     fn eight(self, x: [u64; 8]) -> Self::Eight;
     /// Its eight numbers.
@@ -28,6 +30,18 @@ pub(crate) trait Eights: Copy {
     fn upper(self, a: Self::Eight) -> Self::Eight;
     /// Exclusive or.
     fn xor(self, a: Self::Eight, b: Self::Eight) -> Self::Eight;
+
+    /// Turns numbers into their running sums, `start` included, and tells how many of these are at most `most`. None exceeds 32 bits.
+    #[inline(always)]
+    fn running_sums(self, numbers: &mut [u32; 16], start: u32, most: u32) -> usize {
+        let (mut sum, mut n) = (start, 0);
+        for number in numbers {
+            sum += *number;
+            *number = sum;
+            n += usize::from(sum <= most);
+        }
+        n
+    }
 }
 
 /// Vectors by the operations of the language.
@@ -48,6 +62,7 @@ impl Portable {
 
 impl Eights for Portable {
     type Eight = [u64; 8];
+    const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
     #[inline(always)]
     fn eight(self, x: [u64; 8]) -> [u64; 8] {
@@ -95,6 +110,7 @@ impl Eights for Portable {
 #[cfg(target_arch = "x86_64")]
 impl Eights for pulp::x86::V3 {
     type Eight = [std::arch::x86_64::__m256i; 2];
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn eight(self, x: [u64; 8]) -> Self::Eight {
@@ -126,6 +142,7 @@ impl Eights for pulp::x86::V3 {
 #[cfg(target_arch = "x86_64")]
 impl Eights for pulp::x86::V4 {
     type Eight = std::arch::x86_64::__m512i;
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn eight(self, x: [u64; 8]) -> Self::Eight {
@@ -150,6 +167,21 @@ impl Eights for pulp::x86::V4 {
     #[inline(always)]
     fn xor(self, a: Self::Eight, b: Self::Eight) -> Self::Eight {
         self.avx512f._mm512_xor_si512(a, b)
+    }
+
+    #[inline(always)]
+    fn running_sums(self, numbers: &mut [u32; 16], start: u32, most: u32) -> usize {
+        let simd = self.avx512f;
+        let zero = simd._mm512_setzero_si512();
+        let mut sums = pulp::cast(*numbers);
+        // Sums of 2, 4, 8 and 16 neighbours: the numbers one, two, four and eight places before are added.
+        sums = simd._mm512_add_epi32(sums, simd._mm512_alignr_epi32::<15>(sums, zero));
+        sums = simd._mm512_add_epi32(sums, simd._mm512_alignr_epi32::<14>(sums, zero));
+        sums = simd._mm512_add_epi32(sums, simd._mm512_alignr_epi32::<12>(sums, zero));
+        sums = simd._mm512_add_epi32(sums, simd._mm512_alignr_epi32::<8>(sums, zero));
+        sums = simd._mm512_add_epi32(sums, simd._mm512_set1_epi32(start as i32));
+        *numbers = pulp::cast(sums);
+        simd._mm512_cmple_epu32_mask(sums, simd._mm512_set1_epi32(most as i32)).count_ones() as usize
     }
 }
 
@@ -192,6 +224,32 @@ mod tests {
 
     /// Products, upper halves and exclusive or of some numbers.
     struct All([u64; 8], [u64; 8]);
+
+    /// Running sums.
+    struct Sums([u32; 16], u32, u32);
+
+    impl WithEights for Sums {
+        type Output = ([u32; 16], usize);
+
+        #[inline(always)]
+        fn run<E: Eights>(mut self, e: E) -> Self::Output {
+            let n = e.running_sums(&mut self.0, self.1, self.2);
+            (self.0, n)
+        }
+    }
+
+    #[test]
+    fn running_sums_are_the_same_in_any_vectors() {
+        let numbers: [u32; 16] = std::array::from_fn(|k| (k as u32 * 7919) % 1000 + 1);
+        for start in [0, 5, 1 << 31] {
+            for most in [0, 6, 3000, (1 << 31) + 2500, u32::MAX] {
+                let expected = Sums(numbers, start, most).run(Portable);
+                assert_eq!(with_eights(Sums(numbers, start, most)), expected);
+                assert_eq!(expected.0[15], start + numbers.iter().sum::<u32>());
+                assert_eq!(expected.1, expected.0.iter().filter(|s| **s <= most).count());
+            }
+        }
+    }
 
     impl WithEights for All {
         type Output = [[u64; 8]; 3];

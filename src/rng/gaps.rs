@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use super::{
     BATCH, Schedule, Stream,
-    math::{ln, ln_of_normal},
-    uniform_halves,
+    gap_batch::{Gaps, Run, Wanted},
+    math::ln,
 };
 use crate::simd::{Eights, WithEights, with_eights};
 
@@ -186,22 +186,18 @@ pub fn draw_gaps(stream: Stream, rates_per_step: &[f64], steps: u32, out: &mut E
         return GapSource::new(stream, rates_per_step).advance(steps, out);
     }
     out.begin(steps);
-    with_eights(Draw { stream, rates: rates_per_step, steps, out });
+    with_eights(Draw { run: Run { stream, steps }, rates: rates_per_step, out });
     out.finish();
 }
 
-/// Batches of gaps that are drawn ahead.
+/// Batches of gaps that are drawn ahead, in pairs.
 const AHEAD: usize = 64;
-
-/// The steps from spike to spike of a batch of draws.
-type Gaps = [u32; BATCH];
 
 /// The drawing of a run. The gaps of several elements are drawn before any is used: where an element's spikes end is hard to foresee, and
 /// the arithmetic of others goes on meanwhile.
 struct Draw<'a> {
-    stream: Stream,
+    run: Run,
     rates: &'a [f64],
-    steps: u32,
     out: &'a mut EventList,
 }
 
@@ -210,28 +206,27 @@ impl WithEights for Draw<'_> {
 
     #[inline(always)]
     fn run<E: Eights>(mut self, e: E) {
-        let keys = self.stream.schedule(e);
-        let mut gaps = [[0; BATCH]; AHEAD];
-        // Elements and the batches that they have.
-        let mut ahead: [(u32, usize); AHEAD] = [(0, 0); AHEAD];
-        let (mut elements, mut batches) = (0, 0);
+        let keys = self.run.stream.schedule(e);
+        let steps = f64::from(self.run.steps);
+        let mut ahead = [Wanted::default(); AHEAD];
+        let mut batches = 0;
         let rates = self.rates;
         for (element, &rate) in (0..).zip(rates) {
             // NaN is no rate either.
-            if rate > 0.0 && self.steps > 0 {
-                let wanted = likely(rate * f64::from(self.steps));
-                if batches + wanted > AHEAD {
-                    self.use_up(e, &keys, &gaps, &ahead[..elements]);
-                    (elements, batches) = (0, 0);
+            if rate > 0.0 && steps > 0.0 {
+                let likely = likely(rate * steps);
+                if batches + likely > AHEAD {
+                    self.use_up(e, &keys, &ahead, batches);
+                    batches = 0;
                 }
-                for (number, gaps) in (0..).zip(&mut gaps[batches..batches + wanted]) {
-                    *gaps = draw(e, &keys, element, rate, number);
+                let minus_mean = -1.0 / rate;
+                for (number, wanted) in (0..).zip(&mut ahead[batches..batches + likely]) {
+                    *wanted = Wanted { element, number, minus_mean };
                 }
-                ahead[elements] = (element, wanted);
-                (elements, batches) = (elements + 1, batches + wanted);
+                batches += likely;
             }
         }
-        self.use_up(e, &keys, &gaps, &ahead[..elements]);
+        self.use_up(e, &keys, &ahead, batches);
     }
 }
 
@@ -242,57 +237,45 @@ fn likely(mean: f64) -> usize {
     if batches < 7.0 { batches as usize + 1 } else { 8 }
 }
 
-/// A batch of gaps of one element.
-#[inline(always)]
-fn draw<E: Eights>(e: E, keys: &Schedule<E>, element: u32, rate: f64, number: u64) -> Gaps {
-    // A uniform is never subnormal, so the logarithm without a branch applies.
-    let halves = uniform_halves(e, keys, u64::from(element), number);
-    let minus_mean = -1.0 / rate;
-    let mut steps = [[0; BATCH / 2]; 2];
-    for (steps, half) in steps.iter_mut().zip(&halves) {
-        for (steps, x) in steps.iter_mut().zip(half) {
-            *steps = whole(ln_of_normal(*x) * minus_mean);
-        }
-    }
-    let [even, odd] = &steps;
-    let mut gaps = [0; BATCH];
-    for (pair, (even, odd)) in gaps.as_chunks_mut::<2>().0.iter_mut().zip(even.iter().zip(odd)) {
-        *pair = [*even, *odd];
-    }
-    gaps
-}
-
 impl Draw<'_> {
-    /// Turns gaps into spikes.
+    /// Draws the gaps of the first `batches` of `ahead` and turns them into spikes.
     #[inline(always)]
-    fn use_up<E: Eights>(&mut self, e: E, keys: &Schedule<E>, gaps: &[Gaps], ahead: &[(u32, usize)]) {
+    fn use_up<E: Eights>(&mut self, e: E, keys: &Schedule<E>, ahead: &[Wanted; AHEAD], batches: usize) {
+        let mut gaps = [[0; BATCH]; AHEAD];
+        for (gaps, wanted) in
+            gaps.as_chunks_mut::<2>().0.iter_mut().zip(ahead.as_chunks::<2>().0).take(batches.div_ceil(2))
+        {
+            *gaps = self.run.gaps(e, keys, wanted);
+        }
         // Whole batches are written, and what lies behind the run's end is written over.
+        let steps = self.run.steps;
         let mut n = self.out.drawn.len();
         let room = |drawn: &mut Vec<u32>, n: usize| drawn.resize(n + (AHEAD + 1) * BATCH, 0);
         room(&mut self.out.drawn, n);
-        let mut rest = gaps;
-        for &(element, batches) in ahead {
-            let (own, others) = rest.split_at(batches);
-            rest = others;
+        let mut batch = 0;
+        while batch < batches {
+            let first = ahead[batch];
             let start = n;
             let mut past = 0;
-            for gaps in own {
-                if past < self.steps {
-                    n += spikes(gaps, self.steps, &mut past, &mut self.out.drawn[n..n + BATCH]);
+            let mut next = first;
+            while batch < batches && ahead[batch].element == first.element {
+                if past < steps {
+                    n += spikes(e, &gaps[batch], steps, &mut past, &mut self.out.drawn[n..n + BATCH]);
                 }
+                batch += 1;
+                next.number += 1;
             }
-            let mut number = batches as u64;
-            while past < self.steps {
+            while past < steps {
                 // Rare: more spikes than are likely.
                 if self.out.drawn.len() < n + (AHEAD + 1) * BATCH {
                     room(&mut self.out.drawn, n);
                 }
-                let gaps = draw(e, keys, element, self.rates[element as usize], number);
-                n += spikes(&gaps, self.steps, &mut past, &mut self.out.drawn[n..n + BATCH]);
-                number += 1;
+                let [gaps, _] = self.run.gaps(e, keys, &[next; 2]);
+                n += spikes(e, &gaps, steps, &mut past, &mut self.out.drawn[n..n + BATCH]);
+                next.number += 1;
             }
             if n > start {
-                self.out.runs.push((element, n));
+                self.out.runs.push((first.element, n));
             }
         }
         self.out.drawn.truncate(n);
@@ -302,29 +285,15 @@ impl Draw<'_> {
 /// The spikes of one batch: how many fall into a run of `steps` steps, of which the gaps before took `past`. The steps of all are written, and
 /// `past` is the sum now; it lies beyond the run's end when that was reached.
 #[inline(always)]
-fn spikes(gaps: &Gaps, steps: u32, past: &mut u32, out: &mut [u32]) -> usize {
-    let mut n = 0;
-    let mut end = *past;
-    for (step, gap) in out.iter_mut().zip(gaps) {
+fn spikes<E: Eights>(e: E, gaps: &Gaps, steps: u32, past: &mut u32, out: &mut [u32]) -> usize {
+    let mut ends = *gaps;
+    let n = e.running_sums(&mut ends, *past, steps);
+    for (step, end) in out.iter_mut().zip(&ends) {
         // A gap of g steps puts its spike into the step g - 1 behind the last one; one behind the run's end is as good as any other.
-        end += (*gap).min(steps + 1);
         *step = end - 1;
-        n += usize::from(end <= steps);
     }
-    *past = end;
+    *past = ends[BATCH - 1];
     n
-}
-
-/// A gap in whole steps, at least one (an infinite rate gives the product 0), at most 2^32 - 1.
-#[inline(always)]
-fn whole(gap: f64) -> u32 {
-    const MOST: f64 = u32::MAX as f64;
-    // The lower bits of a number in [2^52, 2^53) are those of an integer.
-    const TWO_52: f64 = 4_503_599_627_370_496.0;
-    let gap = gap.ceil();
-    let gap = if gap < MOST { gap } else { MOST };
-    let gap = if gap > 1.0 { gap } else { 1.0 };
-    (gap + TWO_52).to_bits() as u32
 }
 
 /// `gap` rounded up, for 0 <= gap < 2^63.
@@ -443,7 +412,7 @@ mod tests {
             prop_assert_eq!(list.steps(), steps);
             let mut portable = EventList::default();
             portable.begin(steps);
-            Draw { stream, rates: &rates, steps, out: &mut portable }.run(crate::simd::Portable);
+            Draw { run: Run { stream, steps }, rates: &rates, out: &mut portable }.run(crate::simd::Portable);
             portable.finish();
             prop_assert_eq!(&portable, &list, "any vectors give the same");
             for step in 0..steps {

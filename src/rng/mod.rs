@@ -14,6 +14,7 @@
 
 pub mod dist;
 pub mod events;
+mod gap_batch;
 pub mod gaps;
 pub mod keyed;
 pub mod math;
@@ -164,8 +165,7 @@ pub(crate) struct Schedule<E: Eights> {
     keys: [[E::Eight; 2]; 10],
 }
 
-/// The halves of one block for each of several elements, side by side. Numbers of 32 bits are in the lower halves of lanes; upper halves may hold
-/// anything on the way.
+/// The halves of one block for each of several elements, side by side.
 #[inline(always)]
 fn blocks_of<E: Eights>(
     e: E,
@@ -173,23 +173,57 @@ fn blocks_of<E: Eights>(
     blocks: [u64; BATCH / 2],
     elements: [u64; BATCH / 2],
 ) -> [[u64; BATCH / 2]; 2] {
-    const LOW: u64 = 0xffff_ffff;
-    // Multipliers of Philox 4x32 (Salmon et al. 2011).
-    const TIMES: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
-    let times = [e.eight([TIMES[0]; 8]), e.eight([TIMES[1]; 8])];
-    let (block, element) = (e.eight(blocks), e.eight(elements));
-    let mut c = [block, e.upper(block), element, e.upper(element)];
-    for [k0, k1] in &schedule.keys {
-        let (p, r) = (e.product(c[0], times[0]), e.product(c[2], times[1]));
-        c = [e.xor(e.upper(r), e.xor(c[1], *k0)), r, e.xor(e.upper(p), e.xor(c[3], *k1)), p];
-    }
-    let c = [e.lanes(c[0]), e.lanes(c[1]), e.lanes(c[2]), e.lanes(c[3])];
+    let c = words_of(e, schedule, blocks, elements);
     let [mut even, mut odd] = [[0; BATCH / 2]; 2];
     for k in 0..BATCH / 2 {
         even[k] = c[0][k] & LOW | c[1][k] << 32;
         odd[k] = c[2][k] & LOW | c[3][k] << 32;
     }
     [even, odd]
+}
+
+/// The lower half of a lane.
+const LOW: u64 = 0xffff_ffff;
+
+/// The four words of one block for each of several elements, side by side. Words of 32 bits are in the lower halves of lanes; upper halves may
+/// hold anything.
+#[inline(always)]
+fn words_of<E: Eights>(
+    e: E,
+    schedule: &Schedule<E>,
+    blocks: [u64; BATCH / 2],
+    elements: [u64; BATCH / 2],
+) -> [[u64; BATCH / 2]; 4] {
+    let [words] = words_of_each(e, schedule, [(blocks, elements)]);
+    words
+}
+
+/// [`words_of`] several blocks and elements at once, of which each round is done for all.
+#[inline(always)]
+fn words_of_each<E: Eights, const N: usize>(
+    e: E,
+    schedule: &Schedule<E>,
+    of: [([u64; BATCH / 2], [u64; BATCH / 2]); N],
+) -> [[[u64; BATCH / 2]; 4]; N] {
+    // Multipliers of Philox 4x32 (Salmon et al. 2011).
+    const TIMES: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
+    let times = [e.eight([TIMES[0]; 8]), e.eight([TIMES[1]; 8])];
+    let mut states = [[times[0]; 4]; N];
+    for (c, (blocks, elements)) in states.iter_mut().zip(of) {
+        let (block, element) = (e.eight(blocks), e.eight(elements));
+        *c = [block, e.upper(block), element, e.upper(element)];
+    }
+    for [k0, k1] in &schedule.keys {
+        for c in &mut states {
+            let (p, r) = (e.product(c[0], times[0]), e.product(c[2], times[1]));
+            *c = [e.xor(e.upper(r), e.xor(c[1], *k0)), r, e.xor(e.upper(p), e.xor(c[3], *k1)), p];
+        }
+    }
+    let mut words = [[[0; BATCH / 2]; 4]; N];
+    for (words, c) in words.iter_mut().zip(states) {
+        *words = [e.lanes(c[0]), e.lanes(c[1]), e.lanes(c[2]), e.lanes(c[3])];
+    }
+    words
 }
 
 /// See [`Stream::uniform_each`].
@@ -234,6 +268,27 @@ pub(crate) fn uniform_halves<E: Eights>(
         }
     }
     halves
+}
+
+/// The upper 32 bits of draws `BATCH * batch ..` of `element`, in order, for two pairs of `(element, batch)`.
+#[inline(always)]
+pub(crate) fn upper_halves<E: Eights>(e: E, schedule: &Schedule<E>, of: [(u64, u64); 2]) -> [[u32; BATCH]; 2] {
+    let mut blocks = [([0; BATCH / 2], [0; BATCH / 2]); 2];
+    for ((blocks, elements), (element, batch)) in blocks.iter_mut().zip(of) {
+        let first = batch * (BATCH as u64 / 2);
+        for (k, block) in (0..).zip(&mut *blocks) {
+            *block = first.wrapping_add(k);
+        }
+        *elements = [element; BATCH / 2];
+    }
+    let each = words_of_each(e, schedule, blocks);
+    let mut words = [[0; BATCH]; 2];
+    for (words, [_, even, _, odd]) in words.iter_mut().zip(&each) {
+        for (pair, (even, odd)) in words.as_chunks_mut::<2>().0.iter_mut().zip(even.iter().zip(odd)) {
+            *pair = [*even as u32, *odd as u32];
+        }
+    }
+    words
 }
 
 /// [`BATCH`] uniforms at once: draws `BATCH * batch ..` of `element`, in order. Independent blocks overlap in the processor; the values are those of
