@@ -182,11 +182,21 @@ pub(super) fn faded(b: &mut FuncBuilder, s: &Step<'_>, x: Val, faint: f64) -> Va
     if faint == 0.0 {
         return b.un(UnOp::Flush, x);
     }
-    let size = b.un(UnOp::Abs, x);
-    let least = b.float(s.float, faint);
-    let gone = b.cmp(CmpOp::Lt, size, least);
+    let gone = is_faint(b, s, x, faint);
     let zero = b.float(s.float, 0.0);
     b.select(gone, zero, x)
+}
+
+/// Whether [`faded`] would make `x` zero.
+pub(super) fn is_faint(b: &mut FuncBuilder, s: &Step<'_>, x: Val, faint: f64) -> Val {
+    let faint = match s.float {
+        _ if faint > 0.0 => faint,
+        Scalar::F32 => f64::from(f32::MIN_POSITIVE),
+        _ => f64::MIN_POSITIVE,
+    };
+    let size = b.un(UnOp::Abs, x);
+    let least = b.float(s.float, faint);
+    b.cmp(CmpOp::Lt, size, least)
 }
 
 /// Blocks in which nothing moves are left out; every 32 steps those are found.

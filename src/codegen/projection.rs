@@ -506,19 +506,19 @@ fn refresh(b: &mut FuncBuilder, s: &Step<'_>, p: usize, z: VarId) {
     let advance = |b: &mut FuncBuilder, e: Val, factor: Val, m: Val| {
         let x = b.load(buf, e);
         let y = b.mul(x, factor);
-        let y = population::faded(b, s, y, s.plan.projections[p].faint[z.index()]);
-        b.store(buf, e, y);
         b.store(last, e, s.done);
-        let alive = b.cmp(CmpOp::Ne, y, nothing);
+        let gone = population::is_faint(b, s, y, s.plan.projections[p].faint[z.index()]);
         b.if_else(
-            alive,
+            gone,
             |b| {
-                b.store(list, m, e);
-                vec![b.add(m, one)]
-            },
-            |b| {
+                b.store(buf, e, nothing);
                 b.store(mark, e, zero);
                 vec![m]
+            },
+            |b| {
+                b.store(buf, e, y);
+                b.store(list, m, e);
+                vec![b.add(m, one)]
             },
         )[0]
     };

@@ -14,6 +14,7 @@ use cranelift::codegen::ir::{self, AliasRegion, AliasRegionData, BlockArg, FuncR
 use cranelift::prelude::{FloatCC, FunctionBuilder, FunctionBuilderContext, InstBuilder, IntCC, MemFlagsData, Value};
 use cranelift_module::Module;
 
+use super::address::{Address, Facts};
 use super::{math, outline};
 use crate::backend::{BackendError, wide};
 use crate::lir::{
@@ -87,6 +88,7 @@ pub(super) fn emit(
         },
         helpers: BTreeMap::new(),
         depth: 0,
+        facts: Facts::of(function),
         wide_kernels,
         notes: Vec::new(),
     };
@@ -110,7 +112,7 @@ pub(super) fn emit(
 }
 
 /// The least and the greatest value that an `i32` can have at some place.
-type Range = (i64, i64);
+pub(super) type Range = (i64, i64);
 
 /// Nothing is known.
 const FULL: Range = (i32::MIN as i64, i32::MAX as i64);
@@ -125,43 +127,32 @@ pub(super) struct Emitter<'a, 'f> {
     /// The CLIF value of each value in scope.
     values: Vec<Option<Value>>,
     /// The same, sign-extended to 64 bits, where that costs nothing (loop variables).
-    wide: Vec<Option<Value>>,
+    pub(super) wide: Vec<Option<Value>>,
     /// How values came about.
     pub(super) ops: Vec<Option<&'a Op>>,
     /// The number of loops around the definition of each value.
-    depths: Vec<u32>,
-    ranges: Vec<Range>,
+    pub(super) depths: Vec<u32>,
+    pub(super) ranges: Vec<Range>,
     /// Base pointers of buffers that are loaded already.
     pointers: Vec<Option<Value>>,
     /// Whether the function stores to the buffer.
     written: Vec<bool>,
     helpers: BTreeMap<(MathFn, Scalar), FuncRef>,
     depth: u32,
+    /// What indices tell about values.
+    pub(super) facts: Facts,
     /// How wide the kernels are that loops may become, if they may.
     pub(super) wide_kernels: Option<wide::Width>,
     /// What became of the marked loops, for people.
     pub(super) notes: Vec<String>,
 }
 
-/// Where an element lies.
-struct Address {
-    base: Value,
-    /// Bytes to add.
-    offset: i32,
-    /// The least and the greatest index that this can be.
-    indices: Range,
-}
-
-/// What an index is made of: values that are summed, and a constant.
-#[derive(Default)]
-struct Terms {
-    leaves: Vec<Val>,
-    offset: i64,
-}
-
 impl<'a> Emitter<'a, '_> {
     fn block(&mut self, block: &'a Block) -> Result<(), BackendError> {
-        block.stmts.iter().try_for_each(|stmt| self.stmt(stmt))
+        let outer = self.facts.enter();
+        block.stmts.iter().try_for_each(|stmt| self.stmt(stmt))?;
+        self.facts.leave(outer);
+        Ok(())
     }
 
     fn stmt(&mut self, stmt: &'a Stmt) -> Result<(), BackendError> {
@@ -170,6 +161,16 @@ impl<'a> Emitter<'a, '_> {
                 *slot(&mut self.ops, *val)? = Some(op);
                 let range = self.range_of(*val, op);
                 *slot(&mut self.ranges, *val)? = range;
+                self.facts.define(*val);
+                if let Op::Load { buf, index, lanes: 1 } = op
+                    && self.facts.is_index(*val)
+                    && self.ty(*val)? == Ty::I32
+                {
+                    let wide = self.load(*buf, *index, 1, None)?;
+                    *slot(&mut self.wide, *val)? = Some(wide);
+                    let value = self.b.ins().ireduce(types::I32, wide);
+                    return self.define(*val, value);
+                }
                 let value = self.op(self.ty(*val)?, op)?;
                 self.define(*val, value)
             }
@@ -405,6 +406,11 @@ impl<'a> Emitter<'a, '_> {
             Op::Un(un, a) => self.unary(*un, ty, *a)?,
             Op::Bin(bin, a, b) => self.binary(*bin, ty, *a, *b)?,
             Op::Fma(a, b, c) => {
+                // The instruction writes over its first operand, which a constant (or what was made outside this loop) would be copied for. Which of
+                // the two is first changes no bit, unless both are NaN.
+                let age = |v: &Val| self.depths.get(v.0 as usize).copied().unwrap_or(0);
+                let constant = matches!(self.ops.get(a.0 as usize), Some(Some(Op::Const(_))));
+                let (a, b) = if constant && age(b) == self.depth { (b, a) } else { (a, b) };
                 let (a, b, c) = (self.value(*a)?, self.value(*b)?, self.value(*c)?);
                 self.b.ins().fma(a, b, c)
             }
@@ -456,19 +462,7 @@ impl<'a> Emitter<'a, '_> {
                 self.b.ins().vall_true(a)
             }
             Op::Sum(a) => self.sum(*a)?,
-            Op::Load { buf, index, lanes } => {
-                let mut flags = self.flags(*buf)?;
-                let Address { base, offset, indices } = self.address(*buf, *index)?;
-                // A load of what nobody writes may be folded into its user; it may move, even in front of a loop or a
-                // choice, only if its index is right there too.
-                let buffer = self.program.buffers.get(buf.0 as usize).ok_or_else(|| bug("an unknown buffer"))?;
-                let last = indices.1.checked_add(i64::from(*lanes) - 1).and_then(|i| u64::try_from(i).ok());
-                let safe = indices.0 >= 0 && last.is_some_and(|i| i < buffer.len);
-                if safe && self.written.get(buf.0 as usize) == Some(&false) {
-                    flags = flags.with_readonly().with_can_move();
-                }
-                self.b.ins().load(clif, flags, base, offset)
-            }
+            Op::Load { buf, index, lanes } => self.load(*buf, *index, *lanes, Some(clif))?,
             Op::Gather { buf, index } => {
                 let index = self.value(*index)?;
                 let flags = self.flags(*buf)?;
@@ -492,6 +486,24 @@ impl<'a> Emitter<'a, '_> {
         })
     }
 
+    /// Elements of a buffer, as a value of type `clif`, or one `i32` as 64 bits, by the same instruction.
+    fn load(&mut self, buf: BufId, index: Val, lanes: u8, clif: Option<ir::Type>) -> Result<Value, BackendError> {
+        let mut flags = self.flags(buf)?;
+        let Address { base, offset, indices } = self.address(buf, index)?;
+        // A load of what nobody writes may be folded into its user; it may move, even in front of a loop or a
+        // choice, only if its index is right there too.
+        let buffer = self.program.buffers.get(buf.0 as usize).ok_or_else(|| bug("an unknown buffer"))?;
+        let last = indices.1.checked_add(i64::from(lanes) - 1).and_then(|i| u64::try_from(i).ok());
+        let safe = indices.0 >= 0 && last.is_some_and(|i| i < buffer.len);
+        if safe && self.written.get(buf.0 as usize) == Some(&false) {
+            flags = flags.with_readonly().with_can_move();
+        }
+        Ok(match clif {
+            Some(clif) => self.b.ins().load(clif, flags, base, offset),
+            None => self.b.ins().sload32(flags, base, offset),
+        })
+    }
+
     fn unary(&mut self, op: UnOp, ty: Ty, a: Val) -> Result<Value, BackendError> {
         let a = self.value(a)?;
         let clif = clif_type(ty);
@@ -499,7 +511,7 @@ impl<'a> Emitter<'a, '_> {
         Ok(match op {
             UnOp::Neg if float => self.b.ins().fneg(a),
             UnOp::Neg => self.b.ins().ineg(a),
-            UnOp::Abs if float => self.b.ins().fabs(a),
+            UnOp::Abs if float => self.magnitude(ty, a),
             UnOp::Abs => self.b.ins().iabs(a),
             UnOp::Sqrt => self.b.ins().sqrt(a),
             UnOp::Floor => self.b.ins().floor(a),
@@ -521,7 +533,7 @@ impl<'a> Emitter<'a, '_> {
                     _ => Const::F64(0.0),
                 };
                 let (least, zero) = (self.constant_of(ty, least), self.constant_of(ty, zero));
-                let magnitude = self.b.ins().fabs(a);
+                let magnitude = self.magnitude(ty, a);
                 let small = self.b.ins().fcmp(FloatCC::LessThan, magnitude, least);
                 self.select_clif(clif, small, zero, a)
             }
@@ -529,6 +541,16 @@ impl<'a> Emitter<'a, '_> {
                 return Err(bug("a transcendental operation at lane level"));
             }
         })
+    }
+
+    /// Without the sign, by a constant that is loaded; `fabs` makes its own at each use.
+    fn magnitude(&mut self, ty: Ty, a: Value) -> Value {
+        let mask = match ty.scalar {
+            Scalar::F32 => Const::F32(f32::from_bits(0x7fff_ffff)),
+            _ => Const::F64(f64::from_bits(0x7fff_ffff_ffff_ffff)),
+        };
+        let mask = self.constant_of(ty, mask);
+        self.b.ins().band(a, mask)
     }
 
     fn binary(&mut self, op: BinOp, ty: Ty, a: Val, b: Val) -> Result<Value, BackendError> {
@@ -776,76 +798,6 @@ impl<'a> Emitter<'a, '_> {
         self.b.ins().vconst(clif, handle)
     }
 
-    /// The address of element `index`.
-    fn address(&mut self, buf: BufId, index: Val) -> Result<Address, BackendError> {
-        let bytes = self.element_bytes(buf)?;
-        let mut terms = Terms::default();
-        self.take_apart(index, 1, &mut terms);
-        let narrow = self.ty(index)? == Ty::I32;
-        let low = terms.leaves.iter().map(|v| self.range(*v).0).sum::<i64>().saturating_add(terms.offset);
-        let high = terms.leaves.iter().map(|v| self.range(*v).1).sum::<i64>().saturating_add(terms.offset);
-        // Inside these bounds a sum that does not fit 32 bits wraps to a negative index, which no buffer has: the
-        // 64-bit sum is right for every index that is allowed.
-        let exact = !narrow || (low >= i64::from(i32::MIN) && high <= i64::from(u32::MAX));
-        let indices = if narrow && exact { (low, high) } else { (i64::MIN, i64::MAX) };
-        let offset = terms.offset.checked_mul(bytes).and_then(|x| i32::try_from(x).ok());
-        let (terms, offset) = match offset {
-            Some(offset) if exact => (terms, offset),
-            _ => (Terms { leaves: vec![index], offset: 0 }, 0),
-        };
-        // What changes in outer loops is added first, so that inner loops find the sum ready.
-        let mut leaves = terms.leaves;
-        leaves.sort_by_key(|v| self.depths.get(v.0 as usize).copied().unwrap_or(0));
-        let mut address = self.pointer(buf)?;
-        for leaf in leaves {
-            let leaf = self.extended(leaf)?;
-            let scaled = self.scaled(leaf, bytes);
-            address = self.b.ins().iadd(address, scaled);
-        }
-        Ok(Address { base: address, offset, indices })
-    }
-
-    /// Collects the summands of `index`; the sum modulo 2^32 (or 2^64) of all of them is the index.
-    fn take_apart(&self, index: Val, depth: u32, terms: &mut Terms) {
-        const DEEPEST: u32 = 4;
-        match self.ops.get(index.0 as usize).copied().flatten() {
-            Some(Op::Const(Const::I32(c))) => terms.offset = terms.offset.wrapping_add(i64::from(*c)),
-            Some(Op::Const(Const::I64(c))) => terms.offset = terms.offset.wrapping_add(*c),
-            Some(Op::Bin(BinOp::Add, a, b)) if depth < DEEPEST => {
-                self.take_apart(*a, depth + 1, terms);
-                self.take_apart(*b, depth + 1, terms);
-            }
-            _ => terms.leaves.push(index),
-        }
-    }
-
-    fn lane_address(&mut self, buf: BufId, index: Value, lane: u8) -> Result<Value, BackendError> {
-        let bytes = self.element_bytes(buf)?;
-        let pointer = self.pointer(buf)?;
-        let index = self.b.ins().extractlane(index, lane);
-        let index = if self.b.func.dfg.value_type(index) == types::I64 {
-            index
-        } else {
-            self.b.ins().sextend(types::I64, index)
-        };
-        let scaled = self.scaled(index, bytes);
-        Ok(self.b.ins().iadd(pointer, scaled))
-    }
-
-    pub(super) fn scaled(&mut self, index: Value, bytes: i64) -> Value {
-        let shift = self.b.ins().iconst(types::I64, i64::from(bytes.trailing_zeros()));
-        self.b.ins().ishl(index, shift)
-    }
-
-    /// An integer value in 64 bits.
-    pub(super) fn extended(&mut self, val: Val) -> Result<Value, BackendError> {
-        if let Some(wide) = self.wide.get(val.0 as usize).copied().flatten() {
-            return Ok(wide);
-        }
-        let value = self.value(val)?;
-        if self.ty(val)? == Ty::I64 { Ok(value) } else { Ok(self.b.ins().sextend(types::I64, value)) }
-    }
-
     pub(super) fn pointer(&mut self, buf: BufId) -> Result<Value, BackendError> {
         let known = self.pointers.get_mut(buf.0 as usize).ok_or_else(|| bug("an unknown buffer"))?;
         if let Some(pointer) = *known {
@@ -886,7 +838,7 @@ impl<'a> Emitter<'a, '_> {
         Ok(helper)
     }
 
-    fn range(&self, val: Val) -> Range {
+    pub(super) fn range(&self, val: Val) -> Range {
         self.ranges.get(val.0 as usize).copied().unwrap_or(FULL)
     }
 
@@ -921,11 +873,11 @@ impl<'a> Emitter<'a, '_> {
         if low >= FULL.0 && high <= FULL.1 { (low, high) } else { FULL }
     }
 
-    fn ty(&self, val: Val) -> Result<Ty, BackendError> {
+    pub(super) fn ty(&self, val: Val) -> Result<Ty, BackendError> {
         self.function.types.get(val.0 as usize).copied().ok_or_else(|| bug(&format!("{val} has no type")))
     }
 
-    fn value(&self, val: Val) -> Result<Value, BackendError> {
+    pub(super) fn value(&self, val: Val) -> Result<Value, BackendError> {
         let value = self.values.get(val.0 as usize).copied().flatten();
         value.ok_or_else(|| bug(&format!("{val} is not defined")))
     }

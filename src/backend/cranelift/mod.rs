@@ -4,6 +4,7 @@
 //! Invariant: compiled programs compute what the interpreter computes, bit for bit (all NaNs being equal), on every
 //! machine and at every [`OptLevel`]; `tests/differential.rs` holds them to it.
 
+mod address;
 mod emit;
 mod exec;
 mod math;
