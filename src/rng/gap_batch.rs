@@ -145,7 +145,7 @@ fn ln_near(word: u32) -> f32 {
         -1.666_805_8e-1,
         2.000_071_5e-1,
         -2.499_999_4e-1,
-        3.333_333_1e-1,
+        3.333_333e-1,
     ];
     const SQRT_HALF: u32 = 0x3f35_04f3;
     let offset = (word as f32).to_bits().wrapping_add(0x3f80_0000 - SQRT_HALF);
