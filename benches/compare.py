@@ -221,6 +221,8 @@ def more(args, work):
     print("| model | precision | snnc, s a simulated second | Brian2 C++ standalone | ratio | spikes a second and neuron |")
     print("|---|---|---|---|---|---|")
     for model, path, seconds, options in cases:
+        if args.only and model not in args.only.split(","):
+            continue
         theirs, ours = [], {"f64": [], "f32": []}
         for k in range(args.rounds):
             folder = work / f"brian-{model}-{k}"
@@ -244,6 +246,7 @@ def main():
     p.add_argument("--brian", action="store_true", help="CUBA and COBA beside Brian2 too")
     p.add_argument("--batches", action="store_true", help="batches and threads too")
     p.add_argument("--more", action="store_true", help="Vogels et al. 2011 at full size, slow gates, Wang 2002, and Hodgkin-Huxley beside Brian2 too")
+    p.add_argument("--only", metavar="MODELS", help="of --more, these only: vogels2011, slow_excitation, wang2002, hodgkin_huxley")
     p.add_argument("--no-diehl-cook", action="store_true", help="leave Diehl & Cook out")
     args = p.parse_args()
     if not SNNC.exists():
