@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "runtime",
         &[
             "backend", "builtins", "codegen", "connect", "data", "diag", "hir", "lir", "methods", "pages", "rng",
-            "sched", "script", "source",
+            "sched", "script", "simd", "source",
         ],
     ),
     ("sched", &["builtins", "diag", "hir", "methods", "script", "source"]),

@@ -130,6 +130,7 @@ pub fn build(model: Arc<Model>, uses: Uses, options: &Options) -> Result<(Networ
         columns,
         model,
         uses,
+        bytes: layout.bytes() as u64,
         layout,
         backend: options.backend.clone(),
         cutting: options.cutting,

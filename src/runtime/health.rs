@@ -5,6 +5,7 @@ use crate::backend::Buf;
 use crate::hir::{PopId, ProjId, Role, VarId};
 use crate::sched::Plan;
 use crate::script::machine::{Entity, VarKey};
+use crate::simd::widest;
 
 /// The variables with an infinite or undefined value, each with its first such element; those of projections only up to `synapses`
 /// elements.
@@ -46,8 +47,11 @@ fn first(buf: &Buf, len: usize) -> Option<usize> {
 
 fn bad<T: Copy>(values: &[T], finite: impl Fn(T) -> bool) -> Option<usize> {
     // Without an early end the loop has no branch: nearly always all are finite.
-    let all = values.iter().fold(true, |all, x| all & finite(*x));
-    if all { None } else { values.iter().position(|x| !finite(*x)) }
+    let any = widest(
+        #[inline(always)]
+        || values.iter().fold(0_u32, |any, x| any | u32::from(!finite(*x))),
+    );
+    if any == 0 { None } else { values.iter().position(|x| !finite(*x)) }
 }
 
 /// The method that advances a state.

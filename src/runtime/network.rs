@@ -64,6 +64,8 @@ pub struct Shared {
     pub uses: Uses,
     /// The buffers.
     pub layout: Layout,
+    /// Bytes that they take.
+    pub bytes: u64,
     /// What executes.
     pub backend: Arc<dyn Backend + Send + Sync>,
     /// How steps are cut.

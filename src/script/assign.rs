@@ -69,85 +69,6 @@ pub fn assign_at(
     if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(()) }
 }
 
-/// Elements of a column that are scaled at once: as many as the plainest vectors have lanes.
-const LANES: usize = 4;
-
-/// Multiplies `LANES` elements, `stride` apart: for each, whether a bound stopped one here so far, and how many are no numbers now.
-#[inline]
-fn scale_part<T: Float>(
-    part: &mut [T],
-    stride: usize,
-    factor: T,
-    (lo, hi): (T, T),
-    (stops, undefined): (&mut [bool; LANES], &mut [u32; LANES]),
-) {
-    let mut values = [T::of(0.0); LANES];
-    for (k, value) in values.iter_mut().enumerate() {
-        *value = part[k * stride];
-    }
-    for ((value, stops), undefined) in values.iter_mut().zip(stops).zip(undefined) {
-        let free = *value * factor;
-        *value = free.saturate(lo, hi);
-        // What is no number differs from itself.
-        *stops |= *value != free;
-        *undefined += u32::from(value.is_undefined());
-    }
-    for (k, value) in values.iter().enumerate() {
-        part[k * stride] = *value;
-    }
-}
-
-/// Multiplies each of some columns by its factor; gives those in which a bound stopped an element.
-///
-/// # Errors
-/// See [`WriteFault`]; after [`WriteFault::Nan`] the other elements are written.
-pub fn scale_columns(target: &mut ValuesMut<'_>, columns: &[u32], factors: &Data) -> Result<Vec<u32>, WriteFault> {
-    fn scale<T: Float>(
-        data: &mut [T],
-        (rows, stride): (usize, usize),
-        columns: &[u32],
-        factors: &[T],
-        bounds: Option<(f64, f64)>,
-    ) -> Result<Vec<u32>, WriteFault> {
-        if factors.len() != columns.len() {
-            return Err(WriteFault::Size);
-        }
-        let bounds = bounds.map_or((T::of(f64::NEG_INFINITY), T::of(f64::INFINITY)), |(lo, hi)| (T::of(lo), T::of(hi)));
-        let end = if rows == 0 { 0 } else { (rows - 1) * stride + columns.iter().max().map_or(0, |c| *c as usize + 1) };
-        let data = data.get_mut(..end).ok_or(WriteFault::OutOfRange)?;
-        let stride = stride.max(1);
-        let mut stopped = Vec::new();
-        let mut nans = 0;
-        for (column, factor) in columns.iter().zip(factors) {
-            let elements = data.get_mut(*column as usize..).ok_or(WriteFault::OutOfRange)?;
-            let (mut stops, mut undefined) = ([false; LANES], [0; LANES]);
-            // From the end on: it was summed last, and is still in the caches.
-            let mut row = rows;
-            while row >= LANES {
-                row -= LANES;
-                let part = &mut elements[row * stride..=(row + LANES - 1) * stride];
-                scale_part(part, stride, *factor, bounds, (&mut stops, &mut undefined));
-            }
-            for one in elements.iter_mut().step_by(stride).take(row) {
-                let free = *one * *factor;
-                *one = free.saturate(bounds.0, bounds.1);
-                stops[0] |= *one != free;
-                undefined[0] += u32::from(one.is_undefined());
-            }
-            if stops.contains(&true) {
-                stopped.push(*column);
-            }
-            nans += undefined.iter().map(|n| *n as usize).sum::<usize>();
-        }
-        if nans > 0 { Err(WriteFault::Nan(nans)) } else { Ok(stopped) }
-    }
-    let (shape, bounds) = ((target.rows, target.stride), target.bounds);
-    match &mut target.data {
-        SliceMut::F32(d) => scale::<f32>(d, shape, columns, &f32::of_data(factors), bounds),
-        SliceMut::F64(d) => scale::<f64>(d, shape, columns, &f64::of_data(factors), bounds),
-    }
-}
-
 /// Writes one element; false if it became NaN.
 fn put<T: Float>(old: &mut T, op: AssignOp, x: T, bounds: Option<(f64, f64)>) -> bool {
     let y = match op {
@@ -164,7 +85,8 @@ fn put<T: Float>(old: &mut T, op: AssignOp, x: T, bounds: Option<(f64, f64)>) ->
     !old.is_undefined()
 }
 
-trait Float:
+/// A floating-point kind of storage.
+pub(super) trait Float:
     Copy
     + PartialOrd
     + std::ops::Add<Output = Self>
@@ -172,8 +94,11 @@ trait Float:
     + std::ops::Mul<Output = Self>
     + std::ops::Div<Output = Self>
 {
+    /// A number, rounded.
     fn of(x: f64) -> Self;
+    /// The elements of an array, rounded.
     fn of_data(data: &Data) -> std::borrow::Cow<'_, [Self]>;
+    /// Whether this is no number.
     fn is_undefined(self) -> bool;
     /// A NaN stays one.
     fn saturate(self, lo: Self, hi: Self) -> Self {
@@ -349,36 +274,5 @@ mod tests {
         assert_eq!(w, [-1.0, 2.0, 9.0, 3.0, 3.0, 9.0]);
         let r = assign_at(&mut target(&mut w, 2, 2, 3, None), &[4], AssignOp::Set, &|_| Some(0.0));
         assert_eq!(r, Err(WriteFault::OutOfRange));
-    }
-
-    /// Columns scaled together are those scaled element by element, whatever the number of rows.
-    #[test]
-    fn some_columns_are_scaled_and_the_others_stay() {
-        for rows in [1, 5, 16, 17, 40] {
-            let (cols, stride) = (5, 8);
-            let mut data: Vec<f32> = (0..rows * stride).map(|k| (k as f32 * 0.37).sin().abs()).collect();
-            let mut expected = data.clone();
-            let (columns, factors) = ([1_u32, 4], [0.5_f32, 3.0]);
-            let mut stopped = Vec::new();
-            for (c, factor) in columns.iter().zip(factors) {
-                let mut stops = false;
-                for r in 0..rows {
-                    let x = &mut expected[r * stride + *c as usize];
-                    let free = *x * factor;
-                    *x = free.clamp(0.0, 1.0);
-                    stops |= *x != free;
-                }
-                if stops {
-                    stopped.push(*c);
-                }
-            }
-            let mut to = target(&mut data, rows, cols, stride, Some((0.0, 1.0)));
-            let factors = Data::F32(factors.to_vec());
-            assert_eq!(scale_columns(&mut to, &columns, &factors), Ok(stopped), "{rows} rows");
-            assert_eq!(data, expected, "{rows} rows");
-            let mut to = target(&mut data, rows, cols, stride, None);
-            let nan = Data::F32(vec![f32::NAN, 1.0]);
-            assert_eq!(scale_columns(&mut to, &columns, &nan), Err(WriteFault::Nan(rows)));
-        }
     }
 }

@@ -28,7 +28,7 @@ use crate::script::outcome::{Outcome, Output, Phase, Progress, show};
 use crate::script::over_time::{self, SoFar, Wanted};
 use crate::script::parts::{self, Taken};
 use crate::script::tensor::{Data, SampleRef, Tensor, Value, describe, strides};
-use crate::script::{delays, faults, lanes, ops, recording};
+use crate::script::{columns, delays, faults, lanes, ops, recording};
 use crate::source::Span;
 
 /// The samples of the program's data sets. Reading is from several threads.
@@ -208,6 +208,7 @@ pub(crate) struct Interp<'h, 'a> {
     pub times: Vec<SoFar>,
     /// The shape of what the present statement assigns.
     pub target: Vec<usize>,
+    pub column: columns::Room,
 }
 
 /// Steps between two looks at whether to stop. Long enough that what the network does ahead for a stretch of steps pays.
@@ -305,6 +306,7 @@ fn phase<'a>(cx: &'a Cx<'a>, host: &mut Host<'a>, machine: &mut dyn Machine, nam
             wanted: over_time::wanted(cx.program, &body.stmts).into(),
             times: Vec::new(),
             target: Vec::new(),
+            column: columns::Room::default(),
         };
         interp.block(&body.stmts)
     };

@@ -6,6 +6,7 @@
 use crate::diag::{Code, Diagnostic};
 use crate::hir::{self, View};
 use crate::script::eval::{Flow, Interp, Res, Stop};
+use crate::script::in_place::binary_of;
 use crate::script::ir::{
     AxisName, AxisSource, BinaryOp, Expr, ExprKind, Field, IndexItem, Kind, Metric, Neurons, Over, Place, Reduction,
     SYNCHRONY_BIN, Select, Ty,
@@ -98,7 +99,7 @@ impl Interp<'_, '_> {
                     _ => {
                         let right = self.eval(b)?;
                         same_shape(&[&left, &right], span)?;
-                        ops::binary(*op, &left, &right).map_err(wrong)?
+                        binary_of(*op, left, right).map_err(wrong)?
                     }
                 }
             }

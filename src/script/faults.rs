@@ -14,6 +14,8 @@ use crate::source::Span;
 const COPIED: u64 = 32;
 /// Bytes that are copied beforehand: values mostly explode in the first runs.
 const ALLOWANCE: u64 = 1 << 22;
+/// Runs that may go by between two copies after that. What is copied more rarely would hardly ever be of use.
+const EVERY: u64 = 16;
 /// Elements of synapses that are looked at for each step at most.
 const LOOKED: u64 = 16;
 /// Values before the bad one that are shown.
@@ -41,6 +43,8 @@ impl Budget {
     /// Whether so many bytes may be copied for a run of `steps`.
     fn pays(&mut self, bytes: u64, steps: u64) -> bool {
         let earned = steps.saturating_mul(COPIED);
+        // A large network in short runs has its allowance and no more.
+        let earned = if bytes / EVERY > earned { 0 } else { earned };
         // What long runs of a network have earned is not kept to copy a large one for a short run.
         let left = self.bytes.saturating_add(earned).min(earned.max(ALLOWANCE));
         let pays = bytes <= left;
@@ -276,14 +280,17 @@ mod tests {
     /// However a protocol cuts its time into runs, at most the allowance and so many bytes a step are copied.
     #[test]
     fn copies_are_paid_by_steps() {
-        for (bytes, steps) in [(400_000, 700), (1000, 1), (5_000_000, 100), (3000, 10_000)] {
+        for (bytes, steps) in [(400_000, 700), (1000, 1), (5_000_000, 100), (3000, 10_000), (20_000, 100)] {
             let (mut budget, mut copied) = (Budget::default(), 0);
             for run in 1..=2000 {
                 copied += if budget.pays(bytes, steps) { bytes } else { 0 };
                 assert!(copied <= ALLOWANCE + COPIED * steps * run);
             }
             let paid = COPIED * steps * 2000;
-            assert!(bytes > ALLOWANCE || copied + bytes > paid.min(bytes * 2000), "{copied}");
+            let rare = bytes > EVERY * COPIED * steps;
+            let due = if rare { ALLOWANCE.min(paid) } else { paid };
+            assert!(bytes > ALLOWANCE || copied + bytes > due.min(bytes * 2000), "{copied}");
+            assert!(!rare || copied <= ALLOWANCE, "{copied}");
         }
         assert!(!Budget::of_sample().pays(33, 1) && Budget::of_sample().pays(32, 1));
     }

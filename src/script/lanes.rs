@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use crate::diag::{Code, Diagnostic};
 use crate::rng::Stream;
 use crate::script::batch::batched;
+use crate::script::columns::Room;
 use crate::script::eval::{Accumulation, Cx, Flow, Interp, Out, Res, Scope, Stop, at};
 use crate::script::expr::{bug, fault};
 use crate::script::host::{Effect, shift};
@@ -280,6 +281,7 @@ impl Lane {
             wanted: job.wanted.clone(),
             times: std::mem::take(&mut self.times),
             target: Vec::new(),
+            column: Room::default(),
         };
         let result = interp.block(stmts);
         self.times = interp.times;

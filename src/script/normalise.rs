@@ -4,22 +4,19 @@
 
 use std::hash::{Hash, Hasher};
 
-use crate::script::assign::{WriteFault, scale_columns};
+use crate::script::assign::WriteFault;
+use crate::script::columns::normalise_columns;
 use crate::script::eval::{Interp, Res};
 use crate::script::ir::{AxisSource, BinaryOp, Expr, ExprKind, Over, Place, Reduction, Select};
 use crate::script::machine::{Slice, VarKey};
-use crate::script::ops;
-use crate::script::reduce::{MatrixOver, column_sums, reduce_values};
-use crate::script::tensor::{Tensor, Value};
+use crate::script::reduce::{MatrixOver, reduce_values};
+use crate::script::tensor::Value;
 use crate::source::Span;
-
-/// So many columns are summed and then scaled: they are still in the nearest cache.
-const AT_ONCE: usize = 1;
 
 /// A normalisation of columns: what is scaled, to which sum.
 pub(super) struct Normalise {
     key: VarKey,
-    total: Value,
+    total: f64,
     /// Names the statement and the sum.
     pub(super) rule: u64,
 }
@@ -55,41 +52,20 @@ impl Interp<'_, '_> {
     /// Recognises a normalisation.
     pub(super) fn normalisation(&mut self, place: &Place, value: &Expr, span: Span) -> Res<Option<Normalise>> {
         let Some(total) = total(place, value) else { return Ok(None) };
-        let total = self.eval(total)?;
-        let Some(x) = total.as_f64() else { return Ok(None) };
+        let Some(total) = self.eval(total)?.as_f64() else { return Ok(None) };
         // Not for security: two statements that collide would have to name the same variable, too.
-        let mut hash = std::hash::DefaultHasher::new();
-        (span.file.0, span.start, span.end, x.to_bits()).hash(&mut hash);
+        let mut hash = rustc_hash::FxHasher::default();
+        (span.file.0, span.start, span.end, total.to_bits()).hash(&mut hash);
         Ok(Some(Normalise { key: place.key, total, rule: hash.finish() }))
     }
 
     /// Scales the columns that have changed, if the network knows them. `None`: it does not.
     pub(super) fn normalise_changed(&mut self, n: &Normalise, span: Span) -> Res<Option<Result<(), WriteFault>>> {
         let Some(columns) = self.machine.changed_columns(n.key, n.rule) else { return Ok(None) };
-        let mut stopped = Vec::new();
-        let mut fault = None;
-        for columns in columns.chunks(AT_ONCE) {
-            let Some(sums) = column_sums(&self.machine.values(n.key), columns) else { return Ok(None) };
-            let sums = Tensor { shape: vec![columns.len()], data: sums };
-            let factors =
-                ops::binary(BinaryOp::Div, &n.total, &sums.into()).map_err(|m| crate::script::expr::bug(span, &m))?;
-            let Value::Tensor(factors) = factors else { return Ok(None) };
-            let mut target = self.machine.values_mut(n.key).map_err(|d| crate::script::eval::at(d, span))?;
-            match scale_columns(&mut target, columns, &factors.data) {
-                Ok(stops) => stopped.extend(stops),
-                Err(WriteFault::Nan(more)) => match &mut fault {
-                    Some(WriteFault::Nan(nans)) => *nans += more,
-                    fault => *fault = Some(WriteFault::Nan(more)),
-                },
-                Err(other) => fault = Some(other),
-            }
-        }
+        let mut target = self.machine.values_mut(n.key).map_err(|d| crate::script::eval::at(d, span))?;
+        let result = normalise_columns(&mut target, &columns, n.total, &mut self.column);
         self.machine.written(n.key);
-        if let Some(fault) = fault {
-            return Ok(Some(Err(fault)));
-        }
-        self.machine.settle_columns(n.key, n.rule, &stopped);
-        Ok(Some(Ok(())))
+        Ok(Some(result.map(|stopped| self.machine.settle_columns(n.key, n.rule, &stopped))))
     }
 
     /// After all columns were scaled: those that have their sum now need no more until they change. Where a bound stopped a weight the sum is another, and
@@ -102,8 +78,7 @@ impl Interp<'_, '_> {
         // More than a sum of so many elements loses by rounding.
         let near = if matches!(values.data, Slice::F32(_)) { 1e-4 } else { 1e-12 };
         let Ok(Value::Tensor(sums)) = reduce_values(Reduction::Sum, &values, MatrixOver::Rows) else { return };
-        let total = n.total.as_f64().unwrap_or(f64::NAN);
-        let off = |sum: &f64| (sum - total).abs() > near * total.abs();
+        let off = |sum: &f64| (sum - n.total).abs() > near * n.total.abs();
         let sums = sums.data.to_f64();
         let but: Vec<u32> = (0..).zip(&sums).filter(|(_, sum)| off(sum)).map(|(c, _)| c).collect();
         self.machine.settle_columns(n.key, n.rule, &but);

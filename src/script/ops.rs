@@ -13,7 +13,7 @@ use crate::script::tensor::{Data, Tensor, Value, describe};
 /// In words: sizes or kinds that do not fit, an integer result out of range.
 pub fn binary(op: BinaryOp, a: &Value, b: &Value) -> Result<Value, String> {
     match (operand(a)?, operand(b)?) {
-        (Operand::Real(x), Operand::Real(y)) => pair(op, Side::One(x), Side::One(y), &[], a, b),
+        (Operand::Real(x), Operand::Real(y)) => reals(op, x, y),
         (Operand::Real(x), Operand::F64(y)) => pair(op, Side::One(x), Side::Many(y), b.shape(), a, b),
         (Operand::F64(x), Operand::Real(y)) => pair(op, Side::Many(x), Side::One(y), a.shape(), a, b),
         (Operand::F64(x), Operand::F64(y)) => pair(op, Side::Many(x), Side::Many(y), a.shape(), a, b),
@@ -22,7 +22,10 @@ pub fn binary(op: BinaryOp, a: &Value, b: &Value) -> Result<Value, String> {
         (Operand::F32(x), Operand::F32(y)) => pair(op, Side::Many(x), Side::Many(y), a.shape(), a, b),
         (Operand::F32(x), Operand::F64(y)) => pair(op, Side::Many(&widen(x)), Side::Many(y), a.shape(), a, b),
         (Operand::F64(x), Operand::F32(y)) => pair(op, Side::Many(x), Side::Many(&widen(y)), a.shape(), a, b),
-        (Operand::Int(x), Operand::Int(y)) => ints(op, Side::One(x), Side::One(y), &[], a, b),
+        (Operand::Int(x), Operand::Int(y)) => match ordered(op, x, y) {
+            Some(flag) => Ok(Value::Bool(flag)),
+            None => whole(op, x, y).map(Value::Int).ok_or_else(|| NOT_WHOLE.to_owned()),
+        },
         (Operand::Int(x), Operand::I64(y)) => ints(op, Side::One(x), Side::Many(y), b.shape(), a, b),
         (Operand::I64(x), Operand::Int(y)) => ints(op, Side::Many(x), Side::One(y), a.shape(), a, b),
         (Operand::I64(x), Operand::I64(y)) => ints(op, Side::Many(x), Side::Many(y), a.shape(), a, b),
@@ -217,8 +220,9 @@ fn operand(v: &Value) -> Result<Operand<'_>, String> {
     })
 }
 
+/// One number for all elements, or one for each.
 #[derive(Clone, Copy)]
-enum Side<'a, T> {
+pub(super) enum Side<'a, T> {
     One(T),
     Many(&'a [T]),
 }
@@ -247,8 +251,11 @@ fn misfit(a: &Value, b: &Value) -> String {
     format!("the shapes do not fit: {} and {}", describe(a.shape()), describe(b.shape()))
 }
 
-trait Float: Copy + PartialOrd {
+/// A floating-point kind of elements.
+pub(super) trait Float: Copy + PartialOrd {
+    /// An array of them.
     fn data(v: Vec<Self>) -> Data;
+    /// `x op y` of an operation that gives a number.
     fn arithmetic(op: BinaryOp, x: Self, y: Self) -> Self;
 }
 
@@ -277,6 +284,42 @@ macro_rules! float {
 
 float!(f64, F64);
 float!(f32, F32);
+
+/// A comparison; `None` of other operations.
+fn ordered<T: PartialOrd>(op: BinaryOp, x: T, y: T) -> Option<bool> {
+    Some(match op {
+        BinaryOp::Eq => x == y,
+        BinaryOp::Ne => x != y,
+        BinaryOp::Lt => x < y,
+        BinaryOp::Le => x <= y,
+        BinaryOp::Gt => x > y,
+        BinaryOp::Ge => x >= y,
+        _ => return None,
+    })
+}
+
+fn reals(op: BinaryOp, x: f64, y: f64) -> Result<Value, String> {
+    match op {
+        BinaryOp::And | BinaryOp::Or => Err(NO_FLAGS.to_owned()),
+        _ => Ok(ordered(op, x, y).map_or_else(|| Value::Real(f64::arithmetic(op, x, y)), Value::Bool)),
+    }
+}
+
+/// The result of whole numbers; `None` if it is none or out of range.
+fn whole(op: BinaryOp, x: i64, y: i64) -> Option<i64> {
+    match op {
+        BinaryOp::Add => x.checked_add(y),
+        BinaryOp::Sub => x.checked_sub(y),
+        BinaryOp::Mul => x.checked_mul(y),
+        BinaryOp::Mod => x.checked_rem(y).map(|r| if r != 0 && (r < 0) != (y < 0) { r + y } else { r }),
+        BinaryOp::Pow => u32::try_from(y).ok().and_then(|y| x.checked_pow(y)),
+        _ => None,
+    }
+}
+
+const NOT_WHOLE: &str =
+    "the result is no whole number that can be held: a division by 0, a negative power, or too large";
+const NO_FLAGS: &str = "`and` and `or` need truth values";
 
 fn compare<T: PartialOrd + Copy>(op: BinaryOp, a: Side<'_, T>, b: Side<'_, T>) -> Option<Option<Vec<bool>>> {
     Some(match op {
@@ -310,7 +353,7 @@ fn pair<T: Float>(
             BinaryOp::Div => zip(x, y, |x, y| T::arithmetic(BinaryOp::Div, x, y)),
             BinaryOp::Mod => zip(x, y, |x, y| T::arithmetic(BinaryOp::Mod, x, y)),
             BinaryOp::Pow => zip(x, y, |x, y| T::arithmetic(BinaryOp::Pow, x, y)),
-            _ => return Err("`and` and `or` need truth values".to_owned()),
+            _ => return Err(NO_FLAGS.to_owned()),
         };
         T::data(out.ok_or_else(fault)?)
     };
@@ -325,25 +368,13 @@ fn ints(
     a: &Value,
     b: &Value,
 ) -> Result<Value, String> {
-    let data =
-        if let Some(flags) = compare(op, x, y) {
-            Data::Bool(flags.ok_or_else(|| misfit(a, b))?)
-        } else {
-            let f = |x: i64, y: i64| -> Option<i64> {
-                match op {
-                    BinaryOp::Add => x.checked_add(y),
-                    BinaryOp::Sub => x.checked_sub(y),
-                    BinaryOp::Mul => x.checked_mul(y),
-                    BinaryOp::Mod => x.checked_rem(y).map(|r| if r != 0 && (r < 0) != (y < 0) { r + y } else { r }),
-                    BinaryOp::Pow => u32::try_from(y).ok().and_then(|y| x.checked_pow(y)),
-                    _ => None,
-                }
-            };
-            let out: Option<Vec<i64>> = zip(x, y, f).ok_or_else(|| misfit(a, b))?.into_iter().collect();
-            Data::I64(out.ok_or(
-                "the result is no whole number that can be held: a division by 0, a negative power, or too large",
-            )?)
-        };
+    let data = if let Some(flags) = compare(op, x, y) {
+        Data::Bool(flags.ok_or_else(|| misfit(a, b))?)
+    } else {
+        let out: Option<Vec<i64>> =
+            zip(x, y, |x, y| whole(op, x, y)).ok_or_else(|| misfit(a, b))?.into_iter().collect();
+        Data::I64(out.ok_or(NOT_WHOLE)?)
+    };
     Ok(Tensor { shape: shape.to_vec(), data }.into())
 }
 

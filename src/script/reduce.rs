@@ -5,6 +5,8 @@
 //! `a[i] + a[i + 4]`, …). It is the same whether the elements lie side by side or a row apart, so a column of a padded matrix is
 //! summed where it lies. Sums of integers are exact or refused.
 
+use std::borrow::Cow;
+
 use crate::script::ir::Reduction;
 use crate::script::machine::{Slice, Values};
 use crate::script::tensor::{Data, Tensor, Value, copy_values, strides, walk};
@@ -43,8 +45,11 @@ pub fn reduce_values(op: Reduction, values: &Values<'_>, over: MatrixOver) -> Re
 /// # Errors
 /// In words: a mean or an extreme of no values, a sum of integers that does not fit.
 pub fn reduce_tensor(op: Reduction, tensor: &Tensor, axes: Option<&[usize]>) -> Result<Value, String> {
+    let Some(axes) = axes else {
+        let n = tensor.len();
+        return finish(reduce_data(op, &tensor.data, (1, n), MatrixOver::Columns)?, true);
+    };
     let all: Vec<usize> = (0..tensor.shape.len()).collect();
-    let axes = axes.unwrap_or(&all);
     let kept: Vec<usize> = all.iter().copied().filter(|k| !axes.contains(k)).collect();
     let shape: Vec<usize> = kept.iter().map(|&k| tensor.shape[k]).collect();
     let inner: usize = axes.iter().map(|&k| tensor.shape[k]).product();
@@ -63,19 +68,24 @@ pub fn reduce_tensor(op: Reduction, tensor: &Tensor, axes: Option<&[usize]>) -> 
         walk(&pick(&tensor.shape, &order), &pick(&from, &order), 0, &mut |k| at.push(k));
         (outer, inner, MatrixOver::Columns, tensor.data.gather(at.into_iter()))
     };
-    let data = match moved.as_ref().unwrap_or(&tensor.data) {
-        Data::F32(d) => reduce_matrix(op, &Matrix { data: d, rows, cols, stride: cols }, over)?,
-        Data::F64(d) => reduce_matrix(op, &Matrix { data: d, rows, cols, stride: cols }, over)?,
-        Data::I64(d) => reduce_ints(op, &Matrix { data: d, rows, cols, stride: cols }, over)?,
-        Data::Bool(d) => {
-            let ints: Vec<i64> = d.iter().map(|&b| i64::from(b)).collect();
-            reduce_ints(op, &Matrix { data: &ints, rows, cols, stride: cols }, over)?
-        }
-    };
+    let data = reduce_data(op, moved.as_ref().unwrap_or(&tensor.data), (rows, cols), over)?;
     if kept.is_empty() {
         return finish(data, true);
     }
     Tensor::new(shape, data).map(Value::from).ok_or_else(|| "a reduction lost elements".to_owned())
+}
+
+/// Reduces a dense matrix.
+fn reduce_data(op: Reduction, data: &Data, (rows, cols): (usize, usize), over: MatrixOver) -> Result<Data, String> {
+    match data {
+        Data::F32(d) => reduce_matrix(op, &Matrix { data: d, rows, cols, stride: cols }, over),
+        Data::F64(d) => reduce_matrix(op, &Matrix { data: d, rows, cols, stride: cols }, over),
+        Data::I64(d) => reduce_ints(op, &Matrix { data: d, rows, cols, stride: cols }, over),
+        Data::Bool(d) => {
+            let ints: Vec<i64> = d.iter().map(|&b| i64::from(b)).collect();
+            reduce_ints(op, &Matrix { data: &ints, rows, cols, stride: cols }, over)
+        }
+    }
 }
 
 /// Reduces elements by group: element k belongs to group `group[k]`, of which there are `groups`.
@@ -185,11 +195,11 @@ impl<'a, T: Copy> Matrix<'a, T> {
     }
 
     /// The elements reduced to number `k` of the result, side by side.
-    fn part(&self, over: MatrixOver, k: usize) -> Vec<T> {
+    fn part(&self, over: MatrixOver, k: usize) -> Cow<'a, [T]> {
         match over {
             MatrixOver::All => (0..self.rows).flat_map(|r| self.row(r).iter().copied()).collect(),
             MatrixOver::Rows => (0..self.rows).map(|r| self.row(r)[k]).collect(),
-            MatrixOver::Columns => self.row(k).to_vec(),
+            MatrixOver::Columns => self.row(k).into(),
         }
     }
 
@@ -275,7 +285,7 @@ real!(f64, 8, F64);
 
 /// Combines accumulators by halving.
 #[inline(always)]
-fn tree<T: Copy, const LANES: usize>(mut acc: [T; LANES], merge: impl Fn(T, T) -> T) -> T {
+pub(super) fn tree<T: Copy, const LANES: usize>(mut acc: [T; LANES], merge: impl Fn(T, T) -> T) -> T {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
@@ -388,34 +398,9 @@ fn reduce_matrix<T: Real>(op: Reduction, m: &Matrix<'_, T>, over: MatrixOver) ->
     })
 }
 
-/// The sums of some columns over all rows, with the accumulators of the sum of all columns: the same bits. `None` for a value that is not
-/// stored.
-///
-/// One column after the other: its elements are equally far apart, which the machine foresees.
-pub fn column_sums(values: &Values<'_>, columns: &[u32]) -> Option<Data> {
-    fn sums<T: Real, const LANES: usize>(data: &[T], rows: usize, stride: usize, columns: &[u32]) -> Option<Vec<T>> {
-        let data = data.get(..rows.checked_mul(stride)?.min(data.len()))?;
-        let column = |c: &u32| {
-            let mut acc = [T::ZERO; LANES];
-            for rows in data.get(*c as usize..)?.chunks(stride.saturating_mul(LANES).max(1)) {
-                for (acc, x) in acc.iter_mut().zip(rows.iter().step_by(stride.max(1))) {
-                    *acc = *acc + *x;
-                }
-            }
-            Some(tree(acc, |x, y| x + y))
-        };
-        columns.iter().map(column).collect()
-    }
-    match values.data {
-        Slice::F32(d) => sums::<f32, 16>(d, values.rows, values.stride, columns).map(Data::F32),
-        Slice::F64(d) => sums::<f64, 8>(d, values.rows, values.stride, columns).map(Data::F64),
-        Slice::Uniform(_) => None,
-    }
-}
-
 /// The position of the first element that none beats.
 fn best<T: Copy>(m: &Matrix<'_, T>, over: MatrixOver, results: usize, beats: impl Fn(T, T) -> bool) -> Data {
-    let of = |part: Vec<T>| {
+    let of = |part: Cow<'_, [T]>| {
         let mut found = 0;
         for (k, &x) in part.iter().enumerate() {
             if beats(x, part[found]) {
@@ -427,23 +412,38 @@ fn best<T: Copy>(m: &Matrix<'_, T>, over: MatrixOver, results: usize, beats: imp
     Data::I64((0..results).map(|k| of(m.part(over, k))).collect())
 }
 
+/// The sum; `None` if it cannot be held.
+fn exact_sum(v: &[i64]) -> Option<i64> {
+    // Of numbers of 32 bits, so many cannot overflow.
+    let (sum, large) = widest(
+        #[inline(always)]
+        || {
+            v.iter().fold((0_i64, 0_u64), |(sum, large), x| {
+                (sum.wrapping_add(*x), large | x.wrapping_add(1 << 31).cast_unsigned() >> 32)
+            })
+        },
+    );
+    if large == 0 && u32::try_from(v.len()).is_ok() {
+        return Some(sum);
+    }
+    i64::try_from(v.iter().map(|&x| i128::from(x)).sum::<i128>()).ok()
+}
+
 fn reduce_ints(op: Reduction, m: &Matrix<'_, i64>, over: MatrixOver) -> Result<Data, String> {
     let (results, n) = m.counts(over);
     if n == 0 && results > 0 && !matches!(op, Reduction::Sum | Reduction::Norm | Reduction::Count) {
         return Err(format!("`{}` of no values", op.name()));
     }
-    let each = |f: &dyn Fn(Vec<i64>) -> Option<i64>| {
+    let each = |f: &dyn Fn(&[i64]) -> Option<i64>| {
         (0..results)
-            .map(|k| f(m.part(over, k)).ok_or_else(|| format!("`{}` leaves the range of whole numbers", op.name())))
+            .map(|k| f(&m.part(over, k)).ok_or_else(|| format!("`{}` leaves the range of whole numbers", op.name())))
             .collect::<Result<Vec<_>, _>>()
             .map(Data::I64)
     };
     match op {
-        Reduction::Sum | Reduction::Count => {
-            each(&|v| i64::try_from(v.iter().map(|&x| i128::from(x)).sum::<i128>()).ok())
-        }
-        Reduction::Min => each(&|v| v.into_iter().min()),
-        Reduction::Max => each(&|v| v.into_iter().max()),
+        Reduction::Sum | Reduction::Count => each(&exact_sum),
+        Reduction::Min => each(&|v| v.iter().copied().min()),
+        Reduction::Max => each(&|v| v.iter().copied().max()),
         Reduction::Argmax => Ok(best(m, over, results, |x, y| x > y)),
         Reduction::Argmin => Ok(best(m, over, results, |x, y| x < y)),
         Reduction::Mean | Reduction::Std | Reduction::Norm => {
@@ -554,8 +554,10 @@ mod tests {
         let none = Tensor::list(Data::F64(vec![]));
         assert_eq!(reduce_tensor(Reduction::Mean, &none, None).unwrap_err(), "`mean` of no values");
         assert_eq!(reduce_tensor(Reduction::Sum, &none, None).unwrap(), Value::Real(0.0));
-        let large = Tensor::list(Data::I64(vec![i64::MAX, 1]));
-        assert!(reduce_tensor(Reduction::Sum, &large, None).is_err());
+        let large = |v: &[i64]| reduce_tensor(Reduction::Sum, &Tensor::list(Data::I64(v.to_vec())), None);
+        assert!(large(&[i64::MAX, 1]).is_err());
+        assert_eq!(large(&[i64::MAX, 1, -1]).unwrap(), Value::Int(i64::MAX));
+        assert_eq!(large(&[1 << 31, -(1 << 31), i64::MIN, 5]).unwrap(), Value::Int(i64::MIN + 5));
         let nan = Tensor::list(Data::F64(vec![1.0, f64::NAN, 0.0]));
         assert!(matches!(reduce_tensor(Reduction::Max, &nan, None).unwrap(), Value::Real(x) if x.is_nan()));
     }

@@ -13,6 +13,7 @@ use crate::script::machine::{
     Entity, Machine, ResetTarget, RunKey, Slice, SliceMut, SpikeLog, Values, ValuesMut, VarKey,
 };
 use crate::script::tensor::Data;
+use crate::simd::widest;
 
 impl Machine for Network {
     fn fork(&self) -> Box<dyn Machine> {
@@ -150,7 +151,13 @@ impl Machine for Network {
 
     fn total(&self, pop: PopId) -> u64 {
         match self.shared.layout.pops[pop.index()].counts {
-            Counts::Each { .. } => self.counts(pop).iter().map(|n| u64::from(n.unsigned_abs())).sum(),
+            Counts::Each { .. } => {
+                let counts = self.counts(pop);
+                widest(
+                    #[inline(always)]
+                    || counts.iter().map(|n| u64::from(n.unsigned_abs())).sum(),
+                )
+            }
             Counts::Total(total) => match &self.buffers[total.0 as usize] {
                 Buf::I64(v) => v.first().map_or(0, |n| n.unsigned_abs()),
                 _ => 0,
@@ -509,7 +516,7 @@ impl Machine for Network {
     }
 
     fn bytes(&self) -> u64 {
-        self.shared.layout.bytes() as u64
+        self.shared.bytes
     }
 
     fn method(&self, key: VarKey) -> Option<&'static str> {

@@ -9,6 +9,9 @@ use crate::sched::Place;
 use crate::sched::projection::Handler;
 use crate::script::machine::{Entity, VarKey};
 
+/// Marks that are looked at together.
+const GROUP: usize = 16;
+
 impl Network {
     /// Whether the marks of one side tell all that changed of a variable, since it was settled with `rule`: the handler of the other side must
     /// leave alone whatever has no trace on `place` that is listed, for an event of that side has listed it.
@@ -17,13 +20,22 @@ impl Network {
         let by_list = |z: &Option<VarId>| z.is_some_and(|z| plan.place[z.index()] == place);
         let known = other.is_none_or(|h| h.synapse.iter().all(|(v, _, z)| *v != key.var || by_list(z)));
         // What synapses do by themselves is in no record.
-        known && !plan.clocked.vars.contains(&key.var) && !plan.own.acts() && self.settled.get(&key) == Some(&rule)
+        let moves = plan.clocked.vars.contains(&key.var) || plan.own.acts() || self.relaxes(key);
+        known && !moves && self.settled.get(&key) == Some(&rule)
     }
 
     /// The neurons of a side that are marked.
     pub(super) fn flagged(&self, record: BufId, n: u64) -> Vec<u32> {
-        let flags = self.ints(record).iter().take(n as usize);
-        flags.enumerate().filter(|(_, flag)| **flag != 0).map(|(k, _)| k as u32).collect()
+        let flags = self.ints(record);
+        let flags = flags.get(..n as usize).unwrap_or(flags);
+        let mut out = Vec::new();
+        // Few are marked: groups without any are passed over at once.
+        for (from, group) in (0..).step_by(GROUP).zip(flags.chunks(GROUP)) {
+            if group.iter().fold(0, |any, flag| any | flag) != 0 {
+                out.extend((from..).zip(group).filter(|(_, flag)| **flag != 0).map(|(k, _)| k));
+            }
+        }
+        out
     }
 
     /// Takes all marks of a projection away but those of neurons that are on a list.
@@ -55,18 +67,24 @@ impl Network {
             let Some(record) = record else { continue };
             let least = NEARLY * plan.faint[v];
             let n = self.ints(count).first().map_or(0, |n| *n as usize);
-            let listed = self.ints(list).iter().take(n).copied();
             let stays = |x: f64| x.abs() >= least || x.is_nan();
             let key = VarKey { entity, var: VarId(v as u32) };
-            let flagged: Vec<i32> = if let Some(left) = self.left_by_table(key, values) {
-                listed.filter(|k| stays(left(*k as usize))).collect()
+            // Out of the network while the traces are read there.
+            let Buf::I32(marks) = self.buf(record) else { continue };
+            let mut marks = std::mem::take(marks);
+            let listed = self.ints(list).iter().take(n).copied();
+            let mut mark = |k: i32, x: f64| {
+                if let Some(mark) = marks.get_mut(k as usize) {
+                    *mark |= i32::from(stays(x));
+                }
+            };
+            if let Some(left) = self.left_by_table(key, values) {
+                listed.for_each(|k| mark(k, left(k as usize)));
             } else {
                 let present = self.present(key, values);
-                listed.filter(|k| stays(present(*k as usize))).collect()
-            };
-            for k in flagged {
-                self.set_int(record, k as usize, 1);
+                listed.for_each(|k| mark(k, present(k as usize)));
             }
+            *self.buf(record) = Buf::I32(marks);
         }
     }
 

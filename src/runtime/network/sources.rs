@@ -11,6 +11,7 @@ use crate::rng::events::CountSource;
 use crate::rng::gaps::{GapSource, chunk_steps, draw_gaps};
 use crate::sched::{self, Spiking, Storage};
 use crate::script::machine::{Machine, RunKey};
+use crate::simd::widest;
 
 /// Events of `poisson_input` that a step may have.
 const MOST_EVENTS: f64 = 1e8;
@@ -30,11 +31,11 @@ impl Network {
             let Some(Spiking::Rate(rate)) = &plan.spiking else { continue };
             let dt = compiled.plan.dt;
             let mut rates = std::mem::take(&mut self.scratch);
-            rates.clear();
             self.rates(p, plan, *rate, &mut rates);
-            for rate in &mut rates {
-                *rate *= dt;
-            }
+            widest(
+                #[inline(always)]
+                || rates.iter_mut().for_each(|rate| *rate *= dt),
+            );
             let name = &self.shared.model.populations[p].name;
             let stream = Stream::new(self.shared.model.settings.seed, &format!("{name}/spike")).sub(key.0);
             let mut events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
@@ -64,7 +65,7 @@ impl Network {
         Ok(())
     }
 
-    /// The rate of each neuron of a source, in 1/ms.
+    /// Replaces the contents of `out` by the rate of each neuron of a source, in 1/ms.
     fn rates(&self, p: usize, plan: &sched::PopPlan, rate: Sym, out: &mut Vec<f64>) {
         let n = plan.size as usize;
         // Nearly always a variable that protocols assign.
@@ -73,12 +74,21 @@ impl Network {
             && let Some(buf) = self.shared.layout.pops[p].vars[v.index()]
         {
             match &self.buffers[buf.0 as usize] {
-                Buf::F32(v) => out.extend(v.iter().take(n).map(|x| f64::from(*x))),
-                Buf::F64(v) => out.extend(v.iter().take(n)),
-                Buf::I32(_) | Buf::I64(_) => out.resize(n, f64::NAN),
+                Buf::F32(v) => {
+                    let v = v.get(..n).unwrap_or(v);
+                    // Mostly as long as it was: nothing to fill.
+                    out.resize(v.len(), 0.0);
+                    widest(
+                        #[inline(always)]
+                        || out.iter_mut().zip(v).for_each(|(out, x)| *out = f64::from(*x)),
+                    );
+                }
+                Buf::F64(v) => v.get(..n).unwrap_or(v).clone_into(out),
+                Buf::I32(_) | Buf::I64(_) => *out = vec![f64::NAN; n],
             }
             return;
         }
+        out.clear();
         out.extend((0..n).map(|k| plan.graph.eval(rate, &|leaf| self.leaf(p, plan, leaf, k))));
     }
 
