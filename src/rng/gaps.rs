@@ -209,6 +209,7 @@ impl WithEights for Draw<'_> {
         let keys = self.run.stream.schedule(e);
         let steps = f64::from(self.run.steps);
         let mut ahead = [Wanted::default(); AHEAD];
+        let mut gaps = [[0; BATCH]; AHEAD];
         let mut batches = 0;
         let rates = self.rates;
         for (element, &rate) in (0..).zip(rates) {
@@ -216,7 +217,7 @@ impl WithEights for Draw<'_> {
             if rate > 0.0 && steps > 0.0 {
                 let likely = likely(rate * steps);
                 if batches + likely > AHEAD {
-                    self.use_up(e, &keys, &ahead, batches);
+                    self.use_up(e, &keys, &ahead[..batches], &mut gaps);
                     batches = 0;
                 }
                 let minus_mean = -1.0 / rate;
@@ -226,7 +227,7 @@ impl WithEights for Draw<'_> {
                 batches += likely;
             }
         }
-        self.use_up(e, &keys, &ahead, batches);
+        self.use_up(e, &keys, &ahead[..batches], &mut gaps);
     }
 }
 
@@ -238,14 +239,11 @@ fn likely(mean: f64) -> usize {
 }
 
 impl Draw<'_> {
-    /// Draws the gaps of the first `batches` of `ahead` and turns them into spikes.
+    /// Draws the gaps of what is wanted and turns them into spikes.
     #[inline(always)]
-    fn use_up<E: Eights>(&mut self, e: E, keys: &Schedule<E>, ahead: &[Wanted; AHEAD], batches: usize) {
-        let mut gaps = [[0; BATCH]; AHEAD];
-        for (gaps, wanted) in
-            gaps.as_chunks_mut::<2>().0.iter_mut().zip(ahead.as_chunks::<2>().0).take(batches.div_ceil(2))
-        {
-            *gaps = self.run.gaps(e, keys, wanted);
+    fn use_up<E: Eights>(&mut self, e: E, keys: &Schedule<E>, ahead: &[Wanted], gaps: &mut [Gaps; AHEAD]) {
+        for (gaps, wanted) in gaps.as_chunks_mut::<2>().0.iter_mut().zip(ahead.chunks(2)) {
+            *gaps = self.run.gaps(e, keys, &[wanted[0], wanted[wanted.len() - 1]]);
         }
         // Whole batches are written, and what lies behind the run's end is written over.
         let steps = self.run.steps;
@@ -253,12 +251,12 @@ impl Draw<'_> {
         let room = |drawn: &mut Vec<u32>, n: usize| drawn.resize(n + (AHEAD + 1) * BATCH, 0);
         room(&mut self.out.drawn, n);
         let mut batch = 0;
-        while batch < batches {
+        while batch < ahead.len() {
             let first = ahead[batch];
             let start = n;
             let mut past = 0;
             let mut next = first;
-            while batch < batches && ahead[batch].element == first.element {
+            while batch < ahead.len() && ahead[batch].element == first.element {
                 if past < steps {
                     n += spikes(e, &gaps[batch], steps, &mut past, &mut self.out.drawn[n..n + BATCH]);
                 }
