@@ -38,12 +38,16 @@ impl Network {
         // Most elements were brought up to date at the same step, and some in between each at another: two factors are kept.
         let of = move |gap: f64, a: f64| if a == 0.0 || gap == 0.0 { 1.0 } else { libm::exp(a * dt * gap) };
         let latest = std::cell::Cell::new([(0.0, 1.0); 2]);
+        let since = closed.map_or(&[][..], |(_, _, _, last)| self.ints(last));
+        let stored = &self.buffers[stored.0 as usize];
         move |k: usize| {
-            let Some((a, b, value, last)) = closed else {
-                return self.buffers[stored.0 as usize].get_f64(k).unwrap_or(f64::NAN);
+            let x = match stored {
+                Buf::F64(v) => v.get(k).copied(),
+                other => other.get_f64(k),
             };
-            let x = self.buffers[value.0 as usize].get_f64(k).unwrap_or(f64::NAN);
-            let gap = f64::from(self.step) - f64::from(self.ints(last).get(k).copied().unwrap_or(self.step));
+            let x = x.unwrap_or(f64::NAN);
+            let Some((a, b, ..)) = closed else { return x };
+            let gap = f64::from(self.step) - f64::from(since.get(k).copied().unwrap_or(self.step));
             if gap == 0.0 {
                 return x;
             }
@@ -86,13 +90,18 @@ impl Network {
             return;
         }
         let work = self.var_buffer(key);
-        let present: Vec<f64> = (0..self.buffers[value.0 as usize].len()).map(self.present(key, value)).collect();
-        for (k, x) in present.into_iter().enumerate() {
-            self.buf(value).set_f64(k, x);
-            if let Some(work) = work {
-                self.buf(work).set_f64(k, x);
+        // Out of the network while its elements are computed there.
+        let mut present = std::mem::take(&mut self.scratch);
+        present.clear();
+        present.extend((0..self.buffers[value.0 as usize].len()).map(self.present(key, value)));
+        for id in [Some(value), work].into_iter().flatten() {
+            match self.buf(id) {
+                Buf::F64(to) => to.iter_mut().zip(&present).for_each(|(to, x)| *to = *x),
+                Buf::F32(to) => to.iter_mut().zip(&present).for_each(|(to, x)| *to = *x as f32),
+                other => (0..).zip(&present).for_each(|(k, x)| other.set_f64(k, *x)),
             }
         }
+        self.scratch = present;
         self.stamp(key);
     }
 
