@@ -221,7 +221,7 @@ def more(args, work):
     print("| model | precision | snnc, s a simulated second | Brian2 C++ standalone | ratio | spikes a second and neuron |")
     print("|---|---|---|---|---|---|")
     for model, path, seconds, options in cases:
-        if args.only and model not in args.only.split(","):
+        if args.only and model not in args.only:
             continue
         theirs, ours = [], {"f64": [], "f32": []}
         for k in range(args.rounds):
@@ -246,7 +246,8 @@ def main():
     p.add_argument("--brian", action="store_true", help="CUBA and COBA beside Brian2 too")
     p.add_argument("--batches", action="store_true", help="batches and threads too")
     p.add_argument("--more", action="store_true", help="Vogels et al. 2011 at full size, slow gates, Wang 2002, and Hodgkin-Huxley beside Brian2 too")
-    p.add_argument("--only", metavar="MODELS", help="of --more, these only: vogels2011, slow_excitation, wang2002, hodgkin_huxley")
+    p.add_argument("--only", action="append", choices=["vogels2011", "slow_excitation", "wang2002", "hodgkin_huxley"],
+                   help="--more with this one only (may be given several times)")
     p.add_argument("--no-diehl-cook", action="store_true", help="leave Diehl & Cook out")
     args = p.parse_args()
     if not SNNC.exists():
@@ -262,7 +263,7 @@ def main():
         if args.brian:
             print()
             balanced(args, work)
-        if args.more:
+        if args.more or args.only:
             print()
             more(args, work)
 

@@ -749,6 +749,48 @@ fn loads_do_not_run_before_what_guards_them() {
     }
 }
 
+/// An index that was read is no less than zero in what follows its access, and a sum with it may be taken apart; in a branch that is not taken nothing was
+/// read, and there 32 bits may wrap.
+#[test]
+fn what_an_access_tells_holds_behind_it_only() {
+    let mut w = Writer::new(2);
+    let (other, n) = (w.param(0), w.param(1));
+    let (zero, one) = (w.i32(0), w.i32(1));
+    // Behind its access.
+    let inside = w.load(BufId(2), Scalar::I32, one, 1);
+    let x = w.load(BufId(0), Scalar::F32, inside, 1);
+    let four = w.i32(4);
+    let row = w.bin(BinOp::Mul, n, four);
+    let at = w.bin(BinOp::Add, row, inside);
+    let y = w.load(BufId(0), Scalar::F32, at, 1);
+    let sum = w.bin(BinOp::Add, x, y);
+    // Guarded.
+    let far = w.load(BufId(2), Scalar::I32, zero, 1);
+    let some = w.cmp(CmpOp::Ge, n, one);
+    let z = w.choose(some, |w| vec![w.load(BufId(0), Scalar::F32, far, 1)], |_| vec![sum]);
+    let wrapped = w.bin(BinOp::Add, far, other);
+    let u = w.load(BufId(0), Scalar::F32, wrapped, 1);
+    let sum = w.bin(BinOp::Add, z[0], u);
+    // A negative summand, and a negative bound.
+    let last = w.i32(2);
+    let less = w.load(BufId(2), Scalar::I32, last, 1);
+    let seven = w.i32(7);
+    let at = w.bin(BinOp::Add, less, seven);
+    let v = w.load(BufId(0), Scalar::F32, at, 1);
+    let sum = w.bin(BinOp::Add, sum, v);
+    let total = w.fold((less, one, 1), &[sum], |w, _, sum| vec![w.bin(BinOp::Add, sum[0], v)]);
+    w.store(BufId(1), zero, total[0]);
+    let buffers = vec![buffer("x", Scalar::F32, 8), buffer("y", Scalar::F32, 1), buffer("i", Scalar::I32, 3)];
+    let p = program(buffers, w.finish("f"));
+    let x = Buf::F32(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]);
+    for (far, args) in
+        [(i32::MIN, [i32::MIN + 3, 0]), (-5, [6, 0]), (5, [-4, 1]), (7, [0, 1]), (i32::MAX, [i32::MIN + 2, 0])]
+    {
+        let buffers = vec![x.clone(), Buf::zeros(Scalar::F32, 1), Buf::I32(vec![far, 3, -2])];
+        disagreement(&p, &buffers, &args, &ALL).unwrap();
+    }
+}
+
 /// Loops over lists within loops over lists are functions of their own, unless they take what has no room as an argument.
 #[test]
 fn nested_loops_take_what_is_around_them() {

@@ -100,6 +100,27 @@ impl Buf {
         }
     }
 
+    /// Replaces the contents of `out` by all elements, as [`Buf::get_f64`] gives them.
+    pub fn read_all(&self, out: &mut Vec<f64>) {
+        out.clear();
+        match self {
+            Self::F32(v) => out.extend(v.iter().map(|x| f64::from(*x))),
+            Self::F64(v) => out.extend(v),
+            Self::I32(v) => out.extend(v.iter().map(|x| f64::from(*x))),
+            Self::I64(v) => out.extend(v.iter().map(|x| *x as f64)),
+        }
+    }
+
+    /// Sets the first elements, as [`Buf::set_f64`] would.
+    pub fn write_all(&mut self, values: &[f64]) {
+        match self {
+            Self::F32(v) => v.iter_mut().zip(values).for_each(|(to, x)| *to = *x as f32),
+            Self::F64(v) => v.iter_mut().zip(values).for_each(|(to, x)| *to = *x),
+            Self::I32(v) => v.iter_mut().zip(values).for_each(|(to, x)| *to = *x as i32),
+            Self::I64(v) => v.iter_mut().zip(values).for_each(|(to, x)| *to = *x as i64),
+        }
+    }
+
     /// Sets element `index`, converting from `f64`; nothing happens outside.
     pub fn set_f64(&mut self, index: usize, value: f64) {
         match self {

@@ -189,13 +189,9 @@ pub(super) fn faded(b: &mut FuncBuilder, s: &Step<'_>, x: Val, faint: f64) -> Va
 
 /// Whether [`faded`] would make `x` zero.
 pub(super) fn is_faint(b: &mut FuncBuilder, s: &Step<'_>, x: Val, faint: f64) -> Val {
-    let faint = match s.float {
-        _ if faint > 0.0 => faint,
-        Scalar::F32 => f64::from(f32::MIN_POSITIVE),
-        _ => f64::MIN_POSITIVE,
-    };
+    let normal = if s.float == Scalar::F32 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
     let size = b.un(UnOp::Abs, x);
-    let least = b.float(s.float, faint);
+    let least = b.float(s.float, faint.max(normal));
     b.cmp(CmpOp::Lt, size, least)
 }
 

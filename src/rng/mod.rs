@@ -173,7 +173,7 @@ fn blocks_of<E: Eights>(
     blocks: [u64; BATCH / 2],
     elements: [u64; BATCH / 2],
 ) -> [[u64; BATCH / 2]; 2] {
-    let c = words_of(e, schedule, blocks, elements);
+    let [c] = words_of_each(e, schedule, [(blocks, elements)]);
     let [mut even, mut odd] = [[0; BATCH / 2]; 2];
     for k in 0..BATCH / 2 {
         even[k] = c[0][k] & LOW | c[1][k] << 32;
@@ -185,20 +185,8 @@ fn blocks_of<E: Eights>(
 /// The lower half of a lane.
 const LOW: u64 = 0xffff_ffff;
 
-/// The four words of one block for each of several elements, side by side. Words of 32 bits are in the lower halves of lanes; upper halves may
-/// hold anything.
-#[inline(always)]
-fn words_of<E: Eights>(
-    e: E,
-    schedule: &Schedule<E>,
-    blocks: [u64; BATCH / 2],
-    elements: [u64; BATCH / 2],
-) -> [[u64; BATCH / 2]; 4] {
-    let [words] = words_of_each(e, schedule, [(blocks, elements)]);
-    words
-}
-
-/// [`words_of`] several blocks and elements at once, of which each round is done for all.
+/// The four words of blocks of elements, side by side, for some sets of `(blocks, elements)` at once, of which each round is done for all. Words of
+/// 32 bits are in the lower halves of lanes; upper halves may hold anything.
 #[inline(always)]
 fn words_of_each<E: Eights, const N: usize>(
     e: E,

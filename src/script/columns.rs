@@ -6,7 +6,7 @@
 
 use crate::script::assign::{Float, WriteFault};
 use crate::script::machine::{SliceMut, ValuesMut};
-use crate::script::reduce::tree;
+use crate::script::reduce::fold_flat;
 use crate::simd::widest;
 
 /// Room for the elements of a column, kept from one normalisation to the next.
@@ -83,7 +83,15 @@ fn one<T: Float, const LANES: usize>(
         *value = row[0];
     }
     last[0] = end[0];
-    let factor = total / sum::<T, LANES>(values);
+    let factor = total
+        / fold_flat::<_, LANES>(
+            [&*values].into_iter(),
+            T::of(0.0),
+            #[inline(always)]
+            |sum, x| sum + x,
+            #[inline(always)]
+            |x, y| x + y,
+        );
     // Counts of 32 bits, so that the loop keeps the width of its elements.
     let (mut stops, mut undefined) = (0_u32, 0_u32);
     for value in values.iter_mut() {
@@ -100,25 +108,6 @@ fn one<T: Float, const LANES: usize>(
         row[0] = *value;
     }
     (stops != 0, undefined as usize)
-}
-
-#[inline(always)]
-fn sum<T: Float, const LANES: usize>(values: &[T]) -> T {
-    let mut acc = [T::of(0.0); LANES];
-    let (groups, rest) = values.as_chunks::<LANES>();
-    for group in groups {
-        for (acc, x) in acc.iter_mut().zip(group) {
-            *acc = *acc + *x;
-        }
-    }
-    for (acc, x) in acc.iter_mut().zip(rest) {
-        *acc = *acc + *x;
-    }
-    tree(
-        acc,
-        #[inline(always)]
-        |x, y| x + y,
-    )
 }
 
 #[cfg(test)]

@@ -208,6 +208,7 @@ pub(crate) struct Interp<'h, 'a> {
     pub times: Vec<SoFar>,
     /// The shape of what the present statement assigns.
     pub target: Vec<usize>,
+    /// Room for the column that is being brought to a sum.
     pub column: columns::Room,
 }
 

@@ -285,7 +285,7 @@ real!(f64, 8, F64);
 
 /// Combines accumulators by halving.
 #[inline(always)]
-pub(super) fn tree<T: Copy, const LANES: usize>(mut acc: [T; LANES], merge: impl Fn(T, T) -> T) -> T {
+fn tree<T: Copy, const LANES: usize>(mut acc: [T; LANES], merge: impl Fn(T, T) -> T) -> T {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
@@ -298,7 +298,7 @@ pub(super) fn tree<T: Copy, const LANES: usize>(mut acc: [T; LANES], merge: impl
 
 /// Folds pieces that count as one run of elements.
 #[inline(always)]
-fn fold_flat<'a, T: Copy + 'a, const LANES: usize>(
+pub(super) fn fold_flat<'a, T: Copy + 'a, const LANES: usize>(
     pieces: impl Iterator<Item = &'a [T]>,
     init: T,
     step: impl Fn(T, T) -> T + Copy,

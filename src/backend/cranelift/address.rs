@@ -72,7 +72,7 @@ impl Facts {
     }
 
     /// An element is accessed.
-    fn is_used(&mut self, index: Val) {
+    fn note_access(&mut self, index: Val) {
         if self.homes.get(index.0 as usize) == Some(&self.block)
             && let Some(used) = self.used.get_mut(index.0 as usize)
         {
@@ -136,7 +136,7 @@ impl Emitter<'_, '_> {
         // What holds because an earlier access was right does not hold where this one might be moved to.
         let everywhere = narrow && exact && low >= i64::from(i32::MIN);
         let indices = if everywhere { (low, high) } else { (i64::MIN, i64::MAX) };
-        self.facts.is_used(index);
+        self.facts.note_access(index);
         let offset = terms.offset.checked_mul(bytes).and_then(|x| i32::try_from(x).ok());
         let (terms, offset) = match offset {
             Some(offset) if exact => (terms, offset),

@@ -126,7 +126,7 @@ pub(super) struct Emitter<'a, 'f> {
     regions: Vec<AliasRegion>,
     /// The CLIF value of each value in scope.
     values: Vec<Option<Value>>,
-    /// The same, sign-extended to 64 bits, where that costs nothing (loop variables).
+    /// The same, sign-extended to 64 bits, where that costs nothing (loop variables, indices that were loaded).
     pub(super) wide: Vec<Option<Value>>,
     /// How values came about.
     pub(super) ops: Vec<Option<&'a Op>>,
@@ -406,8 +406,8 @@ impl<'a> Emitter<'a, '_> {
             Op::Un(un, a) => self.unary(*un, ty, *a)?,
             Op::Bin(bin, a, b) => self.binary(*bin, ty, *a, *b)?,
             Op::Fma(a, b, c) => {
-                // The instruction writes over its first operand, which a constant (or what was made outside this loop) would be copied for. Which of
-                // the two is first changes no bit, unless both are NaN.
+                // The instruction writes over its first operand, for which a constant would have to be copied. Which factor is first changes no bit,
+                // unless both are NaN.
                 let age = |v: &Val| self.depths.get(v.0 as usize).copied().unwrap_or(0);
                 let constant = matches!(self.ops.get(a.0 as usize), Some(Some(Op::Const(_))));
                 let (a, b) = if constant && age(b) == self.depth { (b, a) } else { (a, b) };

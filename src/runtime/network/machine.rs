@@ -267,15 +267,8 @@ impl Machine for Network {
                 let bufs = &self.shared.layout.pops[p.index()];
                 if let (Some((master, _)), Some(work)) = (bufs.slow[key.var.index()], bufs.vars[key.var.index()]) {
                     let mut values = std::mem::take(&mut self.scratch);
-                    values.clear();
-                    match &self.buffers[work.0 as usize] {
-                        Buf::F32(v) => values.extend(v.iter().map(|x| f64::from(*x))),
-                        other => values.extend((0..other.len()).map(|k| other.get_f64(k).unwrap_or(f64::NAN))),
-                    }
-                    match self.buf(master) {
-                        Buf::F64(to) => to.iter_mut().zip(&values).for_each(|(to, x)| *to = *x),
-                        other => (0..).zip(&values).for_each(|(k, x)| other.set_f64(k, *x)),
-                    }
+                    self.buffers[work.0 as usize].read_all(&mut values);
+                    self.buf(master).write_all(&values);
                     self.scratch = values;
                 }
             }

@@ -95,11 +95,7 @@ impl Network {
         present.clear();
         present.extend((0..self.buffers[value.0 as usize].len()).map(self.present(key, value)));
         for id in [Some(value), work].into_iter().flatten() {
-            match self.buf(id) {
-                Buf::F64(to) => to.iter_mut().zip(&present).for_each(|(to, x)| *to = *x),
-                Buf::F32(to) => to.iter_mut().zip(&present).for_each(|(to, x)| *to = *x as f32),
-                other => (0..).zip(&present).for_each(|(k, x)| other.set_f64(k, *x)),
-            }
+            self.buf(id).write_all(&present);
         }
         self.scratch = present;
         self.stamp(key);
