@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    /// All words, where that takes seconds and not an hour.
+    /// All words, where that takes a minute or two.
     #[test]
     #[cfg_attr(debug_assertions, ignore = "4.3 billion words: only with optimisation, as in `cargo test --release`")]
     fn the_logarithm_of_every_word_is_within_the_margin() {
