@@ -9,6 +9,7 @@ mod record;
 mod relax;
 mod room;
 mod sources;
+mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -114,6 +115,8 @@ pub struct Network {
     run_step: u64,
     /// Steps left of chunk of drawn events, by population.
     sources: Vec<Option<Source>>,
+    /// By population: the spikes of a source that are drawn.
+    events: Vec<EventList>,
     /// By population: the spikes that a protocol gave to a source, by the number of their step.
     given: Vec<Option<Arc<[(u64, u32)]>>>,
     logs: Vec<SpikeLog>,
@@ -147,7 +150,6 @@ struct Source {
     listed: Option<Arc<[(u64, u32)]>>,
     /// Run step one past the drawn ones.
     drawn: u64,
-    events: EventList,
 }
 
 /// What draws the events.
@@ -202,6 +204,7 @@ impl Network {
             step: 0,
             run_step: 0,
             sources: vec![None; n],
+            events: vec![EventList::default(); n],
             given: vec![None; n],
             logs: vec![SpikeLog::default(); n],
             logging: vec![false; n],
@@ -456,17 +459,16 @@ impl Network {
 
     /// Puts drawn events, which start at the present run step, where the code reads them.
     fn publish(&mut self, p: usize) {
-        let (Some([base, start, neurons]), Some(source)) = (self.shared.layout.pops[p].events, &self.sources[p]) else {
-            return;
-        };
+        let Some([base, start, neurons]) = self.shared.layout.pops[p].events else { return };
+        let events = &self.events[p];
         if let Buf::I32(v) = &mut self.buffers[base.0 as usize] {
             v[0] = (self.run_step % WRAP) as i32;
         }
-        copy(&mut self.buffers[start.0 as usize], &source.events.offsets);
-        copy(&mut self.buffers[neurons.0 as usize], &source.events.elements);
+        copy(&mut self.buffers[start.0 as usize], &events.offsets);
+        copy(&mut self.buffers[neurons.0 as usize], &events.elements);
         // Where spikes on their way are merged with new ones, the next new one is looked at before it is known whether there is one.
         if let Buf::I32(v) = &mut self.buffers[neurons.0 as usize]
-            && v.len() <= source.events.elements.len()
+            && v.len() <= events.elements.len()
         {
             v.push(0);
         }

@@ -17,7 +17,7 @@ use crate::script::expr::{fault, var_name};
 use crate::script::independent::shared_changes;
 use crate::script::ir::{AssignOp, Program, SampleLoop, Stmt, StmtKind};
 use crate::script::lanes::{Handed, Job, Lane, Pass, apply, done};
-use crate::script::machine::{Machine, VarKey};
+use crate::script::machine::{Machine, VarKey, Workspace};
 use crate::script::merge::Pending;
 use crate::script::tensor::{Data, copy_values};
 use crate::source::Span;
@@ -86,7 +86,10 @@ fn undefined(key: VarKey, span: Span, cx: &Cx<'_>) -> Stop {
 
 /// The lanes of a loop and what they share.
 struct Batches {
+    /// Without a workspace.
     lanes: Vec<Box<dyn Machine>>,
+    /// The workspace of each thread, which its lanes use in turn.
+    workspaces: Vec<Workspace>,
     shared: Vec<Shared>,
 }
 
@@ -113,13 +116,23 @@ impl Batches {
             taken.push(values);
         }
         // Without what is lent to them.
-        let lanes = (0..lanes).map(|_| machine.fork()).collect();
+        let mut forks = Vec::with_capacity(lanes);
+        let mut workspaces = Vec::with_capacity(threads);
+        for _ in 0..lanes {
+            let mut lane = machine.fork();
+            let mut workspace = None;
+            lane.exchange_workspace(&mut workspace);
+            forks.push(lane);
+            if workspaces.len() < threads {
+                workspaces.push(workspace);
+            }
+        }
         for (s, values) in shared.iter().zip(taken) {
             if let Some(mut values) = values {
                 machine.exchange(s.key, &mut values);
             }
         }
-        Self { lanes, shared }
+        Self { lanes: forks, workspaces, shared }
     }
 
     /// A segment starts: notes what the lanes start from. The network lacks what is lent until the segment ends.
@@ -169,6 +182,7 @@ impl Batches {
             return Ok(());
         }
         let mut lane = self.lanes.swap_remove(last);
+        lane.exchange_workspace(self.workspaces.first_mut().unwrap_or(&mut None));
         for s in &self.shared {
             if s.lent.is_empty() {
                 let merged = Data::F64(read_all(interp.machine, s.key));
@@ -335,7 +349,7 @@ fn run_lanes<'a>(
     let faults = Mutex::new(BTreeMap::new());
     let merge = Mutex::new(Merge { next: 0, early: BTreeMap::new(), pending });
     let work = Mutex::new(lanes.iter_mut().zip(&mut batches.lanes).enumerate());
-    let run = |mut lent: Vec<Option<&mut Data>>| {
+    let run = |mut lent: Vec<Option<&mut Data>>, workspace: &mut Workspace| {
         for (copy, start) in lent.iter_mut().zip(starts) {
             if let Some(copy) = copy {
                 changes::copy(start, copy);
@@ -345,7 +359,10 @@ fn run_lanes<'a>(
             let next = work.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((k, (lane, machine))) = next else { return };
             let machine = machine.as_mut();
-            match one_lane(job, lane, machine, segment, &keys, starts, &mut lent) {
+            machine.exchange_workspace(workspace);
+            let result = one_lane(job, lane, machine, segment, &keys, starts, &mut lent);
+            machine.exchange_workspace(workspace);
+            match result {
                 Ok(changes) => merge.lock().unwrap_or_else(PoisonError::into_inner).add(k, changes, starts),
                 Err(stop) => {
                     faults.lock().unwrap_or_else(PoisonError::into_inner).insert(k, stop);
@@ -353,17 +370,15 @@ fn run_lanes<'a>(
             }
         }
     };
-    let mut lent = lent.into_iter();
-    let mine = lent.next().unwrap_or_default();
-    if threads == 1 {
-        run(mine);
-    } else {
+    // There are as many workspaces as threads.
+    let mut each = lent.into_iter().zip(&mut batches.workspaces);
+    if let Some((lent, workspace)) = each.next() {
         let run = &run;
         std::thread::scope(|scope| {
-            for lent in lent {
-                scope.spawn(move || run(lent));
+            for (lent, workspace) in each {
+                scope.spawn(move || run(lent, workspace));
             }
-            run(mine);
+            run(lent, workspace);
         });
     }
     let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -380,16 +395,18 @@ fn one_lane<'a>(
     starts: &[&Data],
     lent: &mut [Option<&mut Data>],
 ) -> Res<Vec<Changes>> {
+    let mut result = Ok(());
     for ((&key, start), copy) in keys.iter().zip(starts).zip(lent.iter_mut()) {
         match copy {
             Some(copy) => {
                 machine.exchange(key, copy);
                 machine.settle_columns(key, LANE, &[]);
             }
-            None => write_all(machine, key, start, job.span, job.cx)?,
+            None => result = result.and(write_all(machine, key, start, job.span, job.cx)),
         }
     }
-    let result = lane.segment(job, machine, segment);
+    // Whatever fails, what was lent is taken back.
+    let result = result.and_then(|()| lane.segment(job, machine, segment));
     let mut out = Vec::with_capacity(keys.len());
     for ((&key, start), copy) in keys.iter().zip(starts).zip(lent) {
         out.push(match copy {

@@ -1,6 +1,8 @@
 //! What a protocol can do to a network. The evaluator of protocols knows networks only through this trait; `runtime`
 //! implements it. Values are in internal units (ms, mV, pA, …).
 
+use std::any::Any;
+
 use crate::diag::Diagnostic;
 use crate::hir::{PopId, ProjId, VarId};
 use crate::script::tensor::Data;
@@ -97,6 +99,9 @@ pub struct SpikeLog {
     pub neuron: Vec<u32>,
 }
 
+/// What [`Machine::exchange_workspace`] exchanges; only the kind of machine that made it can tell what is in it.
+pub type Workspace = Option<Box<dyn Any + Send>>;
+
 /// A network that a protocol drives.
 pub trait Machine: Send {
     /// An independent copy for another worker: same state, shared code.
@@ -106,7 +111,7 @@ pub trait Machine: Send {
     fn adopt(&mut self, other: &dyn Machine);
 
     /// For downcasting in `adopt`.
-    fn as_any(&self) -> &dyn std::any::Any;
+    fn as_any(&self) -> &dyn Any;
 
     /// The time step in ms.
     fn dt(&self) -> f64;
@@ -186,6 +191,12 @@ pub trait Machine: Send {
     fn exchange(&mut self, key: VarKey, values: &mut Data) -> bool {
         let _ = (key, values);
         false
+    }
+
+    /// Exchanges what is needed during runs and holds no state between them for that of another machine of the same network, or takes it out
+    /// where there is none; then nothing may run, be read or be written until it is back.
+    fn exchange_workspace(&mut self, with: &mut Workspace) {
+        let _ = with;
     }
 
     /// The bounds that every write of a variable must respect (inclusive).

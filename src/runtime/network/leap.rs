@@ -60,8 +60,8 @@ impl Network {
     /// How many of the next steps there are up to the last one in which a source fires; 0 if none does.
     fn steps_with_events(&self, chunk: u64) -> u64 {
         let mut last = 0;
-        for source in self.sources.iter().flatten() {
-            let list = &source.events;
+        for (source, list) in self.sources.iter().zip(&self.events) {
+            let Some(source) = source else { continue };
             let covered = u64::from(list.steps());
             // The list ends where the drawn steps end.
             let first = source.drawn.saturating_sub(covered);

@@ -10,7 +10,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::hir::{PopId, ProjId, VarId};
 use crate::sched::{Place, Storage, Wiring};
 use crate::script::machine::{
-    Entity, Machine, ResetTarget, RunKey, Slice, SliceMut, SpikeLog, Values, ValuesMut, VarKey,
+    Entity, Machine, ResetTarget, RunKey, Slice, SliceMut, SpikeLog, Values, ValuesMut, VarKey, Workspace,
 };
 use crate::script::tensor::Data;
 use crate::simd::widest;
@@ -27,6 +27,7 @@ impl Machine for Network {
             step: self.step,
             run_step: self.run_step,
             sources: self.sources.clone(),
+            events: self.events.clone(),
             given: self.given.clone(),
             logs: vec![SpikeLog::default(); self.logs.len()],
             logging: self.logging.clone(),
@@ -52,6 +53,7 @@ impl Machine for Network {
             self.step = other.step;
             self.run_step = other.run_step;
             self.sources.clone_from(&other.sources);
+            self.events.clone_from(&other.events);
             self.given.clone_from(&other.given);
             self.run = other.run;
             self.drawn.clone_from(&other.drawn);
@@ -335,6 +337,10 @@ impl Machine for Network {
         }
         self.settled.remove(&key);
         true
+    }
+
+    fn exchange_workspace(&mut self, with: &mut Workspace) {
+        self.trade(with);
     }
 
     fn bounds(&self, key: VarKey) -> Option<(f64, f64)> {

@@ -67,7 +67,7 @@ impl Network {
                 let n = shared.model.populations[pop].size().max(1);
                 // Trains of many sources have any number of events a step; they are all drawn by now.
                 let pooled = shared.model.populations[pop].pooled;
-                let drawn = self.sources[pop].as_ref().filter(|_| pooled).map_or(0, |s| s.events.elements.len() as u64);
+                let drawn = if pooled { self.events[pop].elements.len() as u64 } else { 0 };
                 let most = drawn.max(n);
                 // Every neuron in each of the steps that its longest delay takes: there cannot be more.
                 if !pooled && places >= n * (u64::from(g.longest) + 2) {

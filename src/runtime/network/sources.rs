@@ -24,8 +24,7 @@ impl Network {
             let listed = self.given.get(p).and_then(Option::as_ref).or(self.shared.played.get(p));
             if let (Some(Spiking::Listed), Some(listed)) = (&plan.spiking, listed) {
                 let listed = listed.clone();
-                let events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
-                self.sources[p] = Some(Source { gaps: None, listed: Some(listed), drawn: 0, events });
+                self.sources[p] = Some(Source { gaps: None, listed: Some(listed), drawn: 0 });
                 continue;
             }
             let Some(Spiking::Rate(rate)) = &plan.spiking else { continue };
@@ -38,7 +37,6 @@ impl Network {
             );
             let name = &self.shared.model.populations[p].name;
             let stream = Stream::new(self.shared.model.settings.seed, &format!("{name}/spike")).sub(key.0);
-            let mut events = self.sources[p].take().map(|s| s.events).unwrap_or_default();
             if self.shared.model.populations[p].pooled {
                 let events_per_step: f64 = rates.iter().sum();
                 if events_per_step.is_nan() || events_per_step > MOST_EVENTS {
@@ -50,15 +48,15 @@ impl Network {
                     .help("lower `n`, the rate or the time step"));
                 }
                 let train = Train::Counts(CountSource::new(stream, &rates));
-                self.sources[p] = Some(Source { gaps: Some(train), listed: None, drawn: 0, events });
+                self.sources[p] = Some(Source { gaps: Some(train), listed: None, drawn: 0 });
             } else if steps <= u64::from(chunk_steps(rates.len())) {
                 // The whole run at once: the same spikes as chunk by chunk.
-                draw_gaps(stream, &rates, steps as u32, &mut events);
-                self.sources[p] = Some(Source { gaps: None, listed: None, drawn: steps, events });
+                draw_gaps(stream, &rates, steps as u32, &mut self.events[p]);
+                self.sources[p] = Some(Source { gaps: None, listed: None, drawn: steps });
                 self.publish(p);
             } else {
                 let train = Train::Gaps(GapSource::new(stream, &rates));
-                self.sources[p] = Some(Source { gaps: Some(train), listed: None, drawn: 0, events });
+                self.sources[p] = Some(Source { gaps: Some(train), listed: None, drawn: 0 });
             }
             self.scratch = rates;
         }
@@ -107,7 +105,7 @@ impl Network {
                 let from = listed.partition_point(|(s, _)| *s <= now);
                 let to = listed.partition_point(|(s, _)| *s <= now + steps);
                 let events = listed[from..to].iter().map(|(s, k)| ((s - now - 1) as u32, *k));
-                source.events.fill(steps as u32, events);
+                self.events[p].fill(steps as u32, events);
                 source.drawn = self.run_step + steps;
                 covered = covered.min(steps);
                 self.publish(p);
@@ -117,7 +115,7 @@ impl Network {
                 && let Some(gaps) = &mut source.gaps
             {
                 let steps = wanted.min(gaps.chunk(n));
-                gaps.advance(steps as u32, &mut source.events, parallel);
+                gaps.advance(steps as u32, &mut self.events[p], parallel);
                 source.drawn = self.run_step + steps;
                 self.publish(p);
             }

@@ -1,0 +1,60 @@
+//! What a network needs while it runs and never between runs: drawn events and numbers, logs that are emptied as they fill, tables that never
+//! change. Copies of a network that take turns on a thread need it once, which keeps it in the caches.
+
+use super::Network;
+use crate::backend::Buf;
+use crate::lir::BufId;
+use crate::rng::gaps::EventList;
+use crate::script::machine::Workspace;
+
+/// The workspace of one network.
+struct Room {
+    /// Where the buffers belong.
+    ids: Vec<BufId>,
+    buffers: Vec<Buf>,
+    /// By population, what its source draws into.
+    events: Vec<EventList>,
+    scratch: Vec<f64>,
+}
+
+impl Network {
+    /// The buffers of a workspace.
+    fn passing(&self) -> Vec<BufId> {
+        let layout = &self.shared.layout;
+        let mut ids: Vec<BufId> = Vec::new();
+        for p in &layout.pops {
+            // The counts and the first steps beside them stay: they say that there is nothing.
+            ids.extend(p.events.iter().flat_map(|[_, start, neurons]| [start, neurons]));
+            ids.extend(p.draws.iter().map(|[_, numbers]| numbers));
+            let logs = p.signals.iter().map(|e| &e.log).chain([&p.log]);
+            ids.extend(logs.flat_map(|[_, steps, neurons]| [steps, neurons]));
+        }
+        for p in &layout.projs {
+            let drawn = p.draws.iter().chain(&p.chance).map(|[_, numbers]| numbers);
+            ids.extend(drawn.chain(p.decays.iter().flatten().map(|t| &t.left)));
+        }
+        // Traces of one rate share a table.
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Exchanges the workspace of this network for another; takes it out if there is none.
+    pub(super) fn trade(&mut self, with: &mut Workspace) {
+        let mut room = match with.take().map(|w| w.downcast::<Room>()) {
+            Some(Ok(room)) => room,
+            _ => {
+                let ids = self.passing();
+                let buffers = ids.iter().map(|id| Buf::zeros(self.buffers[id.0 as usize].scalar(), 0)).collect();
+                let events = vec![EventList::default(); self.events.len()];
+                Box::new(Room { ids, buffers, events, scratch: Vec::new() })
+            }
+        };
+        for (id, other) in room.ids.iter().zip(&mut room.buffers) {
+            std::mem::swap(&mut self.buffers[id.0 as usize], other);
+        }
+        std::mem::swap(&mut self.events, &mut room.events);
+        std::mem::swap(&mut self.scratch, &mut room.scratch);
+        *with = Some(room);
+    }
+}
