@@ -69,7 +69,10 @@ fn check_batch(program: &Program, stmts: &[Stmt], top: bool) -> Res<()> {
 
 /// A shared variable's elements, in double precision.
 fn read_all(machine: &mut dyn Machine, key: VarKey) -> Vec<f64> {
-    copy_values(&machine.values(key)).to_f64()
+    match copy_values(&machine.values(key)) {
+        Data::F64(values) => values,
+        other => other.to_f64(),
+    }
 }
 
 fn write_all(machine: &mut dyn Machine, key: VarKey, values: &Data, span: Span, cx: &Cx<'_>) -> Res<()> {
@@ -276,7 +279,7 @@ fn one_batch<'a>(
         if !segment.is_empty() {
             // The lanes start from what is merged so far.
             batches.start(interp.machine);
-            run_lanes(job, &mut lanes, batches, segment).map_err(|(k, stop)| {
+            run_lanes(job, &mut lanes, batches, segment, after.is_empty()).map_err(|(k, stop)| {
                 batches.give_back(interp.machine);
                 // What the samples before the faulty one did stays.
                 for lane in lanes.drain(..).take(k) {
@@ -327,12 +330,13 @@ impl Merge<'_> {
     }
 }
 
-/// Runs a segment in all lanes and sums up their changes; gives the first lane that failed.
+/// Runs a segment, which may be the last one, in all lanes and sums up their changes; gives the first lane that failed.
 fn run_lanes<'a>(
     job: &Job<'_, 'a>,
     lanes: &mut [Lane],
     batches: &mut Batches,
     segment: &'a [Stmt],
+    last: bool,
 ) -> Result<(), (usize, Stop)> {
     let threads = job.cx.env.threads.clamp(1, lanes.len().max(1));
     let keys: Vec<VarKey> = batches.shared.iter().map(|s| s.key).collect();
@@ -362,6 +366,10 @@ fn run_lanes<'a>(
             machine.exchange_workspace(workspace);
             let result = one_lane(job, lane, machine, segment, &keys, starts, &mut lent);
             machine.exchange_workspace(workspace);
+            if last {
+                // Nothing comes that could read its locals; the next lane gets their memory.
+                lane.frame = Vec::new();
+            }
             match result {
                 Ok(changes) => merge.lock().unwrap_or_else(PoisonError::into_inner).add(k, changes, starts),
                 Err(stop) => {

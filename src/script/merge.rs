@@ -1,14 +1,18 @@
 //! Sums up what the lanes of a batch changed of a variable that is lent to them: in the order of the lanes, in double precision, rounded once,
 //! then bounded.
 //!
-//! The changes of all lanes wait until the last lane is done and are then added row by row, on all threads: a row of sums stays in the nearest
-//! cache, where sums of a whole matrix do not. An element gets its changes in the same order either way, so that no bit depends on it.
+//! The changes of all lanes wait until the last lane is done and are then added some rows at a time, on all threads: sums of some rows stay in the
+//! caches of a core, where sums of a whole matrix do not. An element gets its changes in the same order either way, so that no bit depends on it.
 
 use crate::script::changes::{self, Changes, Float, Part};
 use crate::script::tensor::Data;
 
-/// Elements of a block where there are no rows.
-const BLOCK: usize = 1024;
+/// Elements of a row where there are no rows.
+const ROW: usize = 1024;
+
+/// Sums that are made at once: they should stay in a core's second-level cache beside the changes. Of fewer, each lane would be asked for its changes
+/// more often.
+const AT_ONCE: usize = 1 << 14;
 
 /// Elements for which another thread is worth its start.
 const WORTH_A_THREAD: usize = 1 << 16;
@@ -82,13 +86,13 @@ fn store<T: Float>(
         Changes::Part(part, _) => Some(part.stride.max(1)),
         Changes::Full(_) | Changes::Elements(..) => None,
     });
-    let block = stride.unwrap_or(BLOCK);
+    let row = stride.unwrap_or(ROW);
     let threads = threads.min(values.len() / WORTH_A_THREAD).max(1);
-    let blocks_each = values.len().div_ceil(block).div_ceil(threads).max(1);
-    let work = values.chunks_mut(blocks_each * block).enumerate().map(|(k, values)| {
-        let lo = k * blocks_each * block;
+    let rows_each = values.len().div_ceil(row).div_ceil(threads).max(1);
+    let work = values.chunks_mut(rows_each * row).enumerate().map(|(k, values)| {
+        let lo = k * rows_each * row;
         let sums = sums.get(lo..lo + values.len()).unwrap_or_default();
-        move || stretch(waiting, lo, block, sums, bounds, values)
+        move || stretch(waiting, lo, row, sums, bounds, values)
     });
     std::thread::scope(|scope| {
         let mut work = work.rev();
@@ -100,32 +104,61 @@ fn store<T: Float>(
     })
 }
 
-/// Sums up the blocks of one stretch, which begins at element `lo`.
+/// Sums up one stretch, which begins at element `lo`, where a row begins.
 fn stretch<T: Float>(
     waiting: &[Changes],
     lo: usize,
-    block: usize,
-    sums: &[f64],
+    row: usize,
+    so_far: &[f64],
     bounds: Option<(f64, f64)>,
     values: &mut [T],
 ) -> bool {
-    let mut lanes: Vec<Rest<'_, T>> = waiting.iter().map(|c| Rest::from(c, lo, block)).collect();
-    let mut row: Vec<f64> = Vec::with_capacity(block);
+    let mut lanes: Vec<Rest<'_, T>> = waiting.iter().map(|c| Rest::from(c, lo, row)).collect();
+    let at_once = (AT_ONCE / row).max(1) * row;
+    let mut sums = Sums { row, all: vec![0.0; at_once.min(values.len())], begun: Vec::new() };
     let mut sound = true;
-    for (k, values) in values.chunks_mut(block).enumerate() {
-        let first = lo + k * block;
-        row.clear();
-        if let Some(sums) = sums.get(k * block..k * block + values.len()) {
-            row.extend_from_slice(sums);
+    for (k, values) in values.chunks_mut(at_once).enumerate() {
+        sums.begun.clear();
+        sums.begun.resize(values.len().div_ceil(row), false);
+        for (n, so_far) in so_far.get(k * at_once..).unwrap_or_default().chunks(row).take(sums.begun.len()).enumerate()
+        {
+            sums.begin(n, so_far.iter().copied());
         }
+        let first = lo + k * at_once;
         for lane in &mut lanes {
-            lane.add(first, first / block, values, &mut row);
+            lane.add(first, values, &mut sums);
         }
-        if !row.is_empty() {
-            sound &= changes::round(&row, bounds, values);
+        for (n, values) in values.chunks_mut(row).enumerate().filter(|(n, _)| sums.begun[*n]) {
+            sound &= changes::round(&sums.all[n * row..n * row + values.len()], bounds, values);
         }
     }
     sound
+}
+
+/// Sums of some rows; of those only that something changes.
+struct Sums {
+    row: usize,
+    all: Vec<f64>,
+    /// By row.
+    begun: Vec<bool>,
+}
+
+impl Sums {
+    /// Row `n` begins with these.
+    fn begin(&mut self, n: usize, with: impl Iterator<Item = f64>) {
+        self.begun[n] = true;
+        self.all[n * self.row..].iter_mut().zip(with).for_each(|(sum, x)| *sum = x);
+    }
+
+    /// The sums of row `n` and what was there before.
+    fn row<'o, T: Float>(&mut self, n: usize, old: &'o [T]) -> Option<(&mut [f64], &'o [T])> {
+        let old = old.get(n * self.row..)?;
+        let old = &old[..old.len().min(self.row)];
+        if !*self.begun.get(n)? {
+            self.begin(n, old.iter().map(|x| x.f64()));
+        }
+        Some((self.all.get_mut(n * self.row..n * self.row + old.len())?, old))
+    }
 }
 
 /// The changes of a lane that were not added yet.
@@ -139,45 +172,47 @@ struct Rest<'c, T> {
 
 impl<'c, T: Float> Rest<'c, T> {
     /// Those from element `lo` on.
-    fn from(changes: &'c Changes, lo: usize, block: usize) -> Self {
+    fn from(changes: &'c Changes, lo: usize, row: usize) -> Self {
         let (at, columns, all) = match changes {
             Changes::Part(Part { rows, columns, .. }, values) => (rows, Some(columns.as_slice()), values),
             Changes::Elements(at, values) => (at, None, values),
             Changes::Full(_) => return Self { at: &[], columns: None, values: &[] },
         };
-        let before = at.partition_point(|k| (*k as usize) < if columns.is_some() { lo / block } else { lo });
+        let before = at.partition_point(|k| (*k as usize) < if columns.is_some() { lo / row } else { lo });
         let values = T::slice(all).get(before * columns.map_or(1, <[u32]>::len)..).unwrap_or_default();
         Self { at: &at[before..], columns, values }
     }
 
-    /// Adds those of the block that begins at element `first` to its sums, which are the old values if there are none yet.
-    fn add(&mut self, first: usize, number: usize, old: &[T], sums: &mut Vec<f64>) {
-        let begin = |sums: &mut Vec<f64>| {
-            if sums.is_empty() {
-                sums.extend(old.iter().map(|x| x.f64()));
-            }
-        };
+    /// Adds those of the rows `old`, which begin at element `first`, to their sums.
+    fn add(&mut self, first: usize, old: &[T], sums: &mut Sums) {
+        let (row, end) = (sums.row, first + old.len());
         if let Some(columns) = self.columns {
-            if self.at.first().is_some_and(|row| *row as usize == number) {
-                begin(sums);
-                let (values, rest) = self.values.split_at(columns.len().min(self.values.len()));
+            let count = self.at.partition_point(|r| *r as usize * row < end);
+            let (rows, values) =
+                (&self.at[..count], self.values.split_at((count * columns.len()).min(self.values.len())));
+            (self.at, self.values) = (&self.at[count..], values.1);
+            for (r, values) in rows.iter().zip(values.0.chunks(columns.len().max(1))) {
+                let Some((sums, old)) = sums.row(*r as usize - first / row, old) else { continue };
                 for (c, x) in columns.iter().zip(values) {
                     if let (Some(sum), Some(x0)) = (sums.get_mut(*c as usize), old.get(*c as usize)) {
                         *sum += x.f64() - x0.f64();
                     }
                 }
-                (self.at, self.values) = (&self.at[1..], rest);
             }
             return;
         }
-        while let (Some((at, ats)), Some((x, values))) = (self.at.split_first(), self.values.split_first()) {
-            let k = (*at as usize).wrapping_sub(first);
-            let Some(x0) = old.get(k) else { break };
-            begin(sums);
-            if let Some(sum) = sums.get_mut(k) {
-                *sum += x.f64() - x0.f64();
+        while let Some(n) = self.at.first().map(|k| *k as usize).filter(|k| *k < end).map(|k| (k - first) / row) {
+            let start = first + n * row;
+            let count = self.at.partition_point(|k| (*k as usize) < start + row);
+            let (at, values) = (&self.at[..count], self.values.split_at(count.min(self.values.len())));
+            (self.at, self.values) = (&self.at[count..], values.1);
+            let Some((sums, old)) = sums.row(n, old) else { continue };
+            for (k, x) in at.iter().zip(values.0) {
+                let k = *k as usize - start;
+                if let (Some(sum), Some(x0)) = (sums.get_mut(k), old.get(k)) {
+                    *sum += x.f64() - x0.f64();
+                }
             }
-            (self.at, self.values) = (ats, values);
         }
     }
 }

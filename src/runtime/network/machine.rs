@@ -216,7 +216,9 @@ impl Machine for Network {
         }
         if self.relaxes(key) {
             // Brought up to date for the reader only: a reading changes nothing.
-            self.scratch = (0..self.buffers[id.0 as usize].len()).map(self.present(key, id)).collect();
+            let mut present = std::mem::take(&mut self.scratch);
+            self.present_all(key, id, &mut present);
+            self.scratch = present;
             return Values { data: Slice::F64(&self.scratch), rows, cols, stride };
         }
         if let Entity::Proj(p) = key.entity

@@ -8,6 +8,7 @@ use crate::lir::BufId;
 use crate::sched::Place;
 use crate::sched::projection::Handler;
 use crate::script::machine::{Entity, VarKey};
+use crate::simd::widest;
 
 /// Marks that are looked at together.
 const GROUP: usize = 16;
@@ -28,7 +29,11 @@ impl Network {
     pub(super) fn flagged(&self, record: BufId, n: u64) -> Vec<u32> {
         let flags = self.ints(record);
         let flags = flags.get(..n as usize).unwrap_or(flags);
-        let mut out = Vec::new();
+        let marked = widest(
+            #[inline(always)]
+            || flags.iter().filter(|flag| **flag != 0).count(),
+        );
+        let mut out = Vec::with_capacity(marked);
         // Few are marked: groups without any are passed over at once.
         for (from, group) in (0..).step_by(GROUP).zip(flags.chunks(GROUP)) {
             if group.iter().fold(0, |any, flag| any | flag) != 0 {
