@@ -11,15 +11,15 @@ use std::sync::{Mutex, PoisonError};
 use crate::diag::{Code, Diagnostic};
 use crate::rng::Stream;
 use crate::script::assign::{Source, assign_all};
-use crate::script::changes::{self, Changes, LANE, Part};
+use crate::script::changes::{self, Changes, Float, LANE, Part};
 use crate::script::eval::{Cx, Flow, Interp, Res, Stop, at};
 use crate::script::expr::{fault, var_name};
 use crate::script::independent::shared_changes;
 use crate::script::ir::{AssignOp, Program, SampleLoop, Stmt, StmtKind};
 use crate::script::lanes::{Handed, Job, Lane, Pass, apply, done};
-use crate::script::machine::{Machine, VarKey, Workspace};
+use crate::script::machine::{Machine, Slice, VarKey, Workspace};
 use crate::script::merge::Pending;
-use crate::script::tensor::{Data, copy_values};
+use crate::script::tensor::Data;
 use crate::source::Span;
 
 /// Refuses what the lanes of a batch cannot do.
@@ -67,12 +67,19 @@ fn check_batch(program: &Program, stmts: &[Stmt], top: bool) -> Res<()> {
     Ok(())
 }
 
-/// A shared variable's elements, in double precision.
-fn read_all(machine: &mut dyn Machine, key: VarKey) -> Vec<f64> {
-    match copy_values(&machine.values(key)) {
-        Data::F64(values) => values,
-        other => other.to_f64(),
+/// A shared variable's elements, in double precision, in the memory of `room`.
+fn read_all(machine: &mut dyn Machine, key: VarKey, room: Data) -> Vec<f64> {
+    let values = machine.values(key);
+    let mut out = f64::room(room);
+    for r in 0..values.rows {
+        let row = r * values.stride..r * values.stride + values.cols;
+        match values.data {
+            Slice::F32(of) => out.extend(of.get(row).unwrap_or_default().iter().map(|x| f64::from(*x))),
+            Slice::F64(of) => out.extend(of.get(row).unwrap_or_default()),
+            Slice::Uniform(x) => out.extend(row.map(|_| x)),
+        }
     }
+    out
 }
 
 fn write_all(machine: &mut dyn Machine, key: VarKey, values: &Data, span: Span, cx: &Cx<'_>) -> Res<()> {
@@ -142,7 +149,8 @@ impl Batches {
     fn start(&mut self, machine: &mut dyn Machine) {
         for s in &mut self.shared {
             if s.lent.is_empty() {
-                s.start = Data::F64(read_all(machine, s.key));
+                let room = std::mem::replace(&mut s.start, Data::F64(Vec::new()));
+                s.start = Data::F64(read_all(machine, s.key, room));
             } else if let Some(values) = take(machine, s.key) {
                 s.start = values;
             }
@@ -188,7 +196,7 @@ impl Batches {
         lane.exchange_workspace(self.workspaces.first_mut().unwrap_or(&mut None));
         for s in &self.shared {
             if s.lent.is_empty() {
-                let merged = Data::F64(read_all(interp.machine, s.key));
+                let merged = Data::F64(read_all(interp.machine, s.key, Data::F64(Vec::new())));
                 write_all(lane.as_mut(), s.key, &merged, span, interp.cx)?;
             } else if let Some(mut values) = take(interp.machine, s.key) {
                 lane.exchange(s.key, &mut values);
@@ -319,6 +327,11 @@ struct Merge<'s> {
 }
 
 impl Merge<'_> {
+    /// Memory for the changes of a lane.
+    fn rooms(&mut self) -> Vec<Data> {
+        self.pending.iter_mut().map(|p| p.room()).collect()
+    }
+
     fn add(&mut self, lane: usize, changes: Vec<Changes>, starts: &[&Data]) {
         self.early.insert(lane, changes);
         while let Some(changes) = self.early.remove(&self.next) {
@@ -364,7 +377,8 @@ fn run_lanes<'a>(
             let Some((k, (lane, machine))) = next else { return };
             let machine = machine.as_mut();
             machine.exchange_workspace(workspace);
-            let result = one_lane(job, lane, machine, segment, &keys, starts, &mut lent);
+            let rooms = merge.lock().unwrap_or_else(PoisonError::into_inner).rooms();
+            let result = one_lane(job, lane, machine, segment, &keys, starts, &mut lent, rooms);
             machine.exchange_workspace(workspace);
             if last {
                 // Nothing comes that could read its locals; the next lane gets their memory.
@@ -393,7 +407,7 @@ fn run_lanes<'a>(
     faults.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Runs a segment in one lane; gives what it changed of each shared variable. What was lent is back, as it was.
+/// Runs a segment in one lane; gives what it changed of each shared variable, in the memory of `rooms`. What was lent is back, as it was.
 fn one_lane<'a>(
     job: &Job<'_, 'a>,
     lane: &mut Lane,
@@ -402,6 +416,7 @@ fn one_lane<'a>(
     keys: &[VarKey],
     starts: &[&Data],
     lent: &mut [Option<&mut Data>],
+    rooms: Vec<Data>,
 ) -> Res<Vec<Changes>> {
     let mut result = Ok(());
     for ((&key, start), copy) in keys.iter().zip(starts).zip(lent.iter_mut()) {
@@ -416,7 +431,7 @@ fn one_lane<'a>(
     // Whatever fails, what was lent is taken back.
     let result = result.and_then(|()| lane.segment(job, machine, segment));
     let mut out = Vec::with_capacity(keys.len());
-    for ((&key, start), copy) in keys.iter().zip(starts).zip(lent) {
+    for (((&key, start), copy), room) in keys.iter().zip(starts).zip(lent).zip(rooms) {
         out.push(match copy {
             Some(copy) => {
                 let columns = machine.changed_columns(key, LANE).map(|columns| {
@@ -427,11 +442,11 @@ fn one_lane<'a>(
                 });
                 machine.exchange(key, copy);
                 match columns {
-                    Some(part) => Changes::take_part(part, start, copy),
-                    None => Changes::take_all(start, copy),
+                    Some(part) => Changes::take_part(part, start, copy, room),
+                    None => Changes::take_all(start, copy, room),
                 }
             }
-            None => Changes::Full(read_all(machine, key)),
+            None => Changes::Full(read_all(machine, key, room)),
         });
     }
     result.map(|()| out)

@@ -47,6 +47,8 @@ pub(super) trait Float: Copy + PartialOrd + Send + Sync {
     fn of(x: f64) -> Self;
     /// The values if they are of this kind.
     fn slice(data: &Data) -> &[Self];
+    /// No values, in the memory of these if they are of this kind.
+    fn room(data: Data) -> Vec<Self>;
 }
 
 impl Float for f32 {
@@ -62,6 +64,11 @@ impl Float for f32 {
     }
     fn slice(data: &Data) -> &[Self] {
         if let Data::F32(values) = data { values } else { &[] }
+    }
+    fn room(data: Data) -> Vec<Self> {
+        let Data::F32(mut values) = data else { return Vec::new() };
+        values.clear();
+        values
     }
 }
 
@@ -79,28 +86,41 @@ impl Float for f64 {
     fn slice(data: &Data) -> &[Self] {
         if let Data::F64(values) = data { values } else { &[] }
     }
+    fn room(data: Data) -> Vec<Self> {
+        let Data::F64(mut values) = data else { return Vec::new() };
+        values.clear();
+        values
+    }
 }
 
 impl Changes {
-    /// Takes back all changes, wherever they are.
-    pub(super) fn take_all(start: &Data, values: &mut Data) -> Self {
+    /// Takes back all changes, wherever they are; keeps them in `room`.
+    pub(super) fn take_all(start: &Data, values: &mut Data, room: Data) -> Self {
         let mut at = Vec::new();
         let taken = match (start, values) {
-            (Data::F32(start), Data::F32(values)) => Data::F32(elements(start, values, &mut at)),
-            (Data::F64(start), Data::F64(values)) => Data::F64(elements(start, values, &mut at)),
+            (Data::F32(start), Data::F32(values)) => Data::F32(elements(start, values, &mut at, f32::room(room))),
+            (Data::F64(start), Data::F64(values)) => Data::F64(elements(start, values, &mut at, f64::room(room))),
             _ => Data::F64(Vec::new()),
         };
         Self::Elements(at, taken)
     }
 
-    /// Takes back what was changed, which is in this part only.
-    pub(super) fn take_part(part: Part, start: &Data, values: &mut Data) -> Self {
+    /// Takes back what was changed, which is in this part only; keeps it in `room`.
+    pub(super) fn take_part(part: Part, start: &Data, values: &mut Data, room: Data) -> Self {
         let taken = match (start, values) {
-            (Data::F32(start), Data::F32(values)) => Data::F32(gather(&part, start, values)),
-            (Data::F64(start), Data::F64(values)) => Data::F64(gather(&part, start, values)),
+            (Data::F32(start), Data::F32(values)) => Data::F32(gather(&part, start, values, f32::room(room))),
+            (Data::F64(start), Data::F64(values)) => Data::F64(gather(&part, start, values, f64::room(room))),
             _ => Data::F64(Vec::new()),
         };
         Self::Part(part, taken)
+    }
+
+    /// The memory of what was taken, for other changes.
+    pub(super) fn into_room(self) -> Data {
+        match self {
+            Self::Full(values) => Data::F64(values),
+            Self::Elements(_, values) | Self::Part(_, values) => values,
+        }
     }
 
     /// The memory that they take.
@@ -135,8 +155,7 @@ impl Changes {
     }
 }
 
-fn elements<T: Float>(start: &[T], values: &mut [T], at: &mut Vec<u32>) -> Vec<T> {
-    let mut taken = Vec::new();
+fn elements<T: Float>(start: &[T], values: &mut [T], at: &mut Vec<u32>, mut taken: Vec<T>) -> Vec<T> {
     let stretches = start.chunks(STRETCH).zip(values.chunks_mut(STRETCH));
     for (first, (start, values)) in (0_u32..).step_by(STRETCH).zip(stretches) {
         // Without an early end it is vector code: nearly always all are equal.
@@ -158,12 +177,17 @@ fn elements<T: Float>(start: &[T], values: &mut [T], at: &mut Vec<u32>) -> Vec<T
 }
 
 /// Exchanges the elements of a part for those at the start.
-fn gather<T: Float>(part: &Part, start: &[T], values: &mut [T]) -> Vec<T> {
-    let mut taken = Vec::with_capacity(part.rows.len() * part.columns.len());
-    for k in part.places() {
-        if let (Some(x), Some(x0)) = (values.get_mut(k), start.get(k)) {
-            taken.push(std::mem::replace(x, *x0));
-        }
+fn gather<T: Float>(part: &Part, start: &[T], values: &mut [T], mut taken: Vec<T>) -> Vec<T> {
+    taken.reserve(part.rows.len() * part.columns.len());
+    for r in &part.rows {
+        let first = *r as usize * part.stride;
+        let (Some(values), Some(start)) = (values.get_mut(first..), start.get(first..)) else { break };
+        let exchange = |c: &u32| {
+            let c = *c as usize;
+            // Columns of a matrix are within its rows.
+            std::mem::replace(&mut values[c], start[c])
+        };
+        taken.extend(part.columns.iter().map(exchange));
     }
     taken
 }
@@ -257,12 +281,12 @@ mod tests {
                 *sum += x - x0;
             }
             let part = Part { rows: vec![0, 1, 2], columns: vec![2, 5, 66], stride };
-            let taken = Changes::take_part(part, &start, &mut values);
+            let taken = Changes::take_part(part, &start, &mut values, Data::F32(vec![9.0]));
             taken.add_to(&start, &mut by_columns);
             let bits = |d: &Data| d.to_f64().into_iter().map(f64::to_bits).collect::<Vec<_>>();
             assert_eq!(bits(&values), bits(&start), "taken back");
             let mut values = lane(factor);
-            let taken = Changes::take_all(&start, &mut values);
+            let taken = Changes::take_all(&start, &mut values, Data::F64(vec![9.0]));
             assert!(matches!(&taken, Changes::Elements(at, _) if at.len() == 7), "nothing but the changes");
             taken.add_to(&start, &mut by_elements);
             assert_eq!(bits(&values), bits(&start), "taken back");

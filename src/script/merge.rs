@@ -6,6 +6,7 @@
 
 use crate::script::changes::{self, Changes, Float, Part};
 use crate::script::tensor::Data;
+use crate::simd::widest;
 
 /// Elements of a row where there are no rows.
 const ROW: usize = 1024;
@@ -26,6 +27,8 @@ pub(super) struct Pending {
     bytes: usize,
     /// What the lanes started from and the changes that wait no longer; empty if all wait.
     sums: Vec<f64>,
+    /// Memory of changes that are over.
+    spare: Vec<Data>,
 }
 
 impl Pending {
@@ -39,6 +42,11 @@ impl Pending {
         }
     }
 
+    /// Memory for changes.
+    pub(super) fn room(&mut self) -> Data {
+        self.spare.pop().unwrap_or(Data::F64(Vec::new()))
+    }
+
     /// Makes sums of what waits.
     fn sum_up(&mut self, start: &Data) {
         if self.sums.is_empty() {
@@ -46,6 +54,7 @@ impl Pending {
         }
         for changes in self.waiting.drain(..) {
             changes.add_to(start, &mut self.sums);
+            self.spare.push(changes.into_room());
         }
         self.bytes = 0;
     }
@@ -69,7 +78,7 @@ impl Pending {
 
     /// Forgets all changes.
     pub(super) fn forget(&mut self) {
-        self.waiting.clear();
+        self.spare.extend(self.waiting.drain(..).map(Changes::into_room));
         self.bytes = 0;
         self.sums.clear();
     }
@@ -122,7 +131,7 @@ fn stretch<T: Float>(
         sums.begun.resize(values.len().div_ceil(row), false);
         for (n, so_far) in so_far.get(k * at_once..).unwrap_or_default().chunks(row).take(sums.begun.len()).enumerate()
         {
-            sums.begin(n, so_far.iter().copied());
+            sums.begin(n, so_far);
         }
         let first = lo + k * at_once;
         for lane in &mut lanes {
@@ -145,9 +154,13 @@ struct Sums {
 
 impl Sums {
     /// Row `n` begins with these.
-    fn begin(&mut self, n: usize, with: impl Iterator<Item = f64>) {
+    fn begin<T: Float>(&mut self, n: usize, with: &[T]) {
         self.begun[n] = true;
-        self.all[n * self.row..].iter_mut().zip(with).for_each(|(sum, x)| *sum = x);
+        let sums = &mut self.all[n * self.row..];
+        widest(
+            #[inline(always)]
+            || sums.iter_mut().zip(with).for_each(|(sum, x)| *sum = x.f64()),
+        );
     }
 
     /// The sums of row `n` and what was there before.
@@ -155,7 +168,7 @@ impl Sums {
         let old = old.get(n * self.row..)?;
         let old = &old[..old.len().min(self.row)];
         if !*self.begun.get(n)? {
-            self.begin(n, old.iter().map(|x| x.f64()));
+            self.begin(n, old);
         }
         Some((self.all.get_mut(n * self.row..n * self.row + old.len())?, old))
     }
