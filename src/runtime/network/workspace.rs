@@ -7,8 +7,13 @@ use crate::lir::BufId;
 use crate::rng::gaps::EventList;
 use crate::script::machine::Workspace;
 
+/// Elements of an array that is read from one end to the other, where caches see what comes.
+const LARGE: usize = 1 << 12;
+
 /// The workspace of one network.
 struct Room {
+    /// Whether it is here, and not with a network.
+    here: bool,
     /// Where the buffers belong.
     ids: Vec<BufId>,
     buffers: Vec<Buf>,
@@ -47,14 +52,41 @@ impl Network {
                 let ids = self.passing();
                 let buffers = ids.iter().map(|id| Buf::zeros(self.buffers[id.0 as usize].scalar(), 0)).collect();
                 let events = vec![EventList::default(); self.events.len()];
-                Box::new(Room { ids, buffers, events, scratch: Vec::new() })
+                Box::new(Room { here: false, ids, buffers, events, scratch: Vec::new() })
             }
         };
+        if room.here {
+            self.fetch();
+        }
+        room.here = !room.here;
         for (id, other) in room.ids.iter().zip(&mut room.buffers) {
             std::mem::swap(&mut self.buffers[id.0 as usize], other);
         }
         std::mem::swap(&mut self.events, &mut room.events);
         std::mem::swap(&mut self.scratch, &mut room.scratch);
         *with = Some(room);
+    }
+
+    /// Reads a little of every line of cache that holds state, but of large arrays. A step would wait for one array after the other; this waits for
+    /// all of them at once.
+    fn fetch(&self) {
+        /// Elements in a line, of 4 bytes and of 8.
+        const SHORT: usize = 16;
+        const LONG: usize = 8;
+        let mut any = 0;
+        for buf in &self.buffers {
+            any |= match buf {
+                Buf::F32(v) if v.len() <= LARGE => {
+                    v.iter().step_by(SHORT).fold(0, |any, x| any | u64::from(x.to_bits()))
+                }
+                Buf::I32(v) if v.len() <= LARGE => {
+                    v.iter().step_by(SHORT).fold(0, |any, x| any | u64::from(x.cast_unsigned()))
+                }
+                Buf::F64(v) if v.len() <= LARGE => v.iter().step_by(LONG).fold(0, |any, x| any | x.to_bits()),
+                Buf::I64(v) if v.len() <= LARGE => v.iter().step_by(LONG).fold(0, |any, x| any | x.cast_unsigned()),
+                _ => 0,
+            };
+        }
+        std::hint::black_box(any);
     }
 }
