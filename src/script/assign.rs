@@ -117,6 +117,7 @@ impl Float for f32 {
     fn of_data(data: &Data) -> std::borrow::Cow<'_, [Self]> {
         match data {
             Data::F32(v) => v.as_slice().into(),
+            Data::F64(v) => v.iter().map(|x| *x as Self).collect::<Vec<_>>().into(),
             other => other.to_f64().into_iter().map(|x| x as Self).collect::<Vec<_>>().into(),
         }
     }

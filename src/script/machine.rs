@@ -194,7 +194,7 @@ pub trait Machine: Send {
     }
 
     /// Exchanges what is needed during runs and holds no state between them for that of another machine of the same network, or takes it out
-    /// where there is none; then nothing may run, be read or be written until it is back.
+    /// where there is none; then nothing may run, be read or be written until it is back. What was known of changed columns is forgotten.
     fn exchange_workspace(&mut self, with: &mut Workspace) {
         let _ = with;
     }

@@ -1,5 +1,5 @@
 //! What a network needs while it runs and never between runs: drawn events and numbers, logs that are emptied as they fill, tables that never
-//! change. Copies of a network that take turns on a thread need it once, which keeps it in the caches.
+//! change, marks of what has changed. Copies of a network that take turns on a thread need it once, which keeps it in the caches.
 
 use super::Network;
 use crate::backend::Buf;
@@ -16,6 +16,8 @@ struct Room {
     here: bool,
     /// Where the buffers belong.
     ids: Vec<BufId>,
+    /// What a network keeps and will read, but large arrays.
+    kept: Vec<BufId>,
     buffers: Vec<Buf>,
     /// By population, what its source draws into.
     events: Vec<EventList>,
@@ -37,11 +39,24 @@ impl Network {
         for p in &layout.projs {
             let drawn = p.draws.iter().chain(&p.chance).map(|[_, numbers]| numbers);
             ids.extend(drawn.chain(p.decays.iter().flatten().map(|t| &t.left)));
+            // Nobody asks a network for changes of before its workspace was exchanged.
+            ids.extend([p.changed, p.touched].iter().flatten());
         }
         // Traces of one rate share a table.
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    /// The buffers that a network keeps beside a workspace with buffers `passing`, but large ones and lists of spikes, of which only the beginning is
+    /// ever read.
+    fn kept(&self, passing: &[BufId]) -> Vec<BufId> {
+        let pops = &self.shared.layout.pops;
+        let lists: Vec<BufId> =
+            pops.iter().flat_map(|p| [Some(p.spikes), p.before.map(|[list, _]| list)]).flatten().collect();
+        let small = |id: &BufId| self.buffers[id.0 as usize].len() <= LARGE;
+        let all = (0..self.buffers.len() as u32).map(BufId);
+        all.filter(|id| small(id) && !passing.contains(id) && !lists.contains(id)).collect()
     }
 
     /// Exchanges the workspace of this network for another; takes it out if there is none.
@@ -52,12 +67,14 @@ impl Network {
                 let ids = self.passing();
                 let buffers = ids.iter().map(|id| Buf::zeros(self.buffers[id.0 as usize].scalar(), 0)).collect();
                 let events = vec![EventList::default(); self.events.len()];
-                Box::new(Room { here: false, ids, buffers, events, scratch: Vec::new() })
+                let kept = self.kept(&ids);
+                Box::new(Room { here: false, ids, kept, buffers, events, scratch: Vec::new() })
             }
         };
         if room.here {
-            self.fetch();
+            self.fetch(&room.kept);
         }
+        self.settled.clear();
         room.here = !room.here;
         for (id, other) in room.ids.iter().zip(&mut room.buffers) {
             std::mem::swap(&mut self.buffers[id.0 as usize], other);
@@ -67,24 +84,18 @@ impl Network {
         *with = Some(room);
     }
 
-    /// Reads a little of every line of cache that holds state, but of large arrays. A step would wait for one array after the other; this waits for
-    /// all of them at once.
-    fn fetch(&self) {
+    /// Reads a little of every line of cache of these buffers. A step would wait for one after the other; this waits for all of them at once.
+    fn fetch(&self, buffers: &[BufId]) {
         /// Elements in a line, of 4 bytes and of 8.
         const SHORT: usize = 16;
         const LONG: usize = 8;
         let mut any = 0;
-        for buf in &self.buffers {
-            any |= match buf {
-                Buf::F32(v) if v.len() <= LARGE => {
-                    v.iter().step_by(SHORT).fold(0, |any, x| any | u64::from(x.to_bits()))
-                }
-                Buf::I32(v) if v.len() <= LARGE => {
-                    v.iter().step_by(SHORT).fold(0, |any, x| any | u64::from(x.cast_unsigned()))
-                }
-                Buf::F64(v) if v.len() <= LARGE => v.iter().step_by(LONG).fold(0, |any, x| any | x.to_bits()),
-                Buf::I64(v) if v.len() <= LARGE => v.iter().step_by(LONG).fold(0, |any, x| any | x.cast_unsigned()),
-                _ => 0,
+        for id in buffers {
+            any |= match &self.buffers[id.0 as usize] {
+                Buf::F32(v) => v.iter().step_by(SHORT).fold(0, |any, x| any | u64::from(x.to_bits())),
+                Buf::I32(v) => v.iter().step_by(SHORT).fold(0, |any, x| any | u64::from(x.cast_unsigned())),
+                Buf::F64(v) => v.iter().step_by(LONG).fold(0, |any, x| any | x.to_bits()),
+                Buf::I64(v) => v.iter().step_by(LONG).fold(0, |any, x| any | x.cast_unsigned()),
             };
         }
         std::hint::black_box(any);
