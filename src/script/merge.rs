@@ -13,7 +13,7 @@ const ROW: usize = 1024;
 
 /// Sums that are made at once: they should stay in a core's second-level cache beside the changes. Of fewer, each lane would be asked for its changes
 /// more often.
-const AT_ONCE: usize = 1 << 14;
+const AT_ONCE: usize = 1 << 15;
 
 /// Elements for which another thread is worth its start.
 const WORTH_A_THREAD: usize = 1 << 16;
@@ -200,12 +200,13 @@ impl<'c, T: Float> Rest<'c, T> {
     fn add(&mut self, first: usize, old: &[T], sums: &mut Sums) {
         let (row, end) = (sums.row, first + old.len());
         if let Some(columns) = self.columns {
-            let count = self.at.partition_point(|r| *r as usize * row < end);
-            let (rows, values) =
-                (&self.at[..count], self.values.split_at((count * columns.len()).min(self.values.len())));
-            (self.at, self.values) = (&self.at[count..], values.1);
-            for (r, values) in rows.iter().zip(values.0.chunks(columns.len().max(1))) {
-                let Some((sums, old)) = sums.row(*r as usize - first / row, old) else { continue };
+            let (first_row, end_row) = (first / row, end.div_ceil(row) as u32);
+            while let Some((r, at)) = self.at.split_first()
+                && *r < end_row
+            {
+                let (values, rest) = self.values.split_at(columns.len().min(self.values.len()));
+                (self.at, self.values) = (at, rest);
+                let Some((sums, old)) = sums.row(*r as usize - first_row, old) else { continue };
                 for (c, x) in columns.iter().zip(values) {
                     if let (Some(sum), Some(x0)) = (sums.get_mut(*c as usize), old.get(*c as usize)) {
                         *sum += x.f64() - x0.f64();

@@ -33,13 +33,19 @@ impl Network {
             #[inline(always)]
             || flags.iter().filter(|flag| **flag != 0).count(),
         );
-        let mut out = Vec::with_capacity(marked);
+        // One place more than needed: every number of a group is put down, and stays if the next one comes behind it.
+        let mut out = vec![0; marked + 1];
+        let mut n = 0;
         // Few are marked: groups without any are passed over at once.
         for (from, group) in (0..).step_by(GROUP).zip(flags.chunks(GROUP)) {
             if group.iter().fold(0, |any, flag| any | flag) != 0 {
-                out.extend((from..).zip(group).filter(|(_, flag)| **flag != 0).map(|(k, _)| k));
+                for (k, flag) in (from..).zip(group) {
+                    out[n] = k;
+                    n += usize::from(*flag != 0);
+                }
             }
         }
+        out.truncate(n);
         out
     }
 
