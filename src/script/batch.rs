@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::diag::{Code, Diagnostic};
 use crate::rng::Stream;
 use crate::script::assign::{Source, assign_all};
-use crate::script::changes::{self, Changes, Float, LANE, Part};
+use crate::script::changes::{self, Changes, Float, LANE, Room};
 use crate::script::eval::{Cx, Flow, Interp, Res, Stop, at};
 use crate::script::expr::{fault, var_name};
 use crate::script::independent::shared_changes;
@@ -328,7 +328,7 @@ struct Merge<'s> {
 
 impl Merge<'_> {
     /// Memory for the changes of a lane.
-    fn rooms(&mut self) -> Vec<Data> {
+    fn rooms(&mut self) -> Vec<Room> {
         self.pending.iter_mut().map(|p| p.room()).collect()
     }
 
@@ -416,7 +416,7 @@ fn one_lane<'a>(
     keys: &[VarKey],
     starts: &[&Data],
     lent: &mut [Option<&mut Data>],
-    rooms: Vec<Data>,
+    rooms: Vec<Room>,
 ) -> Res<Vec<Changes>> {
     let mut result = Ok(());
     for ((&key, start), copy) in keys.iter().zip(starts).zip(lent.iter_mut()) {
@@ -434,19 +434,22 @@ fn one_lane<'a>(
     for (((&key, start), copy), room) in keys.iter().zip(starts).zip(lent).zip(rooms) {
         out.push(match copy {
             Some(copy) => {
-                let columns = machine.changed_columns(key, LANE).map(|columns| {
-                    let rows = machine.changed_rows(key, LANE);
+                let columns = machine.changed_columns(key, LANE);
+                let rows = machine.changed_rows(key, LANE);
+                let shape = columns.is_some().then(|| {
                     let values = machine.values(key);
-                    let rows = rows.unwrap_or_else(|| (0..values.rows as u32).collect());
-                    Part { rows, columns, stride: values.stride }
+                    (values.rows as u32, values.stride)
                 });
                 machine.exchange(key, copy);
-                match columns {
-                    Some(part) => Changes::take_part(part, start, copy, room),
+                match columns.zip(shape) {
+                    Some((columns, (all, stride))) => {
+                        let rows = rows.unwrap_or_else(|| (0..all).collect());
+                        Changes::take_part([&rows, &columns], stride, start, copy, room)
+                    }
                     None => Changes::take_all(start, copy, room),
                 }
             }
-            None => Changes::Full(read_all(machine, key, room)),
+            None => Changes::Full(read_all(machine, key, room.values)),
         });
     }
     result.map(|()| out)

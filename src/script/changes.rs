@@ -23,6 +23,19 @@ pub(super) enum Changes {
     Part(Part, Data),
 }
 
+/// Memory for changes. Many lanes give theirs back at once, between which the system's allocator would have to look for room again.
+pub(super) struct Room {
+    pub(super) values: Data,
+    rows: Vec<u32>,
+    columns: Vec<u32>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { values: Data::F64(Vec::new()), rows: Vec::new(), columns: Vec::new() }
+    }
+}
+
 /// Where some rows and some columns of a matrix meet.
 pub(super) struct Part {
     pub(super) rows: Vec<u32>,
@@ -94,32 +107,43 @@ impl Float for f64 {
 }
 
 impl Changes {
-    /// Takes back all changes, wherever they are; keeps them in `room`.
-    pub(super) fn take_all(start: &Data, values: &mut Data, room: Data) -> Self {
-        let mut at = Vec::new();
+    /// Takes back all changes, wherever they are.
+    pub(super) fn take_all(start: &Data, values: &mut Data, room: Room) -> Self {
+        let Room { values: taken, rows: mut at, .. } = room;
+        at.clear();
         let taken = match (start, values) {
-            (Data::F32(start), Data::F32(values)) => Data::F32(elements(start, values, &mut at, f32::room(room))),
-            (Data::F64(start), Data::F64(values)) => Data::F64(elements(start, values, &mut at, f64::room(room))),
+            (Data::F32(start), Data::F32(values)) => Data::F32(elements(start, values, &mut at, f32::room(taken))),
+            (Data::F64(start), Data::F64(values)) => Data::F64(elements(start, values, &mut at, f64::room(taken))),
             _ => Data::F64(Vec::new()),
         };
         Self::Elements(at, taken)
     }
 
-    /// Takes back what was changed, which is in this part only; keeps it in `room`.
-    pub(super) fn take_part(part: Part, start: &Data, values: &mut Data, room: Data) -> Self {
+    /// Takes back what was changed, which is only where these rows and columns meet.
+    pub(super) fn take_part(
+        [rows, columns]: [&[u32]; 2],
+        stride: usize,
+        start: &Data,
+        values: &mut Data,
+        room: Room,
+    ) -> Self {
+        let mut part = Part { rows: room.rows, columns: room.columns, stride };
+        rows.clone_into(&mut part.rows);
+        columns.clone_into(&mut part.columns);
         let taken = match (start, values) {
-            (Data::F32(start), Data::F32(values)) => Data::F32(gather(&part, start, values, f32::room(room))),
-            (Data::F64(start), Data::F64(values)) => Data::F64(gather(&part, start, values, f64::room(room))),
+            (Data::F32(start), Data::F32(values)) => Data::F32(gather(&part, start, values, f32::room(room.values))),
+            (Data::F64(start), Data::F64(values)) => Data::F64(gather(&part, start, values, f64::room(room.values))),
             _ => Data::F64(Vec::new()),
         };
         Self::Part(part, taken)
     }
 
-    /// The memory of what was taken, for other changes.
-    pub(super) fn into_room(self) -> Data {
+    /// The memory that held them, for other changes.
+    pub(super) fn into_room(self) -> Room {
         match self {
-            Self::Full(values) => Data::F64(values),
-            Self::Elements(_, values) | Self::Part(_, values) => values,
+            Self::Full(values) => Room { values: Data::F64(values), ..Room::default() },
+            Self::Elements(rows, values) => Room { values, rows, columns: Vec::new() },
+            Self::Part(Part { rows, columns, .. }, values) => Room { values, rows, columns },
         }
     }
 
@@ -280,13 +304,13 @@ mod tests {
             for ((sum, x), x0) in plain.iter_mut().zip(values.to_f64()).zip(start.to_f64()) {
                 *sum += x - x0;
             }
-            let part = Part { rows: vec![0, 1, 2], columns: vec![2, 5, 66], stride };
-            let taken = Changes::take_part(part, &start, &mut values, Data::F32(vec![9.0]));
+            let used = || Room { values: Data::F32(vec![9.0]), rows: vec![9], columns: vec![9] };
+            let taken = Changes::take_part([&[0, 1, 2], &[2, 5, 66]], stride, &start, &mut values, used());
             taken.add_to(&start, &mut by_columns);
             let bits = |d: &Data| d.to_f64().into_iter().map(f64::to_bits).collect::<Vec<_>>();
             assert_eq!(bits(&values), bits(&start), "taken back");
             let mut values = lane(factor);
-            let taken = Changes::take_all(&start, &mut values, Data::F64(vec![9.0]));
+            let taken = Changes::take_all(&start, &mut values, used());
             assert!(matches!(&taken, Changes::Elements(at, _) if at.len() == 7), "nothing but the changes");
             taken.add_to(&start, &mut by_elements);
             assert_eq!(bits(&values), bits(&start), "taken back");

@@ -4,7 +4,7 @@
 //! The changes of all lanes wait until the last lane is done and are then added some rows at a time, on all threads: sums of some rows stay in the
 //! caches of a core, where sums of a whole matrix do not. An element gets its changes in the same order either way, so that no bit depends on it.
 
-use crate::script::changes::{self, Changes, Float, Part};
+use crate::script::changes::{self, Changes, Float, Part, Room};
 use crate::script::tensor::Data;
 use crate::simd::widest;
 
@@ -28,7 +28,7 @@ pub(super) struct Pending {
     /// What the lanes started from and the changes that wait no longer; empty if all wait.
     sums: Vec<f64>,
     /// Memory of changes that are over.
-    spare: Vec<Data>,
+    spare: Vec<Room>,
 }
 
 impl Pending {
@@ -43,8 +43,8 @@ impl Pending {
     }
 
     /// Memory for changes.
-    pub(super) fn room(&mut self) -> Data {
-        self.spare.pop().unwrap_or(Data::F64(Vec::new()))
+    pub(super) fn room(&mut self) -> Room {
+        self.spare.pop().unwrap_or_default()
     }
 
     /// Makes sums of what waits.
