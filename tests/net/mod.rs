@@ -195,6 +195,11 @@ pub(crate) fn states_agree(a: &Network, b: &Network) {
     compare(a, b, &["@log", "@events"]);
 }
 
+/// The same of what networks keep between runs.
+pub(crate) fn kept_agree(a: &Network, b: &Network) {
+    compare(a, b, &["log.", "@events", "@draws", "@chance", "@changed", "@touched"]);
+}
+
 fn compare(a: &Network, b: &Network, but: &[&str]) {
     for (k, (x, y)) in a.buffers().iter().zip(b.buffers()).enumerate() {
         if but.iter().any(|part| a.layout().buffers[k].name.contains(part)) {
