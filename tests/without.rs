@@ -6,7 +6,7 @@ use snnc::codegen;
 use snnc::driver::{BackendKind, Session, Settings, jit_of};
 use snnc::hir::{Model, Opt, PopId, RESTRUCTURINGS, Restructuring};
 use snnc::runtime::Network;
-use snnc::script::machine::Machine;
+use snnc::script::machine::{Machine, ResetTarget, SliceMut};
 
 mod net;
 
@@ -128,4 +128,50 @@ fn names_are_those_of_the_level() {
     assert_eq!(plain.plan().opt.left_out().count(), 0);
     assert_eq!(code(&plain), code(&network(&text, 1, &[], BackendKind::Interp)));
     assert_eq!(plain.plan().opt, Opt::level(1).without(&[Restructuring::Leaps]));
+}
+
+/// Calm blocks hold neither refractory nor deviating neurons. Whatever a protocol does, the network without them is the same, bit for bit.
+#[test]
+fn calm_blocks_stay_right_whatever_protocols_do() {
+    let [mut all, mut less] =
+        [&[][..], &[Restructuring::CalmBlocks]].map(|without| network(LATERAL, 2, without, BackendKind::Jit));
+    assert!(all.plan().populations[1].calms && !less.plan().populations[1].calms);
+    assert!(!all.plan().populations[1].shared.is_empty(), "g_i is shared");
+    let [v, g_i] = ["v", "g_i"].map(|name| net::variable(LATERAL, "A", name));
+    let write = |n: &mut Network, key, from: usize, x: f64| {
+        let SliceMut::F64(values) = n.values_mut(key).expect("a state").data else { panic!("f64") };
+        values[from..from + 5].fill(x);
+        n.written(key);
+    };
+    let a = PopId(1);
+    let acts: [&dyn Fn(&mut Network); 9] = [
+        &|_| (),
+        &|n| write(n, v, 40, -53.0),
+        &|n| write(n, g_i, 20, 0.9),
+        &|n| n.reset(&[ResetTarget::Pop(a)]),
+        &|n| n.reset(&[ResetTarget::Var(g_i)]),
+        &|n| n.reset(&[ResetTarget::Var(v)]),
+        &|n| n.reset_part(a, None, &[3, 4, 66]).expect("a part"),
+        &|n| n.reset_part(a, Some(g_i.var), &[1, 35]).expect("a part"),
+        &|n| n.freeze(&[net::proj(0, 0)]).expect("weights"),
+    ];
+    for (k, act) in acts.iter().enumerate() {
+        for n in [&mut all, &mut less] {
+            act(n);
+        }
+        // A step, and then until after calm blocks were looked for.
+        for steps in [1, 70] {
+            for n in [&mut all, &mut less] {
+                net::run(n, steps);
+            }
+            for key in [v, g_i] {
+                for j in 0..70 {
+                    let (x, y) = (net::read(&mut all, key, j), net::read(&mut less, key, j));
+                    assert!(x.to_bits() == y.to_bits(), "act {k}, {steps} steps, {key:?} of {j}: {x} and {y}");
+                }
+            }
+        }
+    }
+    assert_eq!(all.spikes(a), less.spikes(a));
+    assert!(all.spikes(a).step.len() > 20, "the network is awake");
 }

@@ -72,7 +72,10 @@ fn a_network_goes_on_whoever_used_its_workspace() {
         takes_turns(&build_with(LATERAL, &level(opt), BackendKind::Jit), 3);
     }
     takes_turns(&build(DELAYS, BackendKind::Jit), 2);
-    takes_turns(&build(&plastic("f32", ["delay = 1 ms", "delay = uniform(0 ms, 2 ms)"], "run 10 ms"), BackendKind::Jit), 2);
+    takes_turns(
+        &build(&plastic("f32", ["delay = 1 ms", "delay = uniform(0 ms, 2 ms)"], "run 10 ms"), BackendKind::Jit),
+        2,
+    );
     let mut chance = build(CHANCE, BackendKind::Jit);
     chance.record_event(PopId(2), 0);
     let given: Vec<(u64, u32)> = (1..1000).map(|k| (k / 2 + 1, (k * 7 % 20) as u32)).collect();

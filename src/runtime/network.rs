@@ -339,6 +339,10 @@ impl Network {
         if let Some([rest, _]) = self.shared.layout.pops[pop].rest {
             self.fill_ints(rest, 0);
         }
+    }
+
+    /// Any neuron of a population may be refractory or deviate from a shared value now: its blocks are looked through before they are calm again.
+    fn stir(&mut self, pop: usize) {
         if let Some([busy, _]) = self.shared.layout.pops[pop].busy {
             self.fill_ints(busy, 1);
         }
@@ -599,8 +603,11 @@ impl Network {
                 self.buf(master).set_f64(k, initial.get_f64(k).unwrap_or(0.0));
             }
         }
-        if let Some((id, _)) = self.shared_value(key) {
+        if let (Some((id, _)), Entity::Pop(p)) = (self.shared_value(key), key.entity) {
             self.buf(id).set_f64(0, 0.0);
+            if (0..initial.len()).any(|k| initial.get_f64(k) != Some(0.0)) {
+                self.stir(p.index());
+            }
         }
         self.stamp(key);
         self.set_live(key, true);
@@ -671,6 +678,7 @@ impl Network {
         self.stale_slots.fill(true);
         for pop in 0..self.shared.layout.pops.len() {
             self.wake(pop);
+            self.stir(pop);
         }
         Ok(())
     }

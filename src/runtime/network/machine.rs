@@ -268,6 +268,9 @@ impl Machine for Network {
             Entity::Pop(p) => {
                 self.stale_slots[p.index()] = true;
                 self.wake(p.index());
+                if self.shared_value(key).is_some() {
+                    self.stir(p.index());
+                }
                 let bufs = &self.shared.layout.pops[p.index()];
                 if let (Some((master, _)), Some(work)) = (bufs.slow[key.var.index()], bufs.vars[key.var.index()]) {
                     let mut values = std::mem::take(&mut self.scratch);
