@@ -8,6 +8,7 @@ mod address;
 mod emit;
 mod exec;
 mod math;
+mod ops;
 mod outline;
 mod rows;
 
