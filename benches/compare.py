@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Times snnc beside hand-written C and Brian2 on the same machine, in one run, and prints tables in Markdown.
 
+    python3 benches/compare.py --all --write --core 1    # everything, into docs/performance.md
+
     cargo build --release
     python3 benches/compare.py                          # Diehl & Cook against reference_diehl_cook.c (needs gcc)
     python3 benches/compare.py --brian                  # and CUBA, COBA against Brian2 C++ standalone (needs brian2, g++)
@@ -20,6 +22,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import limits
+import tables
+from tables import row, table
 
 ROOT = Path(__file__).resolve().parent.parent
 SNNC = ROOT / "target" / "release" / "snnc"
@@ -53,8 +59,11 @@ def diehl_cook(args, work):
     subprocess.run(["gcc", *flags, str(ROOT / "benches" / "reference_diehl_cook.c"), "-o", str(reference), "-lm", "-lpthread"], check=True)
     for packed in (ROOT / "data" / "mnist").glob("*.gz"):
         (work / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
-    print("| neurons | snnc, µs a sample | C, µs a sample | ratio | snnc compile_ms | peak MB |")
-    print("|---|---|---|---|---|---|")
+    table(
+        "Training Diehl & Cook beside hand-written C (`f32`, one core):",
+        "neurons", "snnc, µs a sample", "C, µs a sample", "ratio", "snnc compile_ms", "peak MB",
+    )
+    measured = {}
     for neurons in args.neurons:
         short, long = (200, 200 + max(200, 400000 // neurons))
         ours, theirs, compile_ms, memory = [], [], [], []
@@ -68,7 +77,14 @@ def diehl_cook(args, work):
             theirs.append(json.loads(line)["us_per_sample_cpu"])
         o, t = statistics.median(ours), statistics.median(theirs)
         m = max((x for x in memory if x is not None), default=float("nan"))
-        print(f"| {neurons} | {o:.0f} | {t:.0f} | {o / t:.2f} | {statistics.median(compile_ms):.1f} | {m:.0f} |", flush=True)
+        row(f"{neurons}", f"{o:.0f}", f"{t:.0f}", f"{o / t:.2f}", f"{statistics.median(compile_ms):.1f}", f"{m:.0f}")
+        measured[neurons] = (o, r)
+    if args.all:
+        read = limits.bandwidth(work, pinned, args.core)
+        limits.rows(read, measured)
+        samples = 1000
+        _, r = training(400, samples, work, args.core, "--profile")
+        limits.phases(r["profile"], samples)
 
 
 def batches(args, work):
@@ -95,13 +111,12 @@ def batches(args, work):
         ("`batch 64` with one thread to two, wall µs a sample", lambda: sample("wall_s", None, 64, 1), lambda: sample("wall_s", None, 64, 2)),
         ("labelling with one thread to two, wall s", lambda: labelling(1), lambda: labelling(2)),
     ]
-    print("| | | | ratio of medians |")
-    print("|---|---|---|---|")
+    table("Batches and threads, 400 neurons:", "", "", "", "ratio of medians")
     for name, one, other in cases:
         pairs = [(one(), other()) for _ in range(args.rounds)]
         a, b = (statistics.median(x) for x in zip(*pairs))
         digits = 0 if a > 10 else 2
-        print(f"| {name} | {a:.{digits}f} | {b:.{digits}f} | {a / b:.2f} |", flush=True)
+        row(name, f"{a:.{digits}f}", f"{b:.{digits}f}", f"{a / b:.2f}")
 
 
 BRIAN = """
@@ -136,8 +151,7 @@ print(json.dumps({"wall_s": float(device._last_run_time), "rate": S.num_spikes/4
 
 
 def balanced(args, work):
-    print("| model | precision | snnc, s a simulated second | Brian2 C++ standalone | ratio |")
-    print("|---|---|---|---|---|")
+    table("CUBA and COBA (4000 neurons) beside Brian2, one thread:", "model", "precision", "snnc, s a simulated second", "Brian2 C++ standalone", "ratio")
     for model in ("cuba", "coba"):
         theirs = []
         for k in range(args.rounds):
@@ -149,7 +163,7 @@ def balanced(args, work):
         for precision in ("f64", "f32"):
             ours = [snnc(f"{model}.snn", work, args.core, "--precision", precision, "--seed", str(k))["phases"][0]["cpu_s"] for k in range(args.rounds)]
             o = statistics.median(ours)
-            print(f"| {model} | {precision} | {o:.3f} | {t:.3f} | {o / t:.2f} |", flush=True)
+            row(model, precision, f"{o:.3f}", f"{t:.3f}", f"{o / t:.2f}")
 
 
 MORE = """
@@ -218,8 +232,10 @@ def more(args, work):
         ("hodgkin_huxley", ROOT / "models" / "hodgkin_huxley.snn", 1.0, []),
     ]
     scripts = ROOT / "tests" / "fixtures" / "brian2"
-    print("| model | precision | snnc, s a simulated second | Brian2 C++ standalone | ratio | spikes a second and neuron |")
-    print("|---|---|---|---|---|---|")
+    table(
+        "Other networks beside Brian2, one thread:",
+        "model", "precision", "snnc, s a simulated second", "Brian2 C++ standalone", "ratio", "spikes a second: here in all; in Brian2 for a neuron",
+    )
     for model, path, seconds, options in cases:
         if args.only and model not in args.only:
             continue
@@ -235,12 +251,12 @@ def more(args, work):
         for precision, runs in ours.items():
             o = statistics.median(x["cpu_s"] for x in runs) / seconds
             spikes = sum(n for name, n in runs[0]["spikes"].items() if "->" not in name)  # without the events of `poisson_input`
-            print(f"| {model} | {precision} | {o:.3f} | {t:.3f} | {o / t:.2f} | {spikes / seconds:.0f} in all; {theirs[0]['rate']:.2f} |", flush=True)
+            row(model, precision, f"{o:.3f}", f"{t:.3f}", f"{o / t:.2f}", f"{spikes / seconds:.0f}; {theirs[0]['rate']:.2f}")
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--neurons", default="100,400,1600", type=lambda s: [int(x) for x in s.split(",")], help="sizes of the excitatory population")
+    p.add_argument("--neurons", default="100,400,1600,6400", type=lambda s: [int(x) for x in s.split(",")], help="sizes of the excitatory population")
     p.add_argument("--rounds", default=5, type=int, help="runs of each program; medians are shown")
     p.add_argument("--core", default=None, type=int, help="pin everything to this core")
     p.add_argument("--brian", action="store_true", help="CUBA and COBA beside Brian2 too")
@@ -249,23 +265,29 @@ def main():
     p.add_argument("--only", action="append", choices=["vogels2011", "slow_excitation", "wang2002", "hodgkin_huxley"],
                    help="--more with this one only (may be given several times)")
     p.add_argument("--no-diehl-cook", action="store_true", help="leave Diehl & Cook out")
+    p.add_argument("--all", action="store_true", help="all of this, what the core can read, where the time goes, and networks of more and more synapses")
+    p.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     args = p.parse_args()
+    if args.all:
+        args.brian = args.batches = args.more = True
     if not SNNC.exists():
         sys.exit("build first: cargo build --release")
     with tempfile.TemporaryDirectory() as work:
         work = Path(work)
         (work / "out").mkdir()
+        tables.head()
         if not args.no_diehl_cook:
             diehl_cook(args, work)
         if args.batches:
-            print()
             batches(args, work)
+        if args.all:
+            limits.synapses(work, snnc)
         if args.brian:
-            print()
             balanced(args, work)
         if args.more or args.only:
-            print()
             more(args, work)
+    if args.write:
+        tables.write()
 
 
 if __name__ == "__main__":

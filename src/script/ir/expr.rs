@@ -190,9 +190,9 @@ pub enum AxisSource {
     Axis(usize),
     /// Repeated.
     Repeat,
-    /// The result's axis is [`AxisName::Synapses`], and axis k of the value the pre neurons of that projection.
+    /// The result's axis is [`AxisName::Synapses`](super::AxisName::Synapses), and axis k of the value the pre neurons of that projection.
     ByPre(usize),
-    /// The result's axis is [`AxisName::Synapses`], and axis k of the value the post neurons of that projection.
+    /// The result's axis is [`AxisName::Synapses`](super::AxisName::Synapses), and axis k of the value the post neurons of that projection.
     ByPost(usize),
 }
 
@@ -271,9 +271,9 @@ pub enum Over {
     All,
     /// These axes of the value, in ascending order; the others remain.
     Axes(Vec<usize>),
-    /// The value has one axis [`AxisName::Synapses`]; over the pre neurons, leaving the axis `Post`.
+    /// The value has one axis [`AxisName::Synapses`](super::AxisName::Synapses); over the pre neurons, leaving the axis `Post`.
     SynapsesOverPre(ProjId),
-    /// The value has one axis [`AxisName::Synapses`]; over the post neurons, leaving the axis `Pre`.
+    /// The value has one axis [`AxisName::Synapses`](super::AxisName::Synapses); over the post neurons, leaving the axis `Pre`.
     SynapsesOverPost(ProjId),
     /// The ends of the steps of the last `run`; the axes of the value remain. Each reduction over time of a program has its number.
     Time(u32),
