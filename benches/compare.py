@@ -53,12 +53,18 @@ def training(neurons, samples, work, core, *options):
     return r["phases"][0]["cpu_s"], r
 
 
+def by_hand(work, core, neurons, samples, *options):
+    """What the C program says of a training; it is built at its first run."""
+    program = work / "reference"
+    if not program.exists():
+        flags = "-O3 -march=native -ffast-math -mprefer-vector-width=512".split()
+        subprocess.run(["gcc", *flags, str(ROOT / "benches" / "reference_diehl_cook.c"), "-o", str(program), "-lm", "-lpthread"], check=True)
+        for packed in (ROOT / "data" / "mnist").glob("*.gz"):
+            (work / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
+    return json.loads(pinned([str(program), "--data", str(work), "--neurons", str(neurons), "--samples", str(samples), *options], core))
+
+
 def diehl_cook(args, work):
-    reference = work / "reference"
-    flags = "-O3 -march=native -ffast-math -mprefer-vector-width=512".split()
-    subprocess.run(["gcc", *flags, str(ROOT / "benches" / "reference_diehl_cook.c"), "-o", str(reference), "-lm", "-lpthread"], check=True)
-    for packed in (ROOT / "data" / "mnist").glob("*.gz"):
-        (work / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
     table(
         "Training Diehl & Cook beside hand-written C (`f32`, one core):",
         "neurons", "snnc, µs a sample", "C, µs a sample", "ratio", "snnc compile_ms", "peak MB",
@@ -73,8 +79,7 @@ def diehl_cook(args, work):
             ours.append((b - a) / (long - short) * 1e6)
             compile_ms.append(r["compile_ms"])
             memory.append(r["peak_rss_mb"])
-            line = pinned([str(reference), "--data", str(work), "--neurons", str(neurons), "--samples", str(long)], args.core)
-            theirs.append(json.loads(line)["us_per_sample_cpu"])
+            theirs.append(by_hand(work, args.core, neurons, long)["us_per_sample_cpu"])
         o, t = statistics.median(ours), statistics.median(theirs)
         m = max((x for x in memory if x is not None), default=float("nan"))
         row(f"{neurons}", f"{o:.0f}", f"{t:.0f}", f"{o / t:.2f}", f"{statistics.median(compile_ms):.1f}", f"{m:.0f}")
@@ -88,19 +93,25 @@ def diehl_cook(args, work):
 
 
 def batches(args, work):
-    """Diehl & Cook with 400 neurons in batches. The two figures of a ratio are taken in turns."""
+    """Diehl & Cook in batches, by itself with 400 neurons, and beside C. Figures of a ratio are taken in turns."""
     text = (ROOT / "models" / "diehl_cook.snn").read_text()
     batched = text.replace("epochs n_epochs {", "epochs n_epochs batch n_batch {").replace("param n_exc", "param n_batch = 64\nparam n_exc", 1)
     assert batched.count("n_batch") == 2
     model = work / "batches.snn"
     model.write_text(batched)
-    short, long = 640, 5120
 
-    def sample(field, core, batch, threads):
+    def sample(field, core, batch, threads, neurons=400):
         """Microseconds a training sample."""
-        common = ["--only", "train", "--data", str(ROOT / "data" / "mnist"), "--set", f"n_batch={batch}", "--threads", str(threads)]
+        short, long = 640, length(neurons)
+        options = {"n_batch": batch, "n_exc": neurons}
+        common = ["--only", "train", "--data", str(ROOT / "data" / "mnist"), "--threads", str(threads)]
+        common += [x for name, value in options.items() for x in ("--set", f"{name}={value}")]
         a, b = (snnc(model, work, core, *common, "--set", f"n_train={n}")["phases"][0][field] for n in (short, long))
         return (b - a) / (long - short) * 1e6
+
+    def length(neurons):
+        """Samples of the longer run: whole batches."""
+        return 640 + max(5, 28000 // neurons) * 64
 
     def labelling(threads):
         """Seconds for 10,000 images."""
@@ -117,6 +128,18 @@ def batches(args, work):
         a, b = (statistics.median(x) for x in zip(*pairs))
         digits = 0 if a > 10 else 2
         row(name, f"{a:.{digits}f}", f"{b:.{digits}f}", f"{a / b:.2f}")
+    table("Batches of 64 beside the same in C, wall time:", "neurons", "threads", "snnc, µs a sample", "C, µs a sample", "ratio")
+    for neurons in args.neurons:
+        for threads in (1, 2):
+            core = args.core if threads == 1 else None
+            c = ["--batch", "64", "--threads", str(threads)]
+            long = length(neurons)
+            pairs = [
+                (sample("wall_s", core, 64, threads, neurons), by_hand(work, core, neurons, long, *c)["train_wall_s"] / long * 1e6)
+                for _ in range(args.rounds)
+            ]
+            a, b = (statistics.median(x) for x in zip(*pairs))
+            row(f"{neurons}", f"{threads}", f"{a:.0f}", f"{b:.0f}", f"{a / b:.2f}")
 
 
 BRIAN = """
