@@ -7,7 +7,7 @@
 
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
 
-/* Eight sums side by side, so that no reading waits for a sum. */
+/* Many sums side by side, so that no reading waits for a sum. */
 static __attribute__((noinline)) float sum(const float *a, size_t n) {
   enum { SUMS = 128 };
   float s[SUMS] = {0};
