@@ -7,8 +7,8 @@
 
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
 
-/* Many sums side by side, so that no reading waits for a sum. */
-static __attribute__((noinline)) float sum(const float *a, size_t n) {
+/* Many sums side by side, so that no reading waits for a sum; the compiler may not know that two calls give the same. */
+static __attribute__((noipa)) float sum(const float *a, size_t n) {
   enum { SUMS = 128 };
   float s[SUMS] = {0};
   for (size_t i = 0; i + SUMS <= n; i += SUMS)

@@ -25,9 +25,8 @@ from pathlib import Path
 
 import limits
 import tables
-from tables import row, table
+from tables import ROOT, row, table
 
-ROOT = Path(__file__).resolve().parent.parent
 SNNC = ROOT / "target" / "release" / "snnc"
 
 
@@ -291,6 +290,8 @@ def main():
     p.add_argument("--all", action="store_true", help="all of this, what the core can read, where the time goes, and networks of more and more synapses")
     p.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     args = p.parse_args()
+    if args.write and (not args.all or args.no_diehl_cook or args.only):
+        p.error("--write needs --all, and nothing left out: it takes the place of all tables of the measurement before")
     if args.all:
         args.brian = args.batches = args.more = True
     if not SNNC.exists():

@@ -11,15 +11,15 @@ use std::sync::{Mutex, PoisonError};
 use crate::diag::{Code, Diagnostic};
 use crate::rng::Stream;
 use crate::script::assign::{Source, assign_all};
-use crate::script::changes::{self, Changes, Float, LANE, Room};
+use crate::script::changes::{self, Changes, LANE, Room};
 use crate::script::eval::{Cx, Flow, Interp, Res, Stop, at};
 use crate::script::expr::{fault, var_name};
 use crate::script::independent::shared_changes;
 use crate::script::ir::{AssignOp, Program, SampleLoop, Stmt, StmtKind};
 use crate::script::lanes::{Handed, Job, Lane, Pass, apply, done};
-use crate::script::machine::{Machine, Slice, VarKey, Workspace};
+use crate::script::machine::{Machine, VarKey, Workspace};
 use crate::script::merge::Pending;
-use crate::script::tensor::Data;
+use crate::script::tensor::{Data, copy_values};
 use crate::source::Span;
 
 /// Refuses what the lanes of a batch cannot do.
@@ -67,19 +67,9 @@ fn check_batch(program: &Program, stmts: &[Stmt], top: bool) -> Res<()> {
     Ok(())
 }
 
-/// A shared variable's elements, in double precision, in the memory of `room`.
-fn read_all(machine: &mut dyn Machine, key: VarKey, room: Data) -> Vec<f64> {
-    let values = machine.values(key);
-    let mut out = f64::room(room);
-    for r in 0..values.rows {
-        let row = r * values.stride..r * values.stride + values.cols;
-        match values.data {
-            Slice::F32(of) => out.extend(of.get(row).unwrap_or_default().iter().map(|x| f64::from(*x))),
-            Slice::F64(of) => out.extend(of.get(row).unwrap_or_default()),
-            Slice::Uniform(x) => out.extend(row.map(|_| x)),
-        }
-    }
-    out
+/// A shared variable's elements, in double precision.
+fn read_all(machine: &mut dyn Machine, key: VarKey) -> Vec<f64> {
+    copy_values(&machine.values(key)).into_f64()
 }
 
 fn write_all(machine: &mut dyn Machine, key: VarKey, values: &Data, span: Span, cx: &Cx<'_>) -> Res<()> {
@@ -149,8 +139,7 @@ impl Batches {
     fn start(&mut self, machine: &mut dyn Machine) {
         for s in &mut self.shared {
             if s.lent.is_empty() {
-                let room = std::mem::replace(&mut s.start, Data::F64(Vec::new()));
-                s.start = Data::F64(read_all(machine, s.key, room));
+                s.start = Data::F64(read_all(machine, s.key));
             } else if let Some(values) = take(machine, s.key) {
                 s.start = values;
             }
@@ -196,7 +185,7 @@ impl Batches {
         lane.exchange_workspace(self.workspaces.first_mut().unwrap_or(&mut None));
         for s in &self.shared {
             if s.lent.is_empty() {
-                let merged = Data::F64(read_all(interp.machine, s.key, Data::F64(Vec::new())));
+                let merged = Data::F64(read_all(interp.machine, s.key));
                 write_all(lane.as_mut(), s.key, &merged, span, interp.cx)?;
             } else if let Some(mut values) = take(interp.machine, s.key) {
                 lane.exchange(s.key, &mut values);
@@ -434,22 +423,18 @@ fn one_lane<'a>(
     for (((&key, start), copy), room) in keys.iter().zip(starts).zip(lent).zip(rooms) {
         out.push(match copy {
             Some(copy) => {
-                let columns = machine.changed_columns(key, LANE);
-                let rows = machine.changed_rows(key, LANE);
-                let shape = columns.is_some().then(|| {
+                let part = machine.changed_columns(key, LANE).map(|columns| {
+                    let rows = machine.changed_rows(key, LANE);
                     let values = machine.values(key);
-                    (values.rows as u32, values.stride)
+                    (rows.unwrap_or_else(|| (0..values.rows as u32).collect()), columns, values.stride)
                 });
                 machine.exchange(key, copy);
-                match columns.zip(shape) {
-                    Some((columns, (all, stride))) => {
-                        let rows = rows.unwrap_or_else(|| (0..all).collect());
-                        Changes::take_part([&rows, &columns], stride, start, copy, room)
-                    }
+                match part {
+                    Some((rows, columns, stride)) => Changes::take_part([&rows, &columns], stride, start, copy, room),
                     None => Changes::take_all(start, copy, room),
                 }
             }
-            None => Changes::Full(read_all(machine, key, room.values)),
+            None => Changes::Full(read_all(machine, key)),
         });
     }
     result.map(|()| out)

@@ -25,7 +25,7 @@ pub(super) enum Changes {
 
 /// Memory for changes. Many lanes give theirs back at once, between which the system's allocator would have to look for room again.
 pub(super) struct Room {
-    pub(super) values: Data,
+    values: Data,
     rows: Vec<u32>,
     columns: Vec<u32>,
 }
@@ -141,7 +141,7 @@ impl Changes {
     /// The memory that held them, for other changes.
     pub(super) fn into_room(self) -> Room {
         match self {
-            Self::Full(values) => Room { values: Data::F64(values), ..Room::default() },
+            Self::Full(_) => Room::default(),
             Self::Elements(rows, values) => Room { values, rows, columns: Vec::new() },
             Self::Part(Part { rows, columns, .. }, values) => Room { values, rows, columns },
         }

@@ -19,7 +19,7 @@ pub(crate) fn check(machine: &mut dyn Machine, model: &Model, key: VarKey) -> Re
         return Ok(());
     }
     let dt = machine.dt();
-    let values = copy_values(&machine.values(key)).to_f64();
+    let values = copy_values(&machine.values(key)).into_f64();
     let wrong = |x: &f64| !(*x >= 0.0 && *x / dt <= MAX_STEPS);
     let Some(first) = values.iter().find(|x| wrong(x)) else { return machine.delays_fit(key) };
     let count = values.iter().filter(|x| wrong(x)).count();

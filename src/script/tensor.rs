@@ -73,6 +73,15 @@ impl Data {
         })
     }
 
+    /// All elements as `f64`, in the memory that they have if that is what they are.
+    #[must_use]
+    pub fn into_f64(self) -> Vec<f64> {
+        match self {
+            Self::F64(v) => v,
+            other => other.to_f64(),
+        }
+    }
+
     /// All elements as reals.
     #[must_use]
     pub fn to_f64(&self) -> Vec<f64> {

@@ -51,12 +51,12 @@ impl Network {
     /// The buffers that a network keeps beside a workspace with buffers `passing`, but large ones and lists of spikes, of which only the beginning is
     /// ever read.
     fn kept(&self, passing: &[BufId]) -> Vec<BufId> {
-        let pops = &self.shared.layout.pops;
-        let lists: Vec<BufId> =
-            pops.iter().flat_map(|p| [Some(p.spikes), p.before.map(|[list, _]| list)]).flatten().collect();
-        let small = |id: &BufId| self.buffers[id.0 as usize].len() <= LARGE;
-        let all = (0..self.buffers.len() as u32).map(BufId);
-        all.filter(|id| small(id) && !passing.contains(id) && !lists.contains(id)).collect()
+        let mut keeps: Vec<bool> = self.buffers.iter().map(|buf| buf.len() <= LARGE).collect();
+        let lists = self.shared.layout.pops.iter().flat_map(|p| [Some(p.spikes), p.before.map(|[list, _]| list)]);
+        for id in lists.flatten().chain(passing.iter().copied()) {
+            keeps[id.0 as usize] = false;
+        }
+        (0..).map(BufId).zip(keeps).filter(|(_, keeps)| *keeps).map(|(id, _)| id).collect()
     }
 
     /// Exchanges the workspace of this network for another; takes it out if there is none.
